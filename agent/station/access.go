@@ -1,0 +1,85 @@
+package station
+
+import (
+	"context"
+	"net/http"
+)
+
+// Permission is what a route, a stream or a command needs. The empty
+// permission is refused everywhere: what declares none cannot be reached.
+type Permission string
+
+// The permissions.
+const (
+	// PermPublic is open to everybody: the login page, health probes.
+	PermPublic Permission = "public"
+	// PermWatch sees the desk, alarms, sensors, cameras and their health.
+	PermWatch Permission = "watch"
+	// PermVideo sees live video and clips.
+	PermVideo Permission = "video"
+	// PermAnswer answers alarms.
+	PermAnswer Permission = "answer"
+	// PermConfigure adds and changes sensors, cameras and brokers.
+	PermConfigure Permission = "configure"
+	// PermAccounts makes and changes accounts.
+	PermAccounts Permission = "accounts"
+	// PermAudit reads the audit.
+	PermAudit Permission = "audit"
+	// PermMetrics reads the metrics.
+	PermMetrics Permission = "metrics"
+	// PermNode is for other nodes that prove themselves by a certificate.
+	PermNode Permission = "node"
+)
+
+// Permissions lists every permission.
+func Permissions() []Permission {
+	return []Permission{PermPublic, PermWatch, PermVideo, PermAnswer, PermConfigure, PermAccounts, PermAudit, PermMetrics, PermNode}
+}
+
+// Actor is who asks: a person with an account, another node, or the program.
+type Actor struct {
+	// Account is the account's name, "node:ID" or "system".
+	Account string `json:"account"`
+	// Name is as shown on the screen.
+	Name string `json:"name,omitempty"`
+	Role string `json:"role,omitempty"`
+	// Address is where the request came from.
+	Address string `json:"address,omitempty"`
+}
+
+// System is the program itself.
+func System() Actor { return Actor{Account: "system", Role: "system"} }
+
+// Route is one HTTP route that a room exports; the console mounts it. The
+// fields behind Handler describe it in the OpenAPI document.
+type Route struct {
+	// Pattern is a net/http pattern: "GET /api/v1/cameras/{id}".
+	Pattern    string
+	Permission Permission
+	// Resource is what the permission is asked for, with the pattern's
+	// wildcards filled in: "camera/{id}". Empty means the node itself.
+	Resource string
+	Handler  http.Handler
+	// Summary is one line.
+	Summary string
+	// Body and Reply are zero values of the JSON types; nil for none or for
+	// other media, which BodyType and ReplyType then name.
+	Body, Reply         any
+	BodyType, ReplyType string
+	// Status of a success; zero means 200.
+	Status int
+}
+
+type actorKey struct{}
+
+// WithActor returns a context that carries who asks.
+func WithActor(ctx context.Context, a Actor) context.Context {
+	return context.WithValue(ctx, actorKey{}, a)
+}
+
+// ActorFrom is who asks; the zero Actor when nobody is known, which may do
+// nothing but what is public.
+func ActorFrom(ctx context.Context) Actor {
+	a, _ := ctx.Value(actorKey{}).(Actor)
+	return a
+}

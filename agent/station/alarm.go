@@ -1,0 +1,194 @@
+package station
+
+import "time"
+
+// AlarmKind is what an alarm is about. Kinds that are not listed here are
+// allowed; they are treated as ordinary ones.
+type AlarmKind string
+
+// The kinds of alarm.
+const (
+	KindSmoke       AlarmKind = "smoke"
+	KindGas         AlarmKind = "gas"
+	KindWater       AlarmKind = "water"
+	KindSOS         AlarmKind = "sos"
+	KindManhole     AlarmKind = "manhole"
+	KindDoor        AlarmKind = "door"
+	KindMotion      AlarmKind = "motion"
+	KindTemperature AlarmKind = "temperature"
+	KindLevel       AlarmKind = "level"
+	KindTamper      AlarmKind = "tamper"
+	KindBattery     AlarmKind = "battery"
+	KindOffline     AlarmKind = "offline"
+	KindCamera      AlarmKind = "camera" // a camera is lost
+	KindDisk        AlarmKind = "disk"   // storage runs low
+	KindStore       AlarmKind = "store"  // the store was repaired or restored
+)
+
+// LifeSafety tells whether people may come to harm. Such an alarm is latched:
+// it stays live until a person answers it, whatever the sensor says later.
+func (k AlarmKind) LifeSafety() bool {
+	switch k {
+	case KindSmoke, KindGas, KindSOS:
+		return true
+	}
+	return false
+}
+
+// Severity orders alarms on the desk.
+func (k AlarmKind) Severity() Severity {
+	switch k {
+	case KindSmoke, KindGas, KindSOS:
+		return SeverityCritical
+	case KindWater, KindManhole, KindTemperature, KindLevel, KindDisk, KindStore:
+		return SeverityMajor
+	}
+	return SeverityMinor
+}
+
+// Severity is how bad it is.
+type Severity string
+
+// The severities.
+const (
+	SeverityCritical Severity = "critical"
+	SeverityMajor    Severity = "major"
+	SeverityMinor    Severity = "minor"
+)
+
+// AlarmState is where an alarm stands.
+type AlarmState string
+
+// The states. An alarm is live until it is cleared.
+const (
+	StateRaised       AlarmState = "raised"       // nobody has answered yet
+	StateAcknowledged AlarmState = "acknowledged" // answered; the condition still holds
+	StateCleared      AlarmState = "cleared"      // over
+)
+
+// Alarm is one occurrence. There is at most one live alarm per sensor and kind;
+// while it lives, further signals are counted in it.
+type Alarm struct {
+	ID       string     `json:"id"` // UUIDv7
+	Node     NodeID     `json:"node"`
+	Kind     AlarmKind  `json:"kind"`
+	Severity Severity   `json:"severity"`
+	State    AlarmState `json:"state"`
+	// Sensor is the sensor's or camera's ID, empty for the station's own
+	// alarms. Name and Place are copied, so that the alarm stays readable when
+	// the sensor is renamed or removed.
+	Sensor string `json:"sensor,omitempty"`
+	Name   string `json:"name"`
+	Place  string `json:"place,omitempty"`
+
+	RaisedAt time.Time `json:"raisedAt"`
+	LastAt   time.Time `json:"lastAt"` // of the last signal
+	Count    int       `json:"count"`  // signals, the first included
+	// DeviceTime is the device's own time of the first signal.
+	DeviceTime time.Time `json:"deviceTime,omitzero"`
+	// Late tells that the news was old when it came.
+	Late bool `json:"late,omitempty"`
+	// Values are the readings that came with the first signal.
+	Values map[string]Value `json:"values,omitempty"`
+
+	// ReturnedAt is when the condition ended; zero while it holds.
+	ReturnedAt time.Time `json:"returnedAt,omitzero"`
+	ClearedAt  time.Time `json:"clearedAt,omitzero"`
+	// Answers are what people did, in order. Undone ones stay, marked.
+	Answers []Answer `json:"answers,omitempty"`
+
+	Cameras []string `json:"cameras,omitempty"`
+	// Clip is the ID of the clip that is being made or is ready.
+	Clip string `json:"clip,omitempty"`
+}
+
+// Answer is one thing that a person did about an alarm.
+type Answer struct {
+	Kind   AnswerKind `json:"kind"`
+	By     string     `json:"by"`   // account name
+	Name   string     `json:"name"` // as shown
+	At     time.Time  `json:"at"`
+	Note   string     `json:"note,omitempty"`
+	Undone bool       `json:"undone,omitempty"`
+}
+
+// AnswerKind is which answer was given.
+type AnswerKind string
+
+// The answers of the duty room.
+const (
+	AnswerReceived AnswerKind = "received" // 收到
+	AnswerReal     AnswerKind = "real"     // 真警
+	AnswerFalse    AnswerKind = "false"    // 误报
+	AnswerTest     AnswerKind = "test"     // 测试
+	AnswerCalled   AnswerKind = "called"   // 已叫人
+	AnswerUndo     AnswerKind = "undo"     // takes the last answer back, within a minute
+)
+
+// UndoWindow is how long an answer can be taken back.
+const UndoWindow = time.Minute
+
+// Valid tells whether k is one of the answers.
+func (k AnswerKind) Valid() bool {
+	switch k {
+	case AnswerReceived, AnswerReal, AnswerFalse, AnswerTest, AnswerCalled, AnswerUndo:
+		return true
+	}
+	return false
+}
+
+// Answered tells whether any answer stands.
+func (a *Alarm) Answered() bool {
+	for _, x := range a.Answers {
+		if !x.Undone {
+			return true
+		}
+	}
+	return false
+}
+
+// Verdict is the last standing judgement: real, false or test; empty when none
+// was given.
+func (a *Alarm) Verdict() AnswerKind {
+	for i := len(a.Answers) - 1; i >= 0; i-- {
+		x := a.Answers[i]
+		if x.Undone {
+			continue
+		}
+		switch x.Kind {
+		case AnswerReal, AnswerFalse, AnswerTest:
+			return x.Kind
+		}
+	}
+	return ""
+}
+
+// Live tells whether the alarm still occupies its sensor and kind.
+func (a *Alarm) Live() bool { return a.State != StateCleared }
+
+// Settle derives State from the facts: the condition's end, the answers and
+// whether the kind is latched. It sets ClearedAt to at when the alarm ends now,
+// and removes it when an undone answer brings the alarm back.
+//
+//   - A latched (life-safety) alarm ends when the condition has ended and a
+//     person has answered.
+//   - Any other ends when the condition has ended.
+//   - A verdict "false" or "test" does not end an alarm whose condition holds:
+//     the detector is still shouting, and a second event would be lost in it.
+func (a *Alarm) Settle(at time.Time) {
+	ended := !a.ReturnedAt.IsZero()
+	answered := a.Answered()
+	switch {
+	case ended && (answered || !a.Kind.LifeSafety()):
+		a.State = StateCleared
+		if a.ClearedAt.IsZero() {
+			a.ClearedAt = at
+		}
+		return
+	case answered:
+		a.State = StateAcknowledged
+	default:
+		a.State = StateRaised
+	}
+	a.ClearedAt = time.Time{}
+}

@@ -1,0 +1,93 @@
+package station
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Command is an order to the node, from the console, the centre or the command
+// line. Whoever sends it twice with one ID gets the first receipt back.
+type Command struct {
+	ID   string `json:"id"`
+	Type string `json:"type"`
+	// Subject is what it is about, for example the alarm's ID.
+	Subject string    `json:"subject,omitempty"`
+	Actor   Actor     `json:"actor"`
+	Issued  time.Time `json:"issued"`
+	// Expires is when it must no longer be carried out; zero means never.
+	Expires time.Time       `json:"expires,omitzero"`
+	Body    json.RawMessage `json:"body,omitempty"`
+}
+
+// Receipt says what became of a command.
+type Receipt struct {
+	Command string          `json:"command"`
+	At      time.Time       `json:"at"`
+	Problem *Problem        `json:"problem,omitempty"` // nil on success
+	Result  json.RawMessage `json:"result,omitempty"`
+}
+
+// The types of command.
+const (
+	CommandAnswerAlarm   = "alarm.answer"   // Subject alarm; body AnswerOrder
+	CommandPutSensor     = "sensor.put"     // body Sensor
+	CommandRemoveSensor  = "sensor.remove"  // Subject sensor
+	CommandPutCamera     = "camera.put"     // body CameraOrder
+	CommandRemoveCamera  = "camera.remove"  // Subject camera
+	CommandPutBroker     = "broker.put"     // body BrokerOrder
+	CommandRemoveBroker  = "broker.remove"  // Subject broker
+	CommandPutDevice     = "device.put"     // Subject user name; result DeviceCredential
+	CommandRemoveDevice  = "device.remove"  // Subject user name
+	CommandPutAccount    = "account.put"    // body AccountOrder
+	CommandRemoveAccount = "account.remove" // Subject account
+)
+
+// AnswerOrder is the body of alarm.answer.
+type AnswerOrder struct {
+	Kind AnswerKind `json:"kind"`
+	Note string     `json:"note,omitempty"`
+}
+
+// CameraOrder is the body of camera.put. An URL with credentials is taken
+// apart; a password equal to SecretMask keeps the one that is kept.
+type CameraOrder struct {
+	Camera
+	Password Secret `json:"password,omitempty"`
+}
+
+// BrokerOrder is the body of broker.put.
+type BrokerOrder struct {
+	Broker
+	Password Secret `json:"password,omitempty"`
+}
+
+// DeviceCredential is a new account of the built-in broker; the password is
+// shown this once.
+type DeviceCredential struct {
+	Username string `json:"username"`
+	Password string `json:"password"`
+}
+
+// AccountOrder is the body of account.put.
+type AccountOrder struct {
+	Account  string `json:"account"`
+	Name     string `json:"name"`
+	Role     string `json:"role"`
+	Password Secret `json:"password,omitempty"`
+	Disabled bool   `json:"disabled,omitempty"`
+}
+
+// Audit is one row of the record of who did what. It is written in the same
+// transaction as the change and is never deleted while it must be kept.
+type Audit struct {
+	Seq     uint64    `json:"seq"`
+	At      time.Time `json:"at"`
+	Actor   Actor     `json:"actor"`
+	Action  string    `json:"action"`  // the command's type, "login", "claim"
+	Subject string    `json:"subject"` // what it was done to
+	// Result is "ok" or the problem's code.
+	Result string `json:"result"`
+	Detail string `json:"detail,omitempty"`
+	// Chain is the hexadecimal SHA-256 over the row before and this one.
+	Chain string `json:"chain,omitempty"`
+}

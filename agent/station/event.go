@@ -1,0 +1,81 @@
+package station
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Lane is the queue in which an event travels upwards. All events about one
+// subject stay in one lane, so that their order holds.
+type Lane string
+
+// The lanes, in the order in which they are served.
+const (
+	LaneUrgent Lane = "urgent" // alarms and what happens to them; never dropped
+	LaneNormal Lane = "normal" // state of devices, receipts, accounts; never dropped
+	LaneBulk   Lane = "bulk"   // readings; the oldest are dropped at the cap, and that is said
+)
+
+// Lanes lists every lane, most urgent first.
+func Lanes() []Lane { return []Lane{LaneUrgent, LaneNormal, LaneBulk} }
+
+// Event is one row of the journal: something that happened, written in the same
+// transaction as the state that it changed. An event about a record carries the
+// whole record after the change in Data, so that whoever receives the last one
+// has the state.
+type Event struct {
+	// Seq is the place in the journal of the node that holds this copy; on the
+	// node where it happened it equals Origin.Seq. The store sets it.
+	Seq uint64 `json:"seq"`
+	// Origin is the event's identity. The store sets it where it is empty.
+	Origin Origin `json:"origin"`
+	// ID is a UUIDv7, for systems that know events by one word (CloudEvents).
+	ID string `json:"id"`
+	// Type is the CloudEvents type, for example "cityops.alarm.raised.v1".
+	Type string `json:"type"`
+	// Subject is what it is about: "alarm/ID", "camera/ID", "sensor/ID".
+	Subject string    `json:"subject"`
+	Lane    Lane      `json:"lane"`
+	Time    time.Time `json:"time"`
+	// Actor is who did it; empty for what devices and the program itself did.
+	Actor string          `json:"actor,omitempty"`
+	Data  json.RawMessage `json:"data,omitempty"`
+}
+
+// The types of event of version 1. Data is the record named behind each.
+const (
+	EventAlarmRaised     = "cityops.alarm.raised.v1"     // Alarm
+	EventAlarmRepeated   = "cityops.alarm.repeated.v1"   // Alarm
+	EventAlarmAnswered   = "cityops.alarm.answered.v1"   // Alarm
+	EventAlarmReturned   = "cityops.alarm.returned.v1"   // Alarm: the sensor is normal again, the alarm still waits for an answer
+	EventAlarmCleared    = "cityops.alarm.cleared.v1"    // Alarm
+	EventClipReady       = "cityops.clip.ready.v1"       // Clip
+	EventClipFailed      = "cityops.clip.failed.v1"      // Clip
+	EventReading         = "cityops.reading.v1"          // SensorState
+	EventSensorChanged   = "cityops.sensor.changed.v1"   // Sensor
+	EventSensorRemoved   = "cityops.sensor.removed.v1"   // Sensor
+	EventCameraChanged   = "cityops.camera.changed.v1"   // Camera
+	EventCameraRemoved   = "cityops.camera.removed.v1"   // Camera
+	EventCameraState     = "cityops.camera.state.v1"     // CameraState
+	EventNodeState       = "cityops.node.state.v1"       // Node
+	EventAccountChanged  = "cityops.account.changed.v1"  // Audit
+	EventLoginSucceeded  = "cityops.account.login.v1"    // Audit
+	EventLoginFailed     = "cityops.account.refused.v1"  // Audit
+	EventReadingsDropped = "cityops.readings.dropped.v1" // Dropped
+	EventStoreRestored   = "cityops.store.restored.v1"   // Notice
+)
+
+// Dropped counts what was given up in the bulk lane, and why.
+type Dropped struct {
+	Count  uint64    `json:"count"`
+	From   time.Time `json:"from"`
+	To     time.Time `json:"to"`
+	Reason string    `json:"reason"`
+}
+
+// Notice is something that a person must be told.
+type Notice struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+	Hint    string `json:"hint,omitempty"`
+}
