@@ -100,6 +100,8 @@ type Alarm struct {
 	Cameras []string `json:"cameras,omitempty"`
 	// Clip is the ID of the clip that is being made or is ready.
 	Clip string `json:"clip,omitempty"`
+	// CentreAt is when the centre confirmed that it has the alarm.
+	CentreAt time.Time `json:"centreAt,omitzero"`
 }
 
 // Answer is one thing that a person did about an alarm.
