@@ -1,0 +1,233 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	mqtt "github.com/mochi-mqtt/server/v2"
+	"github.com/mochi-mqtt/server/v2/packets"
+
+	"stationd/agent/station"
+)
+
+// hook is the one hook that mochi is given: who may come in, who may say what,
+// and taking in what was said before it is acknowledged.
+type hook struct {
+	mqtt.HookBase
+	cfg      Config
+	hooks    Hooks
+	log      *slog.Logger
+	presence presence
+
+	ctx    context.Context // of Run; set before the first client comes
+	server *mqtt.Server
+	timers sync.WaitGroup // one for each connection that ErrLater will close
+
+	received, refused, later, dropped, unretained atomic.Uint64
+}
+
+// maxKeepalive keeps one and a half keepalives within mochi's 16 bits; beyond
+// it the sum wraps round and the client is thrown out at once.
+const maxKeepalive = 43690
+
+func newHook(cfg Config, hooks Hooks, log *slog.Logger) *hook {
+	return &hook{cfg: cfg, hooks: hooks, log: log, presence: presence{live: map[string]*mqtt.Client{}, hooks: hooks}}
+}
+
+func (h *hook) start(ctx context.Context, s *mqtt.Server) { h.ctx, h.server = ctx, s }
+
+func (h *hook) wait() { h.timers.Wait() }
+
+func (h *hook) stats() Stats {
+	return Stats{Received: h.received.Load(), Refused: h.refused.Load(), Later: h.later.Load(), Dropped: h.dropped.Load(), Unretained: h.unretained.Load()}
+}
+
+// ID names the hook in mochi's logs.
+func (h *hook) ID() string { return "stationd" }
+
+// Provides lists the calls that mochi makes.
+func (h *hook) Provides(b byte) bool {
+	switch b {
+	case mqtt.OnConnect, mqtt.OnConnectAuthenticate, mqtt.OnACLCheck, mqtt.OnSessionEstablished,
+		mqtt.OnDisconnect, mqtt.OnPacketRead, mqtt.OnPublish, mqtt.OnWillSent:
+		return true
+	}
+	return false
+}
+
+// OnConnect corrects what a client asked for.
+func (h *hook) OnConnect(cl *mqtt.Client, _ packets.Packet) error {
+	cl.State.Keepalive = min(cl.State.Keepalive, maxKeepalive)
+	// mochi forgets a delayed will when its session ends before the delay (MQTT
+	// 5 only): send it without one.
+	cl.Properties.Will.WillDelayInterval = 0
+	return nil
+}
+
+// OnConnectAuthenticate lets a client in or not.
+func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
+	c := clientOf(cl)
+	deny := func(cause string) bool {
+		h.log.Warn("sensor client turned away", "client", c.ID, "username", c.Username, "remote", c.Remote, "cause", cause)
+		return false
+	}
+	if c.ID == mqtt.InlineClientId {
+		return deny("the client id is reserved")
+	}
+	if h.hooks.Authenticate == nil || !h.hooks.Authenticate(ConnectInfo{
+		ClientID: c.ID, Username: c.Username, Password: station.Secret(pk.Connect.Password), Cert: c.Cert, Remote: c.Remote,
+	}) {
+		return deny("wrong name, password or certificate")
+	}
+	if pk.Connect.WillFlag && !h.may(h.hooks.MayPublish, c, cl.Properties.Will.TopicName) {
+		return deny("the last will's topic is not allowed")
+	}
+	old, known := h.server.Clients.Get(c.ID)
+	switch {
+	case !known:
+		if h.server.Clients.Len() > h.cfg.MaxSessions { // the server's own client is one of them
+			return deny("too many sessions")
+		}
+	case string(old.Properties.Username) == c.Username:
+	case !old.Closed():
+		return deny("the client id is in use by another account")
+	default: // a session that another account left behind is not inherited
+		h.server.UnsubscribeClient(old)
+		old.ClearInflights()
+		h.server.Clients.Delete(c.ID)
+	}
+	return true
+}
+
+func (h *hook) may(ask func(Client, string) bool, c Client, topic string) bool {
+	return ask != nil && ask(c, topic)
+}
+
+// OnACLCheck is asked for each message and each subscription.
+func (h *hook) OnACLCheck(cl *mqtt.Client, topic string, write bool) bool {
+	if write {
+		return h.may(h.hooks.MayPublish, clientOf(cl), topic)
+	}
+	return h.may(h.hooks.MaySubscribe, clientOf(cl), topic)
+}
+
+// OnSessionEstablished comes after CONNACK, before the first message is read.
+func (h *hook) OnSessionEstablished(cl *mqtt.Client, _ packets.Packet) { h.presence.came(cl) }
+
+// OnDisconnect comes after the last message and the will.
+func (h *hook) OnDisconnect(cl *mqtt.Client, _ error, _ bool) { h.presence.went(cl) }
+
+// OnPacketRead drops what was read ahead on a connection that was closed. It
+// would overtake the refused message, which comes again on the next one.
+func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
+	if c, ok := cl.Net.Conn.(*conn); ok {
+		select {
+		case <-c.closed:
+			return pk, packets.ErrRejectPacket
+		default:
+		}
+	}
+	return pk, nil
+}
+
+// OnPublish takes a message in before it is acknowledged. Of all errors only
+// ErrRejectPacket keeps mochi from acknowledging to a 3.1.1 client.
+func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
+	if cl.Net.Inline {
+		return pk, nil
+	}
+	err := h.take(Message{
+		Client: clientOf(cl), Topic: pk.TopicName, Payload: pk.Payload, QoS: pk.FixedHeader.Qos,
+		Retain: pk.FixedHeader.Retain, Duplicate: pk.FixedHeader.Dup, PacketID: pk.PacketID,
+	})
+	switch {
+	case err == nil:
+		return h.boundRetained(pk), nil
+	case pk.FixedHeader.Qos == 0:
+		h.dropped.Add(1)
+		return pk, packets.ErrRejectPacket
+	case errors.Is(err, ErrLater):
+		return h.putOff(cl, pk)
+	}
+	h.refused.Add(1)
+	h.log.Warn("message refused, client held", "client", cl.ID, "topic", pk.TopicName, "hold", h.cfg.Hold, "error", err)
+	select {
+	case <-time.After(h.cfg.Hold):
+	case <-h.ctx.Done():
+	}
+	// Closing the connection rather than stopping the client lets its reader
+	// fail, and with it the will go out, as it must after an unclean end.
+	_ = cl.Net.Conn.Close()
+	return pk, packets.ErrRejectPacket
+}
+
+func (h *hook) take(m Message) error {
+	h.received.Add(1)
+	if h.hooks.Publish == nil {
+		return nil
+	}
+	return h.hooks.Publish(h.ctx, m)
+}
+
+// putOff leaves pk unacknowledged and has the connection closed after a while.
+func (h *hook) putOff(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
+	c, ok := cl.Net.Conn.(*conn)
+	if !ok || int(c.later) >= h.cfg.MaxLater {
+		h.dropped.Add(1)
+		return pk, packets.CodeSuccessIgnore // acknowledged, but given to nobody
+	}
+	h.later.Add(1)
+	if c.later++; c.later == 1 {
+		h.log.Warn("messages put off", "client", cl.ID, "topic", pk.TopicName, "hold", h.cfg.Hold)
+		h.timers.Go(func() {
+			select {
+			case <-time.After(h.cfg.Hold):
+				_ = c.Close()
+			case <-c.closed:
+			case <-h.ctx.Done():
+			}
+		})
+	}
+	return pk, packets.ErrRejectPacket
+}
+
+func (h *hook) boundRetained(pk packets.Packet) packets.Packet {
+	if !pk.FixedHeader.Retain || len(pk.Payload) == 0 || h.server.Topics.Retained.Len() < h.cfg.MaxRetained {
+		return pk
+	}
+	if _, known := h.server.Topics.Retained.Get(pk.TopicName); !known {
+		pk.FixedHeader.Retain = false
+		h.unretained.Add(1)
+	}
+	return pk
+}
+
+// OnWillSent takes a will in; mochi does not pass wills to OnPublish. A will
+// that comes after its client is back is not true any more, and when the
+// broker itself stops it is not the clients that broke off.
+func (h *hook) OnWillSent(cl *mqtt.Client, pk packets.Packet) {
+	c := clientOf(cl)
+	if h.ctx.Err() != nil || h.presence.replaced(cl) || !h.may(h.hooks.MayPublish, c, pk.TopicName) {
+		return
+	}
+	err := h.take(Message{
+		Client: c, Topic: pk.TopicName, Payload: pk.Payload, QoS: pk.FixedHeader.Qos,
+		Retain: pk.FixedHeader.Retain, Will: true,
+	})
+	if err != nil {
+		h.dropped.Add(1)
+		h.log.Warn("last will refused", "client", cl.ID, "topic", pk.TopicName, "error", err)
+	}
+}
+
+func clientOf(cl *mqtt.Client) Client {
+	c := Client{ID: cl.ID, Username: string(cl.Properties.Username), Remote: cl.Net.Remote}
+	if nc, ok := cl.Net.Conn.(*conn); ok {
+		c.Cert = nc.cert()
+	}
+	return c
+}

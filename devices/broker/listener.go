@@ -1,0 +1,178 @@
+package broker
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"log/slog"
+	"net"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/mochi-mqtt/server/v2/listeners"
+)
+
+// listener is the door: it accepts connections for mochi, bounds how many there
+// are and how long each may take to introduce itself, and closes them all in
+// the end. mochi's own listeners wait for ever for a CONNECT, and when closing
+// for ever for those who never sent one.
+type listener struct {
+	net   net.Listener
+	cfg   Config
+	log   *slog.Logger
+	ended chan struct{} // closed when accepting ended
+	err   error         // why, readable after ended
+
+	serving sync.WaitGroup
+
+	mu      sync.Mutex
+	closing bool
+	open    map[*conn]struct{}
+}
+
+func newListener(ln net.Listener, cfg Config, log *slog.Logger) *listener {
+	return &listener{net: ln, cfg: cfg, log: log, ended: make(chan struct{}), open: map[*conn]struct{}{}}
+}
+
+// The methods that mochi asks for.
+func (l *listener) Init(*slog.Logger) error { return nil }
+func (l *listener) ID() string              { return "sensors" }
+func (l *listener) Address() string         { return l.net.Addr().String() }
+func (l *listener) Protocol() string        { return l.net.Addr().Network() }
+
+// Serve accepts until the listener is closed.
+func (l *listener) Serve(establish listeners.EstablishFn) {
+	defer close(l.ended)
+	for {
+		nc, err := l.net.Accept()
+		if err != nil {
+			if errors.Is(err, net.ErrClosed) {
+				l.err = err
+				return
+			}
+			// Out of file descriptors, mostly: those who are connected go on.
+			l.log.Warn("accepting a sensor failed", "error", err)
+			time.Sleep(100 * time.Millisecond)
+			continue
+		}
+		c := &conn{Conn: nc, raw: nc, writeTimeout: l.cfg.WriteTimeout, closed: make(chan struct{})}
+		if !l.add(c) {
+			_ = nc.Close()
+			continue
+		}
+		l.serving.Go(func() {
+			defer l.remove(c)
+			l.serve(c, establish)
+		})
+	}
+}
+
+// serve greets one client and hands it to mochi. A panic on a stranger's bytes
+// costs him his connection and nobody else anything.
+func (l *listener) serve(c *conn, establish listeners.EstablishFn) {
+	defer func() {
+		if p := recover(); p != nil {
+			l.log.Error("serving a sensor client panicked", "remote", c.RemoteAddr().String(), "panic", p, "stack", string(debug.Stack()))
+		}
+	}()
+	_ = c.SetDeadline(time.Now().Add(l.cfg.ConnectTimeout))
+	if l.cfg.TLS != nil {
+		t := tls.Server(c.raw, l.cfg.TLS)
+		ctx, cancel := context.WithTimeout(context.Background(), l.cfg.ConnectTimeout)
+		err := t.HandshakeContext(ctx)
+		cancel()
+		if err != nil {
+			l.log.Info("TLS handshake failed", "remote", c.RemoteAddr().String(), "error", err)
+			return
+		}
+		c.setTLS(t)
+	}
+	if err := establish(l.ID(), c); err != nil {
+		l.log.Debug("sensor client ended", "remote", c.RemoteAddr().String(), "error", err)
+	}
+}
+
+// add admits a connection. Those that have not introduced themselves count too,
+// for which there is room beyond MaxClients.
+func (l *listener) add(c *conn) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closing || len(l.open) >= l.cfg.MaxClients+64 {
+		return false
+	}
+	l.open[c] = struct{}{}
+	return true
+}
+
+func (l *listener) remove(c *conn) {
+	_ = c.Close()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.open, c)
+}
+
+// Close closes the door and every connection. A 3.1.1 server has no farewell,
+// so mochi's way of closing clients, which sends one, is not used.
+func (l *listener) Close(listeners.CloseFn) {
+	_ = l.net.Close()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closing = true
+	for c := range l.open {
+		_ = c.Close()
+	}
+}
+
+// wait returns when the last client's goroutine has ended.
+func (l *listener) wait() {
+	<-l.ended
+	l.serving.Wait()
+}
+
+// conn is a client's connection whose writes cannot block for ever: mochi sets
+// one deadline for both directions when it begins to read, so that an
+// acknowledgement after a long commit would find it passed, and none at all
+// for a client without keepalive.
+type conn struct {
+	net.Conn              // what is read and written: raw, or TLS over it
+	raw          net.Conn // what is closed, from any goroutine
+	writeTimeout time.Duration
+	verified     *x509.Certificate
+	later        int // messages put off by ErrLater; of the reading goroutine
+
+	once   sync.Once
+	closed chan struct{}
+}
+
+func (c *conn) setTLS(t *tls.Conn) {
+	c.Conn = t
+	if chains := t.ConnectionState().VerifiedChains; len(chains) > 0 {
+		c.verified = chains[0][0]
+	}
+}
+
+func (c *conn) cert() *x509.Certificate { return c.verified }
+
+// Write closes the connection when the client does not take what it is sent.
+func (c *conn) Write(p []byte) (int, error) {
+	if err := c.SetWriteDeadline(time.Now().Add(c.writeTimeout)); err != nil {
+		return 0, err
+	}
+	n, err := c.Conn.Write(p)
+	if err != nil {
+		_ = c.Close()
+	}
+	return n, err
+}
+
+// Close can be called any number of times.
+func (c *conn) Close() error {
+	var err error
+	c.once.Do(func() {
+		close(c.closed)
+		err = c.raw.Close()
+	})
+	return err
+}
