@@ -41,15 +41,15 @@ type Reader struct {
 
 	// Guarded by s.mu:
 	next    uint64 // number of the unit to be given next
-	head    uint64 // of the log, when the reader last took one; for Behind
 	credit  uint64 // how far it may be behind beyond Capacity: what the cache gave it
 	needKey bool
 	asleep  bool
 	closed  bool
 	skipped uint64
 	pacing  bool
-	due     time.Time // when the next unit may be given
-	lastPTS time.Duration
+	due     time.Time     // when the next unit may be given
+	began   bool          // was given a unit
+	lastPTS time.Duration // of that
 }
 
 // Read adds a reader.
@@ -127,8 +127,7 @@ func (r *Reader) take() (*Unit, time.Duration, error) {
 		}
 		r.next++
 		r.needKey = false
-		r.lastPTS = u.PTS
-		r.head = s.log.head
+		r.began, r.lastPTS = true, u.PTS
 		if r.next == s.log.head {
 			r.pacing, r.credit = false, 0
 		}
@@ -198,7 +197,12 @@ func (r *Reader) catchUp() {
 	r.needKey = true
 }
 
+// skip counts units that the reader is not given, once it has begun: waiting for
+// the first key picture is no loss.
 func (r *Reader) skip(n uint64) {
+	if !r.began {
+		return
+	}
 	r.skipped += n
 	r.s.stats.Skipped += n
 }
@@ -236,8 +240,9 @@ func (r *Reader) pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// Skipped is how many units the reader was not given since it began: because it
-// was too slow, because they were damaged, or while it waited for a key picture.
+// Skipped is how many units the reader was not given since its first: because it
+// was too slow, because they were damaged, or because they need a key picture
+// that it did not get.
 func (r *Reader) Skipped() uint64 {
 	r.s.mu.Lock()
 	defer r.s.mu.Unlock()
@@ -249,7 +254,7 @@ func (r *Reader) Skipped() uint64 {
 func (r *Reader) Behind() time.Duration {
 	r.s.mu.Lock()
 	defer r.s.mu.Unlock()
-	if r.s.log.len() == 0 || r.head == 0 {
+	if !r.began {
 		return 0
 	}
 	return max(r.s.log.at(r.s.log.head-1).PTS-r.lastPTS, 0)

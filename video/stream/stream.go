@@ -55,6 +55,7 @@ type Stream struct {
 	mu       sync.Mutex
 	log      log
 	cache    uint64 // number of the last good key unit while the cache holds, else 0
+	cached   int    // bytes from there on
 	readers  []*Reader
 	sets     sets
 	params   Params
@@ -234,25 +235,25 @@ func (s *Stream) Stats() Stats {
 // publish appends a unit and wakes the readers that wait. It allocates nothing.
 func (s *Stream) publish(u *Unit) {
 	if u.Key {
-		s.cache = 0
+		s.cache, s.cached = 0, 0
 		if !u.Damaged {
 			s.cache = s.log.head
 		}
 	}
 	s.log.add(u)
+	s.cached += u.size
 	s.stats.Units++
 	s.stats.Bytes += uint64(u.size)
 	if u.Damaged {
 		s.stats.Damaged++
 	}
 
+	if s.cache != 0 && (s.log.head-s.cache > uint64(s.cfg.CacheUnits) || s.cached > s.cfg.CacheBytes) {
+		s.cache = 0
+	}
 	keep := s.log.head - 1
 	if s.cache != 0 {
 		keep = s.cache
-		if s.log.head-s.cache > uint64(s.cfg.CacheUnits) || s.cacheBytes() > s.cfg.CacheBytes {
-			s.cache = 0
-			keep = s.log.head - 1
-		}
 	}
 	for _, r := range s.readers {
 		keep = min(keep, r.wants(s.log.head))
@@ -266,19 +267,6 @@ func (s *Stream) publish(u *Unit) {
 	}
 }
 
-// cacheBytes is the size of the units from the cached key picture on, counted
-// when the log as a whole is large enough for it to matter.
-func (s *Stream) cacheBytes() int {
-	if s.log.bytes <= s.cfg.CacheBytes {
-		return 0
-	}
-	size := 0
-	for n := s.cache; n < s.log.head; n++ {
-		size += s.log.at(n).size
-	}
-	return size
-}
-
 // setsChanged takes over new parameter sets.
 func (s *Stream) setsChanged(n normalized) {
 	if !n.spsChanged && !n.ppsChanged || !s.sets.complete() {
@@ -290,7 +278,10 @@ func (s *Stream) setsChanged(n normalized) {
 		p.Width, p.Height = parsed.width, parsed.height
 		s.timeline.mayReorder = parsed.mayReorder
 	}
-	if s.known && bytes.Equal(p.SPS, s.params.SPS) && bytes.Equal(p.PPS, s.params.PPS) {
+	if !s.timeline.mayReorder {
+		s.timeline.reordered, p.Reordered = false, false
+	}
+	if s.known && bytes.Equal(p.SPS, s.params.SPS) && bytes.Equal(p.PPS, s.params.PPS) && p.Reordered == s.params.Reordered {
 		return
 	}
 	s.params, s.known = p, true

@@ -13,6 +13,8 @@ import "time"
 //   - Any other step is a jump. The picture is placed by its arrival; only after
 //     settle pictures that agree with each other is the camera's new base
 //     taken, so that one stray timestamp moves nothing.
+//   - A timeline that runs ahead of this machine's clock by more than maxAhead (a
+//     camera that counts too fast) is held back in the same way.
 //   - After a loss the next picture comes when it came by this machine's clock,
 //     and at least one picture's distance after the last one.
 //   - A camera's clock runs up to 100 ppm fast or slow, nine seconds a day. The
@@ -58,6 +60,7 @@ type timeline struct {
 
 const (
 	maxStep         = 5 * ClockRate
+	maxAhead        = 10 * ClockRate
 	settle          = 3
 	slew            = 500 // millionths
 	slewWindow      = 10 * time.Second
@@ -119,7 +122,7 @@ func (t *timeline) follow(in int64, arrival time.Time) int64 {
 		if t.backsteps >= enoughBacksteps {
 			t.reordered = true
 		}
-	} else if step <= 0 || step > maxStep && !similar(step, passed) {
+	} else if step <= 0 || step > maxStep && !similar(step, passed) || t.ahead(in, arrival) {
 		return t.jump(in, passed, arrival)
 	}
 	t.newCount = 0
@@ -156,6 +159,11 @@ func (t *timeline) jump(in, passed int64, arrival time.Time) int64 {
 		t.rebase(in, t.out, arrival)
 	}
 	return t.out
+}
+
+// ahead tells whether the picture would lie too far in the future.
+func (t *timeline) ahead(in int64, arrival time.Time) bool {
+	return in+t.offset-toTicks(arrival.Sub(t.epoch)) > maxAhead
 }
 
 // similar tells whether a long step is a pause: as much time passed here.
