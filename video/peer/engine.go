@@ -1,0 +1,107 @@
+package peer
+
+import (
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/pion/ice/v4"
+	"github.com/pion/interceptor"
+	"github.com/pion/interceptor/pkg/report"
+	"github.com/pion/webrtc/v4"
+)
+
+// What pion is told. Its defaults are for a peer that does everything; a Hub
+// needs one format, and repairs by its own rules (repair.go, asker.go), so of
+// pion's interceptors only the reports are used.
+
+// formats are the kinds of H.264 that are accepted, in order of preference. The
+// first is what every browser takes. Cameras send Main and High all the same:
+// decoders go by what is in the picture, and level-asymmetry-allowed covers the
+// level. The others are for peers that offer nothing but them.
+var formats = [...]string{"42e01f", "42001f", "4d001f", "640c1f", "64001f"}
+
+func media(log logs, most int) (*webrtc.MediaEngine, *interceptor.Registry, error) {
+	m := &webrtc.MediaEngine{}
+	for i, profile := range formats[:most] {
+		err := m.RegisterCodec(webrtc.RTPCodecParameters{
+			RTPCodecCapability: webrtc.RTPCodecCapability{
+				MimeType:    webrtc.MimeTypeH264,
+				ClockRate:   90000,
+				SDPFmtpLine: "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=" + profile,
+				// No RTX: repetitions go out under their own sequence number,
+				// which every peer understands and none asks for twice.
+				RTCPFeedback: []webrtc.RTCPFeedback{{Type: "nack"}, {Type: "nack", Parameter: "pli"}, {Type: "ccm", Parameter: "fir"}},
+			},
+			PayloadType: webrtc.PayloadType(96 + i),
+		}, webrtc.RTPCodecTypeVideo)
+		if err != nil {
+			return nil, nil, err
+		}
+	}
+	reg := &interceptor.Registry{}
+	in, err := report.NewReceiverInterceptor(report.WithReceiverLoggerFactory(log))
+	if err != nil {
+		return nil, nil, err
+	}
+	out, err := report.NewSenderInterceptor(report.WithSenderLoggerFactory(log))
+	if err != nil {
+		return nil, nil, err
+	}
+	reg.Add(in)
+	reg.Add(out)
+	return m, reg, nil
+}
+
+// settings are common to both ends.
+func settings(cfg Config, log logs) webrtc.SettingEngine {
+	var s webrtc.SettingEngine
+	s.LoggerFactory = log
+	s.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
+	s.SetIncludeLoopbackCandidate(true)
+	// Two thirds silent is worth a word in pion's state, all of it is the end.
+	s.SetICETimeouts(cfg.SessionTimeout/3, cfg.SessionTimeout-cfg.SessionTimeout/3, min(2*time.Second, cfg.SessionTimeout/4))
+	return s
+}
+
+// answeringAPI is for peers that come to the Hub's ports.
+func answeringAPI(cfg Config, log logs, udp udpMux, tcp *ice.TCPMuxDefault) (*webrtc.API, error) {
+	m, reg, err := media(log, len(formats))
+	if err != nil {
+		return nil, err
+	}
+	s := settings(cfg, log)
+	s.SetLite(true)
+	s.DisableActiveTCP(true)
+	s.SetICEUDPMux(udp)
+	types := []webrtc.NetworkType{webrtc.NetworkTypeUDP4, webrtc.NetworkTypeTCP4}
+	if udp.port.bound.Addr().Is6() {
+		types = []webrtc.NetworkType{webrtc.NetworkTypeUDP6, webrtc.NetworkTypeTCP6}
+	}
+	if tcp == nil {
+		types = types[:1]
+	} else {
+		s.SetICETCPMux(tcp)
+		one := tcp.LocalAddr().(*net.TCPAddr).IP
+		s.SetIPFilter(func(ip net.IP) bool { return ip.Equal(one) })
+	}
+	s.SetNetworkTypes(types)
+	return webrtc.NewAPI(webrtc.WithMediaEngine(m), webrtc.WithInterceptorRegistry(reg), webrtc.WithSettingEngine(s)), nil
+}
+
+// diallingAPI is for legs that go out, from ports of their own.
+func diallingAPI(cfg Config, log logs) (*webrtc.API, error) {
+	m, reg, err := media(log, 1)
+	if err != nil {
+		return nil, err
+	}
+	s := settings(cfg, log)
+	s.SetNetworkTypes([]webrtc.NetworkType{
+		webrtc.NetworkTypeUDP4, webrtc.NetworkTypeTCP4, webrtc.NetworkTypeUDP6, webrtc.NetworkTypeTCP6,
+	})
+	s.SetIPFilter(func(ip net.IP) bool {
+		a, ok := netip.AddrFromSlice(ip)
+		return ok && !a.Unmap().IsLinkLocalUnicast()
+	})
+	return webrtc.NewAPI(webrtc.WithMediaEngine(m), webrtc.WithInterceptorRegistry(reg), webrtc.WithSettingEngine(s)), nil
+}
