@@ -1,0 +1,69 @@
+package videotest
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"time"
+)
+
+// The films are Annex-B H.264: constrained baseline, 640x360, 25 pictures a
+// second, a key picture every two seconds, an access unit delimiter in front of
+// every picture. make-films.sh makes them.
+//
+//go:embed films/*.h264
+var filmFiles embed.FS
+
+// Film is a short scene that is played in a loop.
+type Film struct {
+	// Name is also the path of the camera that plays it.
+	Name string
+	// Title is what is written in the picture.
+	Title string
+	// Units are the access units, NALUs without start codes. The first is a key
+	// picture, with its parameter sets in front, as all key pictures. Must not
+	// be changed.
+	Units [][][]byte
+}
+
+// Interval is the distance of two pictures.
+const Interval = time.Second / 25
+
+// Films are the scenes that come with the program.
+func Films() ([]Film, error) {
+	films := []Film{
+		{Name: "corridor", Title: "3号楼 12层走廊"},
+		{Name: "gate", Title: "小区北门"},
+		{Name: "garage", Title: "地下车库"},
+		{Name: "manhole", Title: "向阳路井盖"},
+	}
+	for i := range films {
+		data, err := filmFiles.ReadFile("films/" + films[i].Name + ".h264")
+		if err != nil {
+			return nil, fmt.Errorf("read film: %w", err)
+		}
+		films[i].Units = split(data)
+	}
+	return films, nil
+}
+
+// Length is how long the film is.
+func (f Film) Length() time.Duration { return time.Duration(len(f.Units)) * Interval }
+
+// split takes Annex-B apart into access units, which begin with a delimiter.
+func split(data []byte) [][][]byte {
+	const delimiter = 9
+	var units [][][]byte
+	for _, n := range bytes.Split(data, []byte{0, 0, 1}) {
+		n = bytes.TrimRight(n, "\x00") // the first byte of a long start code
+		switch {
+		case len(n) == 0:
+		case n[0]&0x1f == delimiter:
+			units = append(units, nil)
+		case len(units) > 0:
+			last := len(units) - 1
+			units[last] = append(units[last], n)
+		}
+	}
+	return units
+}
