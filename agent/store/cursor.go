@@ -1,0 +1,52 @@
+package store
+
+import (
+	"encoding/json"
+	"strings"
+	"time"
+
+	"stationd/agent/station"
+)
+
+// Cursor is how far a target has a lane of the journal: Seq is the last row that
+// it acknowledged, Hop the number that row had on the way there.
+type Cursor struct {
+	Target string        `json:"target"`
+	Lane   station.Lane  `json:"lane"`
+	Epoch  station.Epoch `json:"epoch"`
+	Seq    uint64        `json:"seq"`
+	Hop    uint64        `json:"hop"`
+	At     time.Time     `json:"at"`
+}
+
+// Cursor reads the cursor of a target and lane; one that was never put stands at
+// the beginning of this epoch.
+func (tx *Tx) Cursor(target string, lane station.Lane) (Cursor, error) {
+	c := Cursor{Target: target, Lane: lane, Epoch: tx.s.epoch}
+	_, err := tx.getJSON(cursorKey(target, lane), &c)
+	return c, err
+}
+
+// PutCursor moves a cursor. A target that puts one, be it at 0, holds the
+// journal back from being trimmed.
+func (tx *Tx) PutCursor(c Cursor) error {
+	if c.Target == "" || strings.Contains(c.Target, "\x00") || laneIndex(c.Lane) < 0 {
+		return station.Errorf(400, "cursor.invalid", "name a target and one of the lanes", "a cursor needs a target and a lane")
+	}
+	if c.At.IsZero() {
+		c.At = time.Now()
+	}
+	return tx.putJSON(cursorKey(c.Target, c.Lane), c)
+}
+
+// DeleteCursors forgets a target that is no longer served, in all lanes.
+func (tx *Tx) DeleteCursors(target string) error {
+	for _, lane := range station.Lanes() {
+		if err := tx.put(cursorKey(target, lane), nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func decodeCursor(b []byte, c *Cursor) error { return json.Unmarshal(b, c) }

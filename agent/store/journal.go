@@ -1,0 +1,219 @@
+package store
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"stationd/agent/station"
+)
+
+// journal is where the journal stands: the last sequence given out, and for each
+// lane its rows. It is kept in one record that is written with each batch, so
+// that nobody has to search for an end among deleted rows.
+type journal struct {
+	head  uint64
+	lanes [3]laneState
+}
+
+type laneState struct {
+	tail  uint64 // no row has a lower sequence
+	last  uint64 // of the newest row
+	count uint64 // of rows between them
+}
+
+func (j journal) encode() []byte {
+	b := binary.BigEndian.AppendUint64(make([]byte, 0, 80), j.head)
+	for _, l := range j.lanes {
+		b = binary.BigEndian.AppendUint64(b, l.tail)
+		b = binary.BigEndian.AppendUint64(b, l.last)
+		b = binary.BigEndian.AppendUint64(b, l.count)
+	}
+	return b
+}
+
+func decodeJournal(b []byte) (journal, error) {
+	var j journal
+	if len(b) < 8+len(j.lanes)*24 {
+		return j, errShort
+	}
+	j.head = binary.BigEndian.Uint64(b)
+	for i := range j.lanes {
+		at := b[8+i*24:]
+		j.lanes[i] = laneState{binary.BigEndian.Uint64(at), binary.BigEndian.Uint64(at[8:]), binary.BigEndian.Uint64(at[16:])}
+	}
+	return j, nil
+}
+
+// Append writes a row of the journal. It sets Seq, and where they are empty
+// Origin, ID and Time, and returns the event as it was written.
+func (tx *Tx) Append(ev station.Event) (station.Event, error) {
+	i := laneIndex(ev.Lane)
+	if i < 0 {
+		return ev, fmt.Errorf("append event %q: there is no lane %q", ev.Type, string(ev.Lane))
+	}
+	now := time.Now()
+	j := tx.journal
+	j.head++
+	ev.Seq = j.head
+	if ev.Origin == (station.Origin{}) {
+		ev.Origin = station.Origin{Node: tx.s.node, Epoch: tx.s.epoch, Seq: ev.Seq}
+	}
+	if ev.ID == "" {
+		ev.ID = station.NewID()
+	}
+	if ev.Time.IsZero() {
+		ev.Time = now
+	}
+	body, err := json.Marshal(ev)
+	if err != nil {
+		return ev, fmt.Errorf("append event %q: %w", ev.Type, err)
+	}
+	// The time in front is when the row was written: what is kept how long is
+	// decided by it, without decoding the row.
+	row := binary.BigEndian.AppendUint64(make([]byte, 0, 8+len(body)), uint64(now.UnixNano()))
+	if err := tx.put(rowKey(ev.Lane, ev.Seq), append(row, body...)); err != nil {
+		return ev, err
+	}
+	l := &j.lanes[i]
+	l.last = ev.Seq
+	l.count++
+	if l.tail == 0 {
+		l.tail = ev.Seq
+	}
+	tx.journal = j
+	return ev, nil
+}
+
+func decodeRow(b []byte) (ev station.Event, written time.Time, err error) {
+	written, err = rowTime(b)
+	if err != nil {
+		return ev, written, err
+	}
+	return ev, written, json.Unmarshal(b[8:], &ev)
+}
+
+// rowTime is when a row was written.
+func rowTime(b []byte) (time.Time, error) {
+	if len(b) < 8 {
+		return time.Time{}, errShort
+	}
+	return time.Unix(0, int64(binary.BigEndian.Uint64(b))), nil
+}
+
+// Read returns up to limit events after the sequence given, of the lanes named
+// or of all, in the order of their sequence. It seeks in each lane, so that rows
+// of other lanes cost nothing.
+func (s *Store) Read(after uint64, limit int, lanes ...station.Lane) ([]station.Event, error) {
+	if limit <= 0 {
+		return nil, nil
+	}
+	if len(lanes) == 0 {
+		lanes = station.Lanes()
+	}
+	var out []station.Event
+	err := s.View(func(tx *Tx) error {
+		var walks []*walk
+		defer func() {
+			for _, w := range walks {
+				w.it.Close()
+			}
+		}()
+		for _, lane := range lanes {
+			i := laneIndex(lane)
+			if i < 0 {
+				return fmt.Errorf("read journal: there is no lane %q", string(lane))
+			}
+			if w := walkLane(tx.snap, lane, tx.journal.lanes[i], after); w != nil {
+				walks = append(walks, w)
+			}
+		}
+		for len(out) < limit {
+			var next *walk
+			for _, w := range walks {
+				if w.valid() && (next == nil || w.seq() < next.seq()) {
+					next = w
+				}
+			}
+			if next == nil {
+				return nil
+			}
+			err := next.it.Item().Value(func(b []byte) error {
+				ev, _, err := decodeRow(b)
+				out = append(out, ev)
+				return err
+			})
+			if err != nil {
+				return fmt.Errorf("read journal row %d: %w", next.seq(), err)
+			}
+			next.it.Next()
+		}
+		return nil
+	})
+	return out, err
+}
+
+// walk is an iterator over the rows of one lane.
+type walk struct {
+	it   *badger.Iterator
+	last uint64
+}
+
+// walkLane is nil when the lane has no rows after the sequence given: an
+// iterator would search for one among what is deleted.
+func walkLane(txn *badger.Txn, lane station.Lane, l laneState, after uint64) *walk {
+	start := max(after+1, l.tail)
+	if l.count == 0 || start > l.last || after == ^uint64(0) {
+		return nil
+	}
+	opt := badger.DefaultIteratorOptions
+	opt.PrefetchValues = false
+	opt.Prefix = []byte(lanePrefix(lane))
+	w := &walk{it: txn.NewIterator(opt), last: l.last}
+	w.it.Seek([]byte(rowKey(lane, start)))
+	return w
+}
+
+func (w *walk) valid() bool { return w.it.Valid() && w.seq() <= w.last }
+func (w *walk) seq() uint64 { return rowSeq(w.it.Item().Key()) }
+
+// Backlog counts the rows of a lane that the target has not acknowledged, up to
+// most, and tells when the oldest was written.
+func (s *Store) Backlog(target string, lane station.Lane, most int) (n int, oldest time.Time, err error) {
+	i := laneIndex(lane)
+	if i < 0 {
+		return 0, oldest, fmt.Errorf("count backlog: there is no lane %q", string(lane))
+	}
+	err = s.View(func(tx *Tx) error {
+		c, err := tx.Cursor(target, lane)
+		if err != nil {
+			return err
+		}
+		after := c.Seq
+		if c.Epoch != s.epoch {
+			after = 0
+		}
+		w := walkLane(tx.snap, lane, tx.journal.lanes[i], after)
+		if w == nil {
+			return nil
+		}
+		defer w.it.Close()
+		for ; n < most && w.valid(); w.it.Next() {
+			if n == 0 {
+				err := w.it.Item().Value(func(b []byte) error {
+					_, oldest, err = decodeRow(b)
+					return err
+				})
+				if err != nil {
+					return err
+				}
+			}
+			n++
+		}
+		return nil
+	})
+	return n, oldest, err
+}

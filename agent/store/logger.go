@@ -1,0 +1,22 @@
+package store
+
+import (
+	"fmt"
+	"log/slog"
+	"strings"
+)
+
+// badgerLog hands Badger's messages to our log. What Badger calls information is
+// for those who look into Badger.
+type badgerLog struct{ log *slog.Logger }
+
+func (l badgerLog) say(level slog.Level, format string, args []any) {
+	if l.log.Enabled(nil, level) { //nolint:staticcheck // Badger has no context to give
+		l.log.Log(nil, level, "badger", slog.String("text", strings.TrimSpace(fmt.Sprintf(format, args...)))) //nolint:staticcheck // as above
+	}
+}
+
+func (l badgerLog) Errorf(f string, a ...any)   { l.say(slog.LevelError, f, a) }
+func (l badgerLog) Warningf(f string, a ...any) { l.say(slog.LevelWarn, f, a) }
+func (l badgerLog) Infof(f string, a ...any)    { l.say(slog.LevelDebug, f, a) }
+func (l badgerLog) Debugf(string, ...any)       {}

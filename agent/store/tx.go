@@ -1,0 +1,240 @@
+package store
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/dgraph-io/badger/v4"
+)
+
+// Key names a record: a path such as "alarm/ID".
+type Key string
+
+// Tx is one update or view. It is valid until the function that it was given to
+// returns, and must not leave that function or its goroutine.
+type Tx struct {
+	s    *Store
+	snap *badger.Txn
+	// below are the writes of the updates before this one in the same batch,
+	// writes its own; nil stands for a deletion.
+	below, writes map[string][]byte
+	size          int // of writes, as Badger will count it
+	journal       journal
+	readOnly      bool
+	done          bool
+}
+
+// maxRecord is the largest value. Larger ones would leave the log and go to
+// Badger's value log, whose space cannot be got back in this set-up.
+const maxRecord = 512 << 10
+
+// ErrStop ends Each early; Each then returns nil.
+var ErrStop = errors.New("stop")
+
+var (
+	errDone     = errors.New("store: the transaction is over")
+	errReadOnly = errors.New("store: a view cannot write")
+)
+
+// Get reads the record at key. It tells whether there is one.
+func Get[T any](tx *Tx, key Key) (T, bool, error) {
+	var v T
+	b, err := tx.get(stateRealm + string(key))
+	if err != nil || b == nil {
+		return v, false, err
+	}
+	if err := decode(b, &v); err != nil {
+		return v, false, fmt.Errorf("read record %q: %w", string(key), err)
+	}
+	return v, true, nil
+}
+
+// Put writes the record at key. Top-level fields of the record that is replaced
+// and that T does not know, a newer version's, are kept.
+func Put[T any](tx *Tx, key Key, v T) error {
+	k := stateRealm + string(key)
+	old, err := tx.get(k)
+	if err != nil {
+		return err
+	}
+	b, err := encode(tx.s.shapes, old, v)
+	if err != nil {
+		return fmt.Errorf("write record %q: %w", string(key), err)
+	}
+	return tx.put(k, b)
+}
+
+// Each calls fn for the records whose keys begin with prefix, in the order of
+// their keys, as they are when Each is called.
+func Each[T any](tx *Tx, prefix Key, fn func(Key, T) error) error {
+	return each(tx, prefix, false, fn)
+}
+
+// EachReverse is Each from the last key to the first.
+func EachReverse[T any](tx *Tx, prefix Key, fn func(Key, T) error) error {
+	return each(tx, prefix, true, fn)
+}
+
+func each[T any](tx *Tx, prefix Key, reverse bool, fn func(Key, T) error) error {
+	err := tx.scan(stateRealm+string(prefix), reverse, func(k string, b []byte) error {
+		var v T
+		key := Key(strings.TrimPrefix(k, stateRealm))
+		if err := decode(b, &v); err != nil {
+			return fmt.Errorf("read record %q: %w", string(key), err)
+		}
+		return fn(key, v)
+	})
+	if errors.Is(err, ErrStop) {
+		return nil
+	}
+	return err
+}
+
+// Delete removes the record at key; it is no error when there is none.
+func (tx *Tx) Delete(key Key) error { return tx.put(stateRealm+string(key), nil) }
+
+// get is the value at k, nil when there is none. It stays valid.
+func (tx *Tx) get(k string) ([]byte, error) {
+	if tx.done {
+		return nil, errDone
+	}
+	if v, ok := tx.writes[k]; ok {
+		return v, nil
+	}
+	if v, ok := tx.below[k]; ok {
+		return v, nil
+	}
+	item, err := tx.snap.Get([]byte(k))
+	if errors.Is(err, badger.ErrKeyNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return item.ValueCopy([]byte{})
+}
+
+// put sets k to v, or deletes it when v is nil.
+func (tx *Tx) put(k string, v []byte) error {
+	switch {
+	case tx.done:
+		return errDone
+	case tx.readOnly:
+		return errReadOnly
+	case len(v) > maxRecord:
+		return errTooLarge("a record", len(v))
+	}
+	if old, ok := tx.writes[k]; ok {
+		tx.size -= cost(k, old)
+	}
+	tx.writes[k] = v
+	tx.size += cost(k, v)
+	return nil
+}
+
+// cost is what Badger counts for an entry, and a little more.
+func cost(k string, v []byte) int { return len(k) + len(v) + 32 }
+
+// scan merges what is stored with what this batch and this update wrote.
+func (tx *Tx) scan(prefix string, reverse bool, fn func(k string, v []byte) error) error {
+	if tx.done {
+		return errDone
+	}
+	fresh := tx.overlaid(prefix, reverse)
+	opt := badger.DefaultIteratorOptions
+	opt.PrefetchValues = false // everything lies inline
+	opt.Prefix = []byte(prefix)
+	opt.Reverse = reverse
+	it := tx.snap.NewIterator(opt)
+	defer it.Close()
+	start := []byte(prefix)
+	if reverse {
+		start = append(start, 0xff)
+	}
+	it.Seek(start)
+	for {
+		stored := it.ValidForPrefix(opt.Prefix)
+		if !stored && len(fresh) == 0 {
+			return nil
+		}
+		order := -1 // the stored one is next
+		if !stored {
+			order = 1
+		} else if len(fresh) > 0 {
+			order = bytes.Compare(it.Item().Key(), []byte(fresh[0]))
+			if reverse {
+				order = -order
+			}
+		}
+		if order >= 0 {
+			k := fresh[0]
+			fresh = fresh[1:]
+			if order == 0 {
+				it.Next()
+			}
+			v, ok := tx.writes[k]
+			if !ok {
+				v = tx.below[k]
+			}
+			if v == nil {
+				continue
+			}
+			if err := fn(k, v); err != nil {
+				return err
+			}
+			continue
+		}
+		v, err := it.Item().ValueCopy([]byte{})
+		if err != nil {
+			return err
+		}
+		if err := fn(string(it.Item().Key()), v); err != nil {
+			return err
+		}
+		it.Next()
+	}
+}
+
+// overlaid lists the written keys with that prefix, in order.
+func (tx *Tx) overlaid(prefix string, reverse bool) []string {
+	var keys []string
+	for k := range tx.writes {
+		if strings.HasPrefix(k, prefix) {
+			keys = append(keys, k)
+		}
+	}
+	for k := range tx.below {
+		if _, mine := tx.writes[k]; !mine && strings.HasPrefix(k, prefix) {
+			keys = append(keys, k)
+		}
+	}
+	slices.Sort(keys)
+	if reverse {
+		slices.Reverse(keys)
+	}
+	return keys
+}
+
+// getJSON and putJSON are for what the store keeps of itself.
+func (tx *Tx) getJSON(k string, v any) (bool, error) {
+	b, err := tx.get(k)
+	if err != nil || b == nil {
+		return false, err
+	}
+	if err := json.Unmarshal(b, v); err != nil {
+		return false, fmt.Errorf("read %q: %w", k, err)
+	}
+	return true, nil
+}
+
+func (tx *Tx) putJSON(k string, v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return tx.put(k, b)
+}
