@@ -1,0 +1,143 @@
+package peer_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"stationd/agent/station"
+	"stationd/video/peer"
+	"stationd/video/stream"
+)
+
+// A leg from a station to its centre, and a viewer at the centre.
+func TestRelayLeg(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		answer func(string) string
+		change func(*peer.Config)
+	}{
+		{name: "udp"},
+		{name: "tcp", answer: func(sdp string) string { return without(sdp, " udp ") }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			here, there := hub(t, nil), hub(t, nil)
+			camera, relayed := stream.New(stream.Config{}), stream.New(stream.Config{})
+			f := play(t, camera, 50, small)
+
+			ctx, cancel := context.WithCancel(context.Background())
+			dialled := make(chan error, 1)
+			accepted := make(chan *peer.Session, 1)
+			go func() {
+				dialled <- here.Dial(ctx, camera, func(ctx context.Context, offer string) (string, error) {
+					s, err := there.Accept(ctx, offer, relayed)
+					if err != nil {
+						return "", err
+					}
+					accepted <- s
+					if c.answer != nil {
+						return c.answer(s.Answer), nil
+					}
+					return s.Answer, nil
+				})
+			}()
+			leg := <-accepted
+
+			v := watch(t, there, relayed, viewerOptions{media: true})
+			v.mu.Lock()
+			v.check = f.slice
+			v.mu.Unlock()
+			p := v.until(10*time.Second, "relayed pictures", atLeast(40))
+			if !p[0].key || v.broken > 0 {
+				t.Errorf("first key %v, %d broken", p[0].key, v.broken)
+			}
+			for i := 1; i < len(p); i++ {
+				if p[i].n != p[i-1].n+1 {
+					t.Fatalf("pictures %v", describe(p))
+				}
+			}
+			if online, _, cause := relayed.State(); !online {
+				t.Errorf("the relayed stream is offline: %s", cause)
+			}
+
+			cancel()
+			if err := <-dialled; err != nil {
+				t.Errorf("dial: %v", err)
+			}
+			wait(t, 5*time.Second, "the centre's end", leg.Done())
+			if online, _, _ := relayed.State(); online {
+				t.Error("the relayed stream is online without a leg")
+			}
+			t.Logf("leg: %+v", leg.Counts())
+		})
+	}
+}
+
+// The centre ends the leg: the station's end returns with an error.
+func TestLegEndsAtTheCentre(t *testing.T) {
+	here, there := hub(t, nil), hub(t, nil)
+	camera, relayed := stream.New(stream.Config{}), stream.New(stream.Config{})
+	dialled := make(chan error, 1)
+	accepted := make(chan *peer.Session, 1)
+	go func() {
+		dialled <- here.Dial(context.Background(), camera, func(ctx context.Context, offer string) (string, error) {
+			s, err := there.Accept(ctx, offer, relayed)
+			if err != nil {
+				return "", err
+			}
+			accepted <- s
+			return s.Answer, nil
+		})
+	}()
+	leg := <-accepted
+	wait(t, 5*time.Second, "connect", leg.Connected())
+	leg.Close()
+	wait(t, 5*time.Second, "the centre's end", leg.Done())
+	select {
+	case err := <-dialled:
+		if err == nil {
+			t.Error("the leg ended without an error")
+		}
+	case <-time.After(5 * time.Second):
+		t.Fatal("the station's end lives on")
+	}
+}
+
+func TestLegRefused(t *testing.T) {
+	here := hub(t, nil)
+	want := errors.New("no")
+	err := here.Dial(context.Background(), stream.New(stream.Config{}), func(context.Context, string) (string, error) { return "", want })
+	if !errors.Is(err, want) {
+		t.Errorf("got %v", err)
+	}
+	err = here.Dial(context.Background(), stream.New(stream.Config{}), func(context.Context, string) (string, error) { return "nonsense", nil })
+	if err == nil {
+		t.Error("an answer of nonsense was taken")
+	}
+	if n := here.Usage().Sessions; n != 0 {
+		t.Errorf("%d sessions stayed", n)
+	}
+}
+
+func TestAcceptRefusesNonsense(t *testing.T) {
+	there := hub(t, nil)
+	for _, offer := range []string{"", "v=0", "v=0\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\na=rtpmap:96 H264/90000\r\n"} {
+		_, err := there.Accept(context.Background(), offer, stream.New(stream.Config{}))
+		if p, ok := station.AsProblem(err); !ok || p.Status/100 != 4 {
+			t.Errorf("%q: got %v", offer, err)
+		}
+	}
+}
+
+// without removes the candidate lines that contain word.
+func without(sdp, word string) string {
+	var out []string
+	for _, l := range strings.Split(sdp, "\r\n") {
+		if !strings.HasPrefix(l, "a=candidate:") || !strings.Contains(l, word) {
+			out = append(out, l)
+		}
+	}
+	return strings.Join(out, "\r\n")
+}
