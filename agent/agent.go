@@ -1,0 +1,189 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"stationd/agent/station"
+	"stationd/agent/store"
+)
+
+// Config is what the agent needs to know at start.
+type Config struct {
+	// Name is the node's name as people say it: "示范村工作站".
+	Name string `yaml:"name"`
+	// ClipBefore and ClipAfter are the span of an alarm's clip.
+	ClipBefore time.Duration `yaml:"clip_before"`
+	ClipAfter  time.Duration `yaml:"clip_after"`
+	// MaxUnknown bounds how many devices may appear by themselves.
+	MaxUnknown int `yaml:"max_unknown_sensors"`
+	// Version is the program's; it is told to the parent.
+	Version string `yaml:"-"`
+	// KeepReceipts is how long a repeated command gets its first receipt.
+	KeepReceipts time.Duration `yaml:"keep_receipts"`
+}
+
+// DefaultConfig is what a station starts with.
+func DefaultConfig() Config {
+	return Config{
+		Name:         "城市运行管理工作站",
+		ClipBefore:   10 * time.Second,
+		ClipAfter:    20 * time.Second,
+		MaxUnknown:   500,
+		KeepReceipts: 7 * 24 * time.Hour,
+	}
+}
+
+// Validate reports every fault, each with its key.
+func (c Config) Validate() error {
+	var faults []error
+	bad := func(key, hint, message string) {
+		faults = append(faults, station.Errorf(400, "config.invalid", hint, "%s", message).At(key))
+	}
+	if c.Name == "" || len(c.Name) > 120 {
+		bad("name", "give the node's name, at most 40 Chinese characters", "the name is empty or too long")
+	}
+	if c.ClipBefore < 0 || c.ClipBefore > 5*time.Minute {
+		bad("clip_before", "use 0s to 5m", "the span before the alarm is out of range")
+	}
+	if c.ClipAfter < time.Second || c.ClipAfter > 10*time.Minute {
+		bad("clip_after", "use 1s to 10m", "the span after the alarm is out of range")
+	}
+	if c.MaxUnknown < 0 || c.MaxUnknown > 100_000 {
+		bad("max_unknown_sensors", "use 0 to 100000", "the number is out of range")
+	}
+	if c.KeepReceipts < time.Hour {
+		bad("keep_receipts", "use 1h or more", "receipts would be forgotten while a command may still be repeated")
+	}
+	return errors.Join(faults...)
+}
+
+// ClipMaker cuts and keeps clips; video/record implements it.
+type ClipMaker interface {
+	// Clip waits until c.To is recorded and returns the clip ready or failed.
+	// It may be called again for the same ID. An error means: try later.
+	Clip(ctx context.Context, c station.Clip) (station.Clip, error)
+}
+
+// Registry is all that is set up: what devices and video work from.
+type Registry struct {
+	Sensors  []station.Sensor
+	States   []station.SensorState
+	Brokers  []BrokerLink
+	Accounts []station.BrokerAccount
+	Cameras  []CameraLink     // the node's own
+	Remote   []station.Camera // of children, IDs "<node>.<camera>"
+}
+
+// BrokerLink is an outside broker with its password.
+type BrokerLink struct {
+	station.Broker
+	Password station.Secret
+}
+
+// CameraLink is a camera with its password.
+type CameraLink struct {
+	station.Camera
+	Password station.Secret
+}
+
+// Deps is what the agent is handed.
+type Deps struct {
+	Store *store.Store
+	// Clips makes clips; nil where nothing is recorded (a centre).
+	Clips ClipMaker
+	// Apply is called, from one goroutine at a time, with the whole registry at
+	// the start of Run and after every change of it.
+	Apply func(Registry)
+	// Centre tells that a parent is configured, so that the desk shows whether
+	// it has an alarm.
+	Centre bool
+	Log    *slog.Logger
+	// Now is the wall clock; nil means time.Now.
+	Now func() time.Time
+}
+
+// Agent is the core of one node. Its methods may be called from any goroutine.
+type Agent struct {
+	cfg   Config
+	store *store.Store
+	clips ClipMaker
+	apply func(Registry)
+	log   *slog.Logger
+	now   func() time.Time
+
+	centreConfigured bool
+
+	// changed is asked for a new Apply; one pending request is enough.
+	changed chan struct{}
+	// cut wakes the clip loop.
+	cut chan struct{}
+	// uploads is closed and renewed when a clip becomes ready.
+	uploads struct {
+		sync.Mutex
+		more chan struct{}
+	}
+	progress progress
+	refused  refusals
+	guesses  limiter
+}
+
+// New makes an agent. It opens and starts nothing.
+func New(cfg Config, deps Deps) *Agent {
+	a := &Agent{
+		cfg:   cfg,
+		store: deps.Store,
+		clips: deps.Clips,
+		apply: deps.Apply,
+		log:   deps.Log,
+		now:   deps.Now,
+
+		centreConfigured: deps.Centre,
+
+		changed: make(chan struct{}, 1),
+		cut:     make(chan struct{}, 1),
+	}
+	if a.now == nil {
+		a.now = time.Now
+	}
+	if a.apply == nil {
+		a.apply = func(Registry) {}
+	}
+	a.uploads.more = make(chan struct{})
+	return a
+}
+
+// Node is the node's ID.
+func (a *Agent) Node() station.NodeID { return a.store.Node() }
+
+// Name is the node's name as people say it.
+func (a *Agent) Name() string { return a.cfg.Name }
+
+// Run keeps the registry applied, makes clips, watches the disk and trims the
+// journal. It returns nil when ctx ends, after all its goroutines have.
+func (a *Agent) Run(ctx context.Context) error {
+	if err := a.reportOpening(ctx); err != nil {
+		return err
+	}
+	if err := a.introduce(ctx); err != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return a.runRegistry(ctx) })
+	g.Go(func() error { return a.runClips(ctx) })
+	g.Go(func() error { return a.runSpace(ctx) })
+	g.Go(func() error { return a.runTrim(ctx) })
+	if err := g.Wait(); err != nil && ctx.Err() == nil {
+		return err
+	}
+	return nil
+}
+
+// Heartbeat proves that the agent's write path is alive: one empty transaction
+// through the committer. The watchdog calls it.
+func (a *Agent) Heartbeat(ctx context.Context) error { return a.store.Ping(ctx) }

@@ -1,0 +1,191 @@
+package agent
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"stationd/agent/account"
+	"stationd/agent/station"
+	"stationd/agent/store"
+)
+
+// This file is the one door for commands: authorise, do once, audit.
+
+// order is one kind of command.
+type order struct {
+	// permission that the actor needs on the resource.
+	permission station.Permission
+	resource   func(station.Command) string
+	// prepare checks the command and does what is slow, outside the
+	// transaction; the plan it returns is carried out inside.
+	prepare func(a *Agent, cmd station.Command) (plan, error)
+}
+
+// plan is what a prepared command will do.
+type plan struct {
+	subject string
+	lane    station.Lane
+	// apply changes the store and returns the receipt's result.
+	apply func(tx *store.Tx) (any, error)
+	// kept replaces the result in the receipt that is kept, where the result
+	// has a secret that is shown once.
+	kept any
+	// registry asks for the registry to be applied afresh afterwards.
+	registry bool
+}
+
+// orders is every command there is. One without a permission cannot be used.
+var orders = map[string]order{
+	station.CommandAnswerAlarm:   {station.PermAnswer, about("alarm"), prepareAnswer},
+	station.CommandPutSensor:     {station.PermConfigure, about("sensor"), preparePutSensor},
+	station.CommandRemoveSensor:  {station.PermConfigure, about("sensor"), prepareRemoveSensor},
+	station.CommandPutCamera:     {station.PermConfigure, about("camera"), preparePutCamera},
+	station.CommandRemoveCamera:  {station.PermConfigure, about("camera"), prepareRemoveCamera},
+	station.CommandPutBroker:     {station.PermConfigure, about("broker"), preparePutBroker},
+	station.CommandRemoveBroker:  {station.PermConfigure, about("broker"), prepareRemoveBroker},
+	station.CommandPutDevice:     {station.PermConfigure, about("device"), preparePutDevice},
+	station.CommandRemoveDevice:  {station.PermConfigure, about("device"), prepareRemoveDevice},
+	station.CommandPutAccount:    {station.PermAccounts, about("account"), preparePutAccount},
+	station.CommandRemoveAccount: {station.PermAccounts, about("account"), prepareRemoveAccount},
+}
+
+func about(kind string) func(station.Command) string {
+	return func(cmd station.Command) string { return kind + "/" + cmd.Subject }
+}
+
+// CommandPermissions lists every command with the permission it declares.
+func CommandPermissions() map[string]station.Permission {
+	out := make(map[string]station.Permission, len(orders))
+	for name, o := range orders {
+		out[name] = o.permission
+	}
+	return out
+}
+
+// Handle carries out a command and returns its receipt when that is durable. A
+// command whose ID was seen before is not carried out again: the first receipt
+// comes back. A refused or failed command leaves nothing but its audit row, and
+// may be sent again under the same ID.
+func (a *Agent) Handle(ctx context.Context, cmd station.Command) station.Receipt {
+	receipt, err := a.handle(ctx, cmd)
+	if err == nil {
+		return receipt
+	}
+	p, ok := station.AsProblem(err)
+	if !ok {
+		a.log.Error("command failed", "command", cmd.Type, "subject", cmd.Subject, "err", err)
+		p = station.Errorf(500, "internal", "try again; if it stays, look into the log", "the command failed inside")
+	}
+	a.auditRefusal(ctx, cmd, p)
+	return station.Receipt{Command: cmd.ID, At: a.now(), Problem: p}
+}
+
+func (a *Agent) handle(ctx context.Context, cmd station.Command) (station.Receipt, error) {
+	o, ok := orders[cmd.Type]
+	if !ok {
+		return station.Receipt{}, station.Errorf(400, "command.unknown", "known are: "+fmt.Sprint(slices.Sorted(maps.Keys(orders))), "there is no command %q", cmd.Type)
+	}
+	if err := account.Authorize(cmd.Actor, o.permission, o.resource(cmd)); err != nil {
+		return station.Receipt{}, err
+	}
+	if cmd.ID == "" || len(cmd.ID) > 64 {
+		return station.Receipt{}, station.Errorf(400, "command.id", "give a UUID as the command's ID", "the command has no usable ID").At("id")
+	}
+	now := a.now()
+	if !cmd.Expires.IsZero() && now.After(cmd.Expires) {
+		return station.Receipt{}, station.Errorf(410, "command.expired", "give the command again", "the command expired at %s", cmd.Expires.Format("15:04:05"))
+	}
+	p, err := o.prepare(a, cmd)
+	if err != nil {
+		return station.Receipt{}, err
+	}
+	var receipt station.Receipt
+	var repeated bool
+	err = a.store.Update(ctx, p.lane, func(tx *store.Tx) error {
+		receipt, repeated = station.Receipt{}, false
+		first, seen, err := store.Get[keptReceipt](tx, key(receiptTable, cmd.ID))
+		if err != nil {
+			return err
+		}
+		if seen {
+			if first.Type != cmd.Type || first.Account != cmd.Actor.Account {
+				return station.Errorf(409, "command.id", "draw a new ID for each command", "the command ID was used for another command").At("id")
+			}
+			receipt, repeated = first.Receipt, true
+			return nil
+		}
+		result, err := p.apply(tx)
+		if err != nil {
+			return err
+		}
+		receipt = station.Receipt{Command: cmd.ID, At: now}
+		if receipt.Result, err = marshalResult(result); err != nil {
+			return err
+		}
+		kept := receipt
+		if p.kept != nil {
+			if kept.Result, err = marshalResult(p.kept); err != nil {
+				return err
+			}
+		}
+		if err := store.Put(tx, key(receiptTable, cmd.ID), keptReceipt{Receipt: kept, Type: cmd.Type, Account: cmd.Actor.Account}); err != nil {
+			return err
+		}
+		return appendAudit(tx, station.Audit{At: now, Actor: cmd.Actor, Action: cmd.Type, Subject: p.subject, Result: "ok"})
+	})
+	if err != nil {
+		return station.Receipt{}, err
+	}
+	if p.registry && !repeated {
+		a.registryChanged()
+	}
+	return receipt, nil
+}
+
+// keptReceipt is a receipt with what its command was, so that an ID cannot be
+// used for two commands.
+type keptReceipt struct {
+	station.Receipt
+	Type    string `json:"type"`
+	Account string `json:"account"`
+}
+
+func marshalResult(v any) (json.RawMessage, error) {
+	if v == nil {
+		return nil, nil
+	}
+	b, err := json.Marshal(v)
+	if err != nil {
+		return nil, fmt.Errorf("encode the result: %w", err)
+	}
+	return b, nil
+}
+
+// auditRefusal writes down that somebody was refused. It is best effort: a
+// command from nobody, or on a full disk, changes nothing and loses nothing.
+func (a *Agent) auditRefusal(ctx context.Context, cmd station.Command, p *station.Problem) {
+	if cmd.Actor.Account == "" {
+		return
+	}
+	err := a.store.Update(ctx, station.LaneNormal, func(tx *store.Tx) error {
+		return appendAudit(tx, station.Audit{At: a.now(), Actor: cmd.Actor, Action: cmd.Type, Subject: cmd.Subject, Result: p.Code, Detail: p.Message})
+	})
+	if err != nil && !errors.Is(err, context.Canceled) {
+		a.log.Warn("refusal not audited", "command", cmd.Type, "account", cmd.Actor.Account, "err", err)
+	}
+}
+
+func decodeBody[T any](cmd station.Command) (T, error) {
+	var v T
+	d := json.NewDecoder(bytes.NewReader(cmd.Body))
+	d.DisallowUnknownFields() // a mistyped key must not be taken for a default
+	if err := d.Decode(&v); err != nil {
+		return v, station.Errorf(400, "body.invalid", "send what the API document describes", "the body of %s cannot be read: %v", cmd.Type, err)
+	}
+	return v, nil
+}

@@ -1,0 +1,288 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"stationd/agent/station"
+	"stationd/agent/store"
+)
+
+// This file is the third door: a centre takes in what its children send. An
+// event is stored once, whatever the wire did: the child's mark moves in the
+// same transaction.
+
+// Mark is how far a child's lane is stored here.
+type Mark struct {
+	Epoch station.Epoch `json:"epoch"`
+	// Seq is the child's own journal sequence of the newest stored event, Hop
+	// its dense number on the way here.
+	Seq uint64 `json:"seq"`
+	Hop uint64 `json:"hop"`
+}
+
+// Arrival is one event of a child with its place in the child's lane.
+type Arrival struct {
+	Epoch station.Epoch
+	Seq   uint64
+	Hop   uint64
+	Event station.Event
+}
+
+func markKey(node station.NodeID, lane station.Lane) store.Key {
+	return key(markTable, string(node), string(lane))
+}
+
+// Mark is how far the lane of node is stored; the zero Mark when nothing is.
+func (a *Agent) Mark(ctx context.Context, node station.NodeID, lane station.Lane) (Mark, error) {
+	var m Mark
+	if err := ctx.Err(); err != nil {
+		return m, err
+	}
+	err := a.store.View(func(tx *store.Tx) (err error) {
+		m, _, err = store.Get[Mark](tx, markKey(node, lane))
+		return err
+	})
+	return m, err
+}
+
+// Accept stores a child's events in order and returns the lane's mark when that
+// is durable. What is stored already is passed over. At a gap it stops: the
+// mark that comes back tells the sender where to go on. An epoch that differs
+// from the mark's begins a new count, from hop 1.
+func (a *Agent) Accept(ctx context.Context, node station.NodeID, lane station.Lane, arrivals []Arrival) (Mark, error) {
+	var mark Mark
+	var registry bool
+	err := a.store.Update(ctx, lane, func(tx *store.Tx) error {
+		registry = false
+		m, _, err := store.Get[Mark](tx, markKey(node, lane))
+		if err != nil {
+			return err
+		}
+		mark = m
+		for _, ar := range arrivals {
+			if ar.Epoch != mark.Epoch {
+				mark = Mark{Epoch: ar.Epoch}
+			}
+			if ar.Seq <= mark.Seq {
+				continue
+			}
+			if ar.Hop != mark.Hop+1 {
+				break
+			}
+			changed, err := a.take(tx, node, ar.Event)
+			if err != nil {
+				return fmt.Errorf("take %s of %s: %w", ar.Event.Type, node, err)
+			}
+			registry = registry || changed
+			mark.Seq, mark.Hop = ar.Seq, ar.Hop
+		}
+		if mark == m {
+			return nil
+		}
+		n, _, err := store.Get[station.Node](tx, key(nodeTable, string(node)))
+		if err != nil {
+			return err
+		}
+		n.ID, n.LastEvent = node, a.now()
+		if err := store.Put(tx, key(nodeTable, string(node)), n); err != nil {
+			return err
+		}
+		return store.Put(tx, markKey(node, lane), mark)
+	})
+	if err != nil {
+		return Mark{}, err
+	}
+	if registry {
+		a.registryChanged()
+	}
+	return mark, nil
+}
+
+// take stores one event and what it says about the child's state. Event types
+// that this version does not know are journalled as they are.
+func (a *Agent) take(tx *store.Tx, node station.NodeID, ev station.Event) (registry bool, err error) {
+	switch ev.Type {
+	case station.EventAlarmRaised, station.EventAlarmRepeated, station.EventAlarmAnswered, station.EventAlarmReturned, station.EventAlarmCleared:
+		ev, err = project(ev, func(al *station.Alarm) error {
+			if al.Node == "" {
+				al.Node = node
+			}
+			al.Sensor = Qualify(al.Node, al.Sensor)
+			al.Cameras = slices.Clone(al.Cameras)
+			for i, c := range al.Cameras {
+				al.Cameras[i] = Qualify(al.Node, c)
+			}
+			return a.putRemoteAlarm(tx, *al)
+		})
+	case station.EventClipReady, station.EventClipFailed:
+		ev, err = project(ev, func(c *station.Clip) error {
+			c.Camera = Qualify(node, c.Camera)
+			here, _, err := store.Get[station.Clip](tx, key(clipTable, c.ID))
+			if err != nil {
+				return err
+			}
+			c.Uploaded = here.Uploaded // when the file is here, not what the child believes
+			return store.Put(tx, key(clipTable, c.ID), *c)
+		})
+	case station.EventReading:
+		ev, err = project(ev, func(s *station.SensorState) error {
+			s.Node, s.Sensor = node, Qualify(node, s.Sensor)
+			return store.Put(tx, key(stateTable, s.Sensor), *s)
+		})
+	case station.EventSensorChanged:
+		ev, err = project(ev, func(s *station.Sensor) error {
+			s.Node, s.ID = node, Qualify(node, s.ID)
+			for i, c := range s.Cameras {
+				s.Cameras[i] = Qualify(node, c)
+			}
+			return store.Put(tx, key(sensorTable, s.ID), *s)
+		})
+	case station.EventSensorRemoved:
+		ev, err = project(ev, func(s *station.Sensor) error {
+			s.Node, s.ID = node, Qualify(node, s.ID)
+			if err := tx.Delete(key(stateTable, s.ID)); err != nil {
+				return err
+			}
+			return tx.Delete(key(sensorTable, s.ID))
+		})
+	case station.EventCameraChanged:
+		registry = true
+		ev, err = project(ev, func(c *station.Camera) error {
+			c.Node, c.ID = node, Qualify(node, c.ID)
+			c.URL, c.Username, c.HasPassword, c.Record = "", "", false, false // the station's own affair
+			return store.Put(tx, key(cameraTable, c.ID), *c)
+		})
+	case station.EventCameraRemoved:
+		registry = true
+		ev, err = project(ev, func(c *station.Camera) error {
+			c.Node, c.ID = node, Qualify(node, c.ID)
+			if err := tx.Delete(key(camStTable, c.ID)); err != nil {
+				return err
+			}
+			return tx.Delete(key(cameraTable, c.ID))
+		})
+	case station.EventNodeState:
+		ev, err = project(ev, func(n *station.Node) error {
+			if n.ID != node {
+				return nil // a grandchild: its own centre knows whether it is there
+			}
+			here, _, err := store.Get[station.Node](tx, key(nodeTable, string(node)))
+			if err != nil {
+				return err
+			}
+			here.ID, here.Name, here.Version = node, n.Name, n.Version
+			*n = here
+			return store.Put(tx, key(nodeTable, string(node)), here)
+		})
+	case station.EventCameraState:
+		ev, err = project(ev, func(s *station.CameraState) error {
+			s.Node, s.Camera = node, Qualify(node, s.Camera)
+			return store.Put(tx, key(camStTable, s.Camera), *s)
+		})
+	}
+	if err != nil {
+		return false, err
+	}
+	_, err = tx.Append(ev)
+	return registry, err
+}
+
+// project decodes the event's record, lets change store it under this node's
+// names, and returns the event with the record as it is known here. A record
+// that cannot be read is journalled untouched: it is a child's fault, and what
+// a child sends is not thrown away.
+func project[T any](ev station.Event, change func(*T) error) (station.Event, error) {
+	var v T
+	if err := json.Unmarshal(ev.Data, &v); err != nil {
+		return ev, nil //nolint:nilerr // see the comment above
+	}
+	if err := change(&v); err != nil {
+		return ev, err
+	}
+	data, err := json.Marshal(v)
+	if err != nil {
+		return ev, fmt.Errorf("encode %s: %w", ev.Type, err)
+	}
+	ev.Data = data
+	return ev, nil
+}
+
+// putRemoteAlarm keeps a child's alarm and the index of the live ones.
+func (a *Agent) putRemoteAlarm(tx *store.Tx, al station.Alarm) error {
+	if err := store.Put(tx, key(alarmTable, al.ID), al); err != nil {
+		return err
+	}
+	live := liveKey(Qualify(al.Node, al.Sensor), al.Kind)
+	if al.Sensor == "" {
+		live = liveKey(string(al.Node), al.Kind) // the child's own alarm
+	}
+	if al.Live() {
+		return store.Put(tx, live, al.ID)
+	}
+	current, _, err := store.Get[string](tx, live)
+	if err != nil || current != al.ID {
+		return err // a newer alarm of the sensor is live
+	}
+	return tx.Delete(live)
+}
+
+// NodeSeen notes that a child came or went.
+func (a *Agent) NodeSeen(ctx context.Context, node station.NodeID, online bool, version string) error {
+	return a.store.Update(ctx, station.LaneNormal, func(tx *store.Tx) error {
+		n, known, err := store.Get[station.Node](tx, key(nodeTable, string(node)))
+		if err != nil || (known && n.Online == online && (version == "" || n.Version == version)) {
+			return err
+		}
+		now := a.now()
+		if n.Online != online || !known {
+			n.Since = now
+		}
+		n.ID, n.Online = node, online
+		if n.Name == "" {
+			n.Name = string(node)
+		}
+		if version != "" {
+			n.Version = version
+		}
+		if err := store.Put(tx, key(nodeTable, string(node)), n); err != nil {
+			return err
+		}
+		return appendEvent(tx, station.LaneNormal, station.EventNodeState, "node/"+string(node), "", now, n)
+	})
+}
+
+// NodesOffline marks every child offline: nobody can be connected to a centre
+// that has just started.
+func (a *Agent) NodesOffline(ctx context.Context) error {
+	nodes, err := a.Nodes()
+	if err != nil {
+		return err
+	}
+	for _, n := range nodes {
+		if n.Online {
+			if err := a.NodeSeen(ctx, n.ID, false, ""); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// ClipReceived notes that a child's clip is here, whole.
+func (a *Agent) ClipReceived(ctx context.Context, node station.NodeID, id string) error {
+	return a.store.Update(ctx, station.LaneNormal, func(tx *store.Tx) error {
+		c, _, err := store.Get[station.Clip](tx, key(clipTable, id))
+		if err != nil {
+			return err
+		}
+		// The file may be here before the event that describes it.
+		c.ID, c.Node, c.Uploaded = id, node, a.now()
+		if err := store.Put(tx, key(clipTable, id), c); err != nil {
+			return err
+		}
+		return appendEvent(tx, station.LaneNormal, station.EventClipReady, "clip/"+id, "", c.Uploaded, c)
+	})
+}

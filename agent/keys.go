@@ -1,0 +1,63 @@
+package agent
+
+import (
+	"net/url"
+	"strings"
+
+	"stationd/agent/station"
+	"stationd/agent/store"
+)
+
+// The keys of the agent's records. Parts that come from outside are escaped, so
+// that a slash in a sensor's name cannot leave its table.
+const (
+	sensorTable  = store.Key("sensor/")
+	stateTable   = store.Key("state/")
+	alarmTable   = store.Key("alarm/")
+	liveTable    = store.Key("live/") // live/<sensor>/<kind> → alarm ID
+	clipTable    = store.Key("clip/")
+	cuttingTable = store.Key("cutting/") // clips still to be made
+	uploadTable  = store.Key("upload/")  // clips still to be uploaded
+	cameraTable  = store.Key("camera/")
+	camStTable   = store.Key("camstate/")
+	brokerTable  = store.Key("broker/")
+	deviceTable  = store.Key("device/")
+	accountTable = store.Key("account/")
+	sessionTable = store.Key("session/")
+	inviteTable  = store.Key("invite/")
+	receiptTable = store.Key("receipt/")
+	auditTable   = store.Key("audit/")
+	auditHead    = store.Key("audithead")
+	selfKey      = store.Key("self") // the node as it introduced itself
+	nodeTable    = store.Key("node/")
+	markTable    = store.Key("mark/")
+)
+
+func key(table store.Key, parts ...string) store.Key {
+	for i, p := range parts {
+		parts[i] = url.PathEscape(p)
+	}
+	return table + store.Key(strings.Join(parts, "/"))
+}
+
+func liveKey(sensor string, kind station.AlarmKind) store.Key {
+	if sensor == "" {
+		sensor = "-" // the node's own alarms
+	}
+	return key(liveTable, sensor, string(kind))
+}
+
+// Qualify makes the ID of a child's sensor or camera unique at its parent:
+// "<node>.<id>". What a grandchild's sub-centre has qualified stays as it is.
+func Qualify(node station.NodeID, id string) string {
+	if id == "" || strings.Contains(id, ".") {
+		return id
+	}
+	return string(node) + "." + id
+}
+
+// SplitQualified takes a qualified ID apart; ok is false for a local one.
+func SplitQualified(id string) (node station.NodeID, local string, ok bool) {
+	n, l, ok := strings.Cut(id, ".")
+	return station.NodeID(n), l, ok
+}

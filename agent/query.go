@@ -1,0 +1,238 @@
+package agent
+
+import (
+	"slices"
+	"time"
+
+	"stationd/agent/station"
+	"stationd/agent/store"
+)
+
+// What the desk asks for.
+
+// LiveAlarms are all live alarms, the gravest and newest first.
+func (a *Agent) LiveAlarms() ([]station.Alarm, error) {
+	out := []station.Alarm{}
+	err := a.store.View(func(tx *store.Tx) error {
+		return store.Each(tx, liveTable, func(_ store.Key, id string) error {
+			alarm, ok, err := store.Get[station.Alarm](tx, key(alarmTable, id))
+			if ok {
+				out = append(out, alarm)
+			}
+			return err
+		})
+	})
+	rank := map[station.Severity]int{station.SeverityCritical: 0, station.SeverityMajor: 1, station.SeverityMinor: 2}
+	slices.SortFunc(out, func(x, y station.Alarm) int {
+		if d := rank[x.Severity] - rank[y.Severity]; d != 0 {
+			return d
+		}
+		return y.RaisedAt.Compare(x.RaisedAt)
+	})
+	return out, err
+}
+
+// Alarms lists alarms, newest first: at most limit of those before the one with
+// the ID before ("" means from the newest). more tells that older ones exist.
+func (a *Agent) Alarms(before string, limit int) (list []station.Alarm, more bool, err error) {
+	list = []station.Alarm{}
+	err = a.store.View(func(tx *store.Tx) error {
+		return store.EachReverse(tx, alarmTable, func(_ store.Key, al station.Alarm) error {
+			if before != "" && al.ID >= before {
+				return nil
+			}
+			if len(list) == limit {
+				more = true
+				return store.ErrStop
+			}
+			list = append(list, al)
+			return nil
+		})
+	})
+	return list, more, err
+}
+
+// AlarmView is an alarm with what belongs beside it on the desk.
+type AlarmView struct {
+	Alarm   station.Alarm `json:"alarm"`
+	Clip    *station.Clip `json:"clip"`
+	Cameras []CameraView  `json:"cameras"`
+	Sensor  *SensorView   `json:"sensor"`
+	Centre  CentreView    `json:"centre"`
+}
+
+// CentreView says what the centre knows.
+type CentreView struct {
+	Configured bool      `json:"configured"`
+	ReceivedAt time.Time `json:"receivedAt,omitzero"`
+}
+
+// CameraView is a camera with its state.
+type CameraView struct {
+	Camera station.Camera      `json:"camera"`
+	State  station.CameraState `json:"state"`
+}
+
+// SensorView is a sensor with its state.
+type SensorView struct {
+	Sensor station.Sensor      `json:"sensor"`
+	State  station.SensorState `json:"state"`
+}
+
+// Alarm is one alarm with its clip, cameras and sensor.
+func (a *Agent) Alarm(id string) (AlarmView, error) {
+	v := AlarmView{Cameras: []CameraView{}}
+	err := a.store.View(func(tx *store.Tx) error {
+		alarm, ok, err := store.Get[station.Alarm](tx, key(alarmTable, id))
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return station.ErrNotFound.At("alarm/" + id)
+		}
+		v.Alarm, v.Centre.ReceivedAt = alarm, alarm.CentreAt
+		if alarm.Clip != "" {
+			clip, ok, err := store.Get[station.Clip](tx, key(clipTable, alarm.Clip))
+			if err != nil {
+				return err
+			}
+			if ok {
+				v.Clip = &clip
+			}
+		}
+		for _, c := range alarm.Cameras {
+			cam, ok, err := cameraView(tx, c)
+			if err != nil {
+				return err
+			}
+			if ok {
+				v.Cameras = append(v.Cameras, cam)
+			}
+		}
+		sensor, ok, err := store.Get[station.Sensor](tx, key(sensorTable, alarm.Sensor))
+		if err != nil || !ok {
+			return err
+		}
+		v.Sensor = &SensorView{Sensor: sensor}
+		v.Sensor.State, err = sensorState(tx, sensor.ID)
+		return err
+	})
+	return v, err
+}
+
+func cameraView(tx *store.Tx, id string) (CameraView, bool, error) {
+	cam, ok, err := store.Get[station.Camera](tx, key(cameraTable, id))
+	if err != nil || !ok {
+		return CameraView{}, false, err
+	}
+	st, known, err := store.Get[station.CameraState](tx, key(camStTable, id))
+	if !known {
+		st = station.CameraState{Camera: id, Node: cam.Node, Status: station.CameraConnecting}
+	}
+	return CameraView{Camera: cam, State: st}, true, err
+}
+
+func sensorState(tx *store.Tx, id string) (station.SensorState, error) {
+	st, _, err := store.Get[station.SensorState](tx, key(stateTable, id))
+	st.Sensor, st.Fingerprints = id, nil
+	return st, err
+}
+
+// Sensors lists the sensors with their states, children's included.
+func (a *Agent) Sensors() ([]SensorView, error) {
+	out := []SensorView{}
+	err := a.store.View(func(tx *store.Tx) error {
+		return store.Each(tx, sensorTable, func(_ store.Key, s station.Sensor) error {
+			st, err := sensorState(tx, s.ID)
+			out = append(out, SensorView{Sensor: s, State: st})
+			return err
+		})
+	})
+	return out, err
+}
+
+// Cameras lists the cameras with their states, children's included.
+func (a *Agent) Cameras() ([]CameraView, error) {
+	out := []CameraView{}
+	err := a.store.View(func(tx *store.Tx) error {
+		return store.Each(tx, cameraTable, func(_ store.Key, c station.Camera) error {
+			v, _, err := cameraView(tx, c.ID)
+			out = append(out, v)
+			return err
+		})
+	})
+	return out, err
+}
+
+// Camera is one camera; not-found when there is none.
+func (a *Agent) Camera(id string) (CameraView, error) {
+	var v CameraView
+	err := a.store.View(func(tx *store.Tx) error {
+		got, ok, err := cameraView(tx, id)
+		if err == nil && !ok {
+			err = station.ErrNotFound.At("camera/" + id)
+		}
+		v = got
+		return err
+	})
+	return v, err
+}
+
+// Brokers lists the outside brokers.
+func (a *Agent) Brokers() ([]station.Broker, error) {
+	return all[station.Broker](a, brokerTable)
+}
+
+// Devices lists the accounts of the built-in broker, without their digests.
+func (a *Agent) Devices() ([]station.BrokerAccount, error) {
+	list, err := all[station.BrokerAccount](a, deviceTable)
+	for i := range list {
+		list[i].Digest = ""
+	}
+	return list, err
+}
+
+// Nodes lists the children.
+func (a *Agent) Nodes() ([]station.Node, error) {
+	return all[station.Node](a, nodeTable)
+}
+
+func all[T any](a *Agent, table store.Key) ([]T, error) {
+	out := []T{}
+	err := a.store.View(func(tx *store.Tx) error {
+		return store.Each(tx, table, func(_ store.Key, v T) error {
+			out = append(out, v)
+			return nil
+		})
+	})
+	return out, err
+}
+
+// QuietSince is when the last live alarm ended, or when the node first knew
+// anything; zero while an alarm is live.
+func (a *Agent) QuietSince() (time.Time, error) {
+	var at time.Time
+	err := a.store.View(func(tx *store.Tx) error {
+		live := false
+		err := store.Each(tx, liveTable, func(_ store.Key, _ string) error {
+			live = true
+			return store.ErrStop
+		})
+		if err != nil || live {
+			return err
+		}
+		// The newest hundred alarms hold the last one to end, unless a hundred
+		// were raised and ended since.
+		n := 0
+		return store.EachReverse(tx, alarmTable, func(_ store.Key, al station.Alarm) error {
+			if al.ClearedAt.After(at) {
+				at = al.ClearedAt
+			}
+			if n++; n == 100 {
+				return store.ErrStop
+			}
+			return nil
+		})
+	})
+	return at, err
+}

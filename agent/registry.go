@@ -1,0 +1,136 @@
+package agent
+
+import (
+	"context"
+
+	"stationd/agent/station"
+	"stationd/agent/store"
+)
+
+// registryChanged asks for the registry to be applied afresh.
+func (a *Agent) registryChanged() {
+	select {
+	case a.changed <- struct{}{}:
+	default: // asked for already
+	}
+}
+
+// runRegistry hands the registry to devices and video, at the start and after
+// every change, until ctx ends.
+func (a *Agent) runRegistry(ctx context.Context) error {
+	for {
+		r, err := a.Registry()
+		if err != nil {
+			return err
+		}
+		a.apply(r)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-a.changed:
+		}
+	}
+}
+
+// Registry reads all that is set up, with its passwords.
+func (a *Agent) Registry() (Registry, error) {
+	var r Registry
+	err := a.store.View(func(tx *store.Tx) error {
+		err := store.Each(tx, sensorTable, func(_ store.Key, s station.Sensor) error {
+			if s.Node != "" {
+				return nil // a child's
+			}
+			r.Sensors = append(r.Sensors, s)
+			state, ok, err := store.Get[station.SensorState](tx, key(stateTable, s.ID))
+			if ok {
+				r.States = append(r.States, state)
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		err = store.Each(tx, cameraTable, func(_ store.Key, c station.Camera) error {
+			if c.Node != "" {
+				r.Remote = append(r.Remote, c)
+				return nil
+			}
+			password, _, err := tx.Secret(cameraSecret(c.ID))
+			r.Cameras = append(r.Cameras, CameraLink{Camera: c, Password: password})
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		err = store.Each(tx, brokerTable, func(_ store.Key, b station.Broker) error {
+			password, _, err := tx.Secret(brokerSecret(b.ID))
+			r.Brokers = append(r.Brokers, BrokerLink{Broker: b, Password: password})
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		return store.Each(tx, deviceTable, func(_ store.Key, acc station.BrokerAccount) error {
+			r.Accounts = append(r.Accounts, acc)
+			return nil
+		})
+	})
+	return r, err
+}
+
+// HandleCameraState stores how a camera's source is, when it changed.
+func (a *Agent) HandleCameraState(ctx context.Context, st station.CameraState) error {
+	return a.store.Update(ctx, station.LaneNormal, func(tx *store.Tx) error {
+		if _, ok, err := store.Get[station.Camera](tx, key(cameraTable, st.Camera)); err != nil || !ok {
+			return err // removed in the meantime
+		}
+		before, known, err := store.Get[station.CameraState](tx, key(camStTable, st.Camera))
+		if err != nil || (known && sameCameraState(before, st)) {
+			return err
+		}
+		if err := store.Put(tx, key(camStTable, st.Camera), st); err != nil {
+			return err
+		}
+		return appendEvent(tx, station.LaneNormal, station.EventCameraState, "camera/"+st.Camera, "", a.now(), st)
+	})
+}
+
+func sameCameraState(x, y station.CameraState) bool {
+	x.Since, y.Since = y.Since, y.Since
+	return x == y
+}
+
+// Announce journals everything that is set up and every live alarm once more.
+// The wiring calls it when a target is forwarded to for the first time: what was
+// set up before may have left the journal long ago.
+func (a *Agent) Announce(ctx context.Context) error {
+	return a.store.Update(ctx, station.LaneNormal, func(tx *store.Tx) error {
+		now := a.now()
+		err := store.Each(tx, sensorTable, func(_ store.Key, s station.Sensor) error {
+			return appendEvent(tx, station.LaneNormal, station.EventSensorChanged, "sensor/"+s.ID, "", now, s)
+		})
+		if err != nil {
+			return err
+		}
+		err = store.Each(tx, cameraTable, func(_ store.Key, c station.Camera) error {
+			if err := appendEvent(tx, station.LaneNormal, station.EventCameraChanged, "camera/"+c.ID, "", now, c); err != nil {
+				return err
+			}
+			st, ok, err := store.Get[station.CameraState](tx, key(camStTable, c.ID))
+			if err != nil || !ok {
+				return err
+			}
+			return appendEvent(tx, station.LaneNormal, station.EventCameraState, "camera/"+c.ID, "", now, st)
+		})
+		if err != nil {
+			return err
+		}
+		return store.Each(tx, liveTable, func(_ store.Key, id string) error {
+			alarm, ok, err := store.Get[station.Alarm](tx, key(alarmTable, id))
+			if err != nil || !ok {
+				return err
+			}
+			return appendEvent(tx, station.LaneUrgent, station.EventAlarmRaised, "alarm/"+id, "", now, alarm)
+		})
+	})
+}

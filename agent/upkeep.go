@@ -1,0 +1,210 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"stationd/agent/account"
+	"stationd/agent/station"
+	"stationd/agent/store"
+	"stationd/agent/store/disk"
+)
+
+// The agent's own care: low space is an alarm, the journal is trimmed, a store
+// that had to be repaired is told of.
+
+const (
+	spaceEvery = 2 * time.Second
+	trimEvery  = time.Minute
+)
+
+// progress counts the rounds of the upkeep loops.
+type progress struct{ rounds atomic.Uint64 }
+
+// reportOpening raises an alarm when the store had to be repaired or restored:
+// somebody must know that something may be missing.
+func (a *Agent) reportOpening(ctx context.Context) error {
+	rep := a.store.Opened()
+	if rep.Quarantined == "" && !rep.Restored {
+		return nil
+	}
+	text := "the store was damaged and set aside; the station began afresh"
+	if rep.Restored {
+		text = "the store was damaged and set aside; the last backup was restored"
+	}
+	return a.store.Update(ctx, station.LaneUrgent, func(tx *store.Tx) error {
+		now := a.now()
+		notice := station.Notice{Code: "store.restored", Message: text, Hint: "the damaged store lies in " + rep.Quarantined + "; keep it until someone has looked"}
+		if err := appendEvent(tx, station.LaneNormal, station.EventStoreRestored, "node/"+string(a.store.Node()), "", now, notice); err != nil {
+			return err
+		}
+		return a.ownAlarm(tx, station.KindStore, now, map[string]station.Value{"restored": rep.Restored})
+	})
+}
+
+// introduce journals the node's name and version when they have changed, so
+// that the parent calls it by its name.
+func (a *Agent) introduce(ctx context.Context) error {
+	return a.store.Update(ctx, station.LaneNormal, func(tx *store.Tx) error {
+		self := station.Node{ID: a.store.Node(), Name: a.cfg.Name, Version: a.cfg.Version}
+		before, _, err := store.Get[station.Node](tx, selfKey)
+		if err != nil || before == self {
+			return err
+		}
+		if err := store.Put(tx, selfKey, self); err != nil {
+			return err
+		}
+		return appendEvent(tx, station.LaneNormal, station.EventNodeState, "node/"+string(self.ID), "", a.now(), self)
+	})
+}
+
+// ownAlarm raises the node's own alarm of a kind, unless it is live.
+func (a *Agent) ownAlarm(tx *store.Tx, kind station.AlarmKind, at time.Time, values map[string]station.Value) error {
+	if _, live, err := store.Get[string](tx, liveKey("", kind)); err != nil || live {
+		return err
+	}
+	return a.enterAlarm(tx, station.Alarm{
+		ID: station.NewID(), Node: a.store.Node(), Kind: kind, Severity: kind.Severity(),
+		Name: a.cfg.Name, RaisedAt: at, LastAt: at, Count: 1, Values: values,
+	})
+}
+
+// endOwnAlarm ends it.
+func (a *Agent) endOwnAlarm(tx *store.Tx, kind station.AlarmKind, at time.Time) error {
+	id, live, err := store.Get[string](tx, liveKey("", kind))
+	if err != nil || !live {
+		return err
+	}
+	alarm, ok, err := store.Get[station.Alarm](tx, key(alarmTable, id))
+	if err != nil || !ok {
+		return err
+	}
+	return a.endCondition(tx, &alarm, at)
+}
+
+// runSpace watches the free space: below the first watermark the disk alarm is
+// raised, and ended when there is room again.
+func (a *Agent) runSpace(ctx context.Context) error {
+	tick := time.NewTicker(spaceEvery)
+	defer tick.Stop()
+	for {
+		st := a.store.Space()
+		err := a.store.Update(ctx, station.LaneUrgent, func(tx *store.Tx) error {
+			_, live, err := store.Get[string](tx, liveKey("", station.KindDisk))
+			if err != nil {
+				return err
+			}
+			switch low := st.Level != disk.LevelOK; {
+			case low && !live:
+				return a.ownAlarm(tx, station.KindDisk, a.now(), map[string]station.Value{"free": float64(st.Free), "total": float64(st.Total)})
+			case !low && live:
+				return a.endOwnAlarm(tx, station.KindDisk, a.now())
+			}
+			return nil
+		})
+		switch {
+		case err == nil, ctx.Err() != nil:
+		case errors.Is(err, station.ErrNoSpace):
+			a.log.Error("no room even for the disk alarm", "free", st.Free)
+		default:
+			return err
+		}
+		a.progress.rounds.Add(1)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// runTrim trims the journal, tells what the bulk lane gave up, and forgets old
+// receipts, sessions and invitations.
+func (a *Agent) runTrim(ctx context.Context) error {
+	tick := time.NewTicker(trimEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		dropped, err := a.store.Trim(ctx)
+		if err != nil && ctx.Err() == nil {
+			a.log.Warn("journal not trimmed", "err", err)
+		}
+		if refused := a.refused.take(); refused.Count > 0 {
+			refused.Reason = "storage was full"
+			a.tellDropped(ctx, refused)
+		}
+		if dropped.Count > 0 {
+			a.tellDropped(ctx, dropped)
+		}
+		if err := a.forget(ctx); err != nil && ctx.Err() == nil {
+			a.log.Warn("old receipts not forgotten", "err", err)
+		}
+	}
+}
+
+func (a *Agent) tellDropped(ctx context.Context, d station.Dropped) {
+	a.log.Warn("readings dropped", "count", d.Count, "reason", d.Reason)
+	err := a.store.Update(ctx, station.LaneNormal, func(tx *store.Tx) error {
+		return appendEvent(tx, station.LaneNormal, station.EventReadingsDropped, "node/"+string(a.store.Node()), "", a.now(), d)
+	})
+	if err != nil && ctx.Err() == nil {
+		a.log.Warn("dropped readings not journalled", "err", err)
+	}
+}
+
+// forgetAtOnce bounds one round of forgetting, so that no transaction is long.
+const forgetAtOnce = 500
+
+func (a *Agent) forget(ctx context.Context) error {
+	now := a.now()
+	var gone []store.Key
+	note := func(k store.Key) error {
+		if gone = append(gone, k); len(gone) >= forgetAtOnce {
+			return store.ErrStop
+		}
+		return nil
+	}
+	err := a.store.View(func(tx *store.Tx) error {
+		err := store.Each(tx, receiptTable, func(k store.Key, r keptReceipt) error {
+			if now.Sub(r.At) > a.cfg.KeepReceipts {
+				return note(k)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		err = store.Each(tx, sessionTable, func(k store.Key, s account.Session) error {
+			if !s.Valid(now) {
+				return note(k)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		return store.Each(tx, inviteTable, func(k store.Key, i account.Invitation) error {
+			if now.After(i.Expires) {
+				return note(k)
+			}
+			return nil
+		})
+	})
+	if err != nil || len(gone) == 0 {
+		return err
+	}
+	return a.store.Update(ctx, station.LaneNormal, func(tx *store.Tx) error {
+		for _, k := range gone {
+			if err := tx.Delete(k); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
