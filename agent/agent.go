@@ -167,11 +167,13 @@ func (a *Agent) Name() string { return a.cfg.Name }
 // Run keeps the registry applied, makes clips, watches the disk and trims the
 // journal. It returns nil when ctx ends, after all its goroutines have.
 func (a *Agent) Run(ctx context.Context) error {
-	if err := a.reportOpening(ctx); err != nil {
-		return err
-	}
-	if err := a.introduce(ctx); err != nil {
-		return err
+	for _, first := range []func(context.Context) error{a.reportOpening, a.introduce} {
+		if err := first(ctx); err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
+		}
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return a.runRegistry(ctx) })

@@ -96,7 +96,7 @@ func (a *Agent) HandleCameraState(ctx context.Context, st station.CameraState) e
 }
 
 func sameCameraState(x, y station.CameraState) bool {
-	x.Since, y.Since = y.Since, y.Since
+	x.Since = y.Since
 	return x == y
 }
 

@@ -27,11 +27,11 @@ type progress struct{ rounds atomic.Uint64 }
 // somebody must know that something may be missing.
 func (a *Agent) reportOpening(ctx context.Context) error {
 	rep := a.store.Opened()
-	if rep.Quarantined == "" && !rep.Restored {
+	if rep.Quarantined == "" && rep.Restored == "" {
 		return nil
 	}
 	text := "the store was damaged and set aside; the station began afresh"
-	if rep.Restored {
+	if rep.Restored != "" {
 		text = "the store was damaged and set aside; the last backup was restored"
 	}
 	return a.store.Update(ctx, station.LaneUrgent, func(tx *store.Tx) error {
@@ -40,7 +40,7 @@ func (a *Agent) reportOpening(ctx context.Context) error {
 		if err := appendEvent(tx, station.LaneNormal, station.EventStoreRestored, "node/"+string(a.store.Node()), "", now, notice); err != nil {
 			return err
 		}
-		return a.ownAlarm(tx, station.KindStore, now, map[string]station.Value{"restored": rep.Restored})
+		return a.ownAlarm(tx, station.KindStore, now, map[string]station.Value{"restored": rep.Restored != ""})
 	})
 }
 
