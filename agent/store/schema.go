@@ -86,6 +86,9 @@ func (s *Store) introduce(tx *Tx, sc schema, known bool) error {
 	case !named:
 		s.node = s.cfg.Node
 		if s.node == "" {
+			s.node = s.keptName()
+		}
+		if s.node == "" {
 			s.node = station.NodeID("node-" + string(station.NewEpoch())[:8])
 		}
 		if err := tx.putJSON(nodeKey, s.node); err != nil {
@@ -94,11 +97,16 @@ func (s *Store) introduce(tx *Tx, sc schema, known bool) error {
 	case s.cfg.Node != "" && s.cfg.Node != s.node:
 		return ErrOtherNode.Because(fmt.Errorf("it is %q, not %q", string(s.node), string(s.cfg.Node)))
 	}
+	if s.keptName() != s.node {
+		if err := writeFile(s.cfg.path(nameFile), []byte(s.node+"\n"), 0o600); err != nil {
+			return fmt.Errorf("keep the node's name: %w", err)
+		}
+	}
 	lives, err := tx.getJSON(epochKey, &s.epoch)
 	if err != nil {
 		return err
 	}
-	if !lives || s.report.Restored != "" {
+	if !lives {
 		s.epoch = station.NewEpoch()
 		if err := tx.putJSON(epochKey, s.epoch); err != nil {
 			return err

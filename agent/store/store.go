@@ -7,6 +7,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/dgraph-io/badger/v4"
 
@@ -41,9 +42,13 @@ type Store struct {
 	quit    chan struct{} // closed by Close
 	stopped chan struct{} // closed by the committer
 	tended  sync.WaitGroup
-	wake    chan struct{} // the log was rotated
-	closing sync.Once
-	closed  error
+	// manifestSize and manifestTime are of the MANIFEST that was last copied;
+	// they belong to tend, and to Open and Close before and after it.
+	manifestSize int64
+	manifestTime time.Time
+	wake         chan struct{} // the log was rotated
+	closing      sync.Once
+	closed       error
 }
 
 // options are what tests turn.
@@ -125,7 +130,7 @@ func badgerOptions(dir string, log *slog.Logger) badger.Options {
 	// Tables are merged by tend, when there is room, and by nobody else: Badger's
 	// own compactors cannot be held back, and a full disk would kill the process.
 	opt.NumCompactors = 0
-	opt.NumLevelZeroTables = 4
+	opt.NumLevelZeroTables = levelZero
 	opt.NumLevelZeroTablesStall = 64
 	opt.CompactL0OnClose = false
 	opt.MetricsEnabled = false

@@ -3,6 +3,8 @@ package store
 import (
 	"log/slog"
 	"time"
+
+	"stationd/agent/store/disk"
 )
 
 // rotated is called by the committer after each commit.
@@ -15,11 +17,13 @@ func (s *Store) rotated() {
 	}
 }
 
-// tend looks after the space while the store is open.
+// tend looks after the space while the store is open: the reserve, the merging
+// of tables, the copy of the MANIFEST.
 func (s *Store) tend() {
 	defer s.tended.Done()
 	every := time.NewTicker(time.Second)
 	defer every.Stop()
+	held := false
 	for {
 		select {
 		case <-s.quit:
@@ -30,5 +34,40 @@ func (s *Store) tend() {
 		if err := s.guard.Tend(); err != nil {
 			s.log.Debug("reserve not taken", slog.Any("error", err))
 		}
+		was := held
+		held = !s.merge()
+		if held && !was {
+			s.log.Warn("merging of tables waits for free space")
+		}
+		s.keepManifest()
 	}
+}
+
+// levelZero is how many tables gather before they are merged.
+const levelZero = 3
+
+// merge merges tables down when there are enough of them. It does nothing, and
+// returns false, when there is not clearly room for the result: Badger would be
+// killed by a full disk half way. Until there is, tables gather; there is room
+// for as many as the reserve can make.
+func (s *Store) merge() bool {
+	var fresh, size disk.Bytes
+	for _, t := range s.db.Tables() {
+		if t.Level == 0 {
+			fresh++
+			size += disk.Bytes(t.OnDiskSize)
+		}
+	}
+	if fresh <= levelZero {
+		return true
+	}
+	// The merged tables exist beside their inputs until they are done: all fresh
+	// ones once more, and what they overlap with, a level that is kept small.
+	if s.guard.Spare() < 2*size+16*disk.MiB {
+		return false
+	}
+	if err := s.db.Flatten(1); err != nil {
+		s.log.Warn("tables not merged", slog.Any("error", err))
+	}
+	return true
 }
