@@ -1,0 +1,44 @@
+package rtsp
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"stationd/agent/station"
+)
+
+// backoff is how long to wait before the next attempt. It grows with each
+// failure in a row, and is spread at random upwards, so that the cameras behind
+// one recorder do not all come back in the same moment, and never sooner than
+// asked for.
+type backoff struct {
+	cfg    Config
+	status station.CameraStatus // of the last failure
+	base   time.Duration
+}
+
+// spread is the largest part that chance adds.
+const spread = 0.25
+
+func newBackoff(cfg Config) *backoff { return &backoff{cfg: cfg} }
+
+// next is the waiting time after a failure.
+func (b *backoff) next(status station.CameraStatus) time.Duration {
+	first, most := b.cfg.RetryMin, b.cfg.RetryMax
+	switch status {
+	case station.CameraUnauthorized, station.CameraUnsupported:
+		first, most = b.cfg.RetryDenied, 5*b.cfg.RetryDenied
+	case station.CameraNoSlot:
+		first, most = b.cfg.RetryDenied/2, 5*b.cfg.RetryDenied
+	}
+	if b.base == 0 || b.status != status {
+		b.base = first
+	} else {
+		b.base = min(2*b.base, most)
+	}
+	b.status = status
+	return b.base + time.Duration(rand.Float64()*spread*float64(b.base))
+}
+
+// reset forgets the failures, after a session that was good.
+func (b *backoff) reset() { b.base = 0 }
