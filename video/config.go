@@ -1,0 +1,68 @@
+package video
+
+import (
+	"errors"
+	"time"
+
+	"stationd/agent/station"
+	"stationd/video/peer"
+	"stationd/video/rtsp"
+)
+
+// Config is how pictures are pulled, shown and called up. Which cameras there
+// are is data; see Set.Apply.
+type Config struct {
+	// RTSP is how patient the node is with its cameras.
+	RTSP rtsp.Config `yaml:"rtsp"`
+	// Peer is where viewers connect; it configures Deps.Hub.
+	Peer peer.Config `yaml:"peer"`
+	// LegTimeout is how long a station may take to bring the picture that
+	// somebody at the centre called up.
+	LegTimeout time.Duration `yaml:"leg_timeout"`
+	// LegLinger is how long a called-up picture is kept after its last viewer
+	// has left.
+	LegLinger time.Duration `yaml:"leg_linger"`
+}
+
+// DefaultConfig is right for most nodes.
+func DefaultConfig() Config {
+	return Config{
+		RTSP:       rtsp.DefaultConfig(),
+		Peer:       peer.DefaultConfig(),
+		LegTimeout: 10 * time.Second,
+		LegLinger:  10 * time.Second,
+	}
+}
+
+// Validate names every fault with its key.
+func (c Config) Validate() error {
+	faults := []error{under("rtsp.", c.RTSP.Validate()), under("peer.", c.Peer.Validate())}
+	for _, x := range []struct {
+		key string
+		d   time.Duration
+	}{{"leg_timeout", c.LegTimeout}, {"leg_linger", c.LegLinger}} {
+		if x.d < time.Second || x.d > 5*time.Minute {
+			faults = append(faults, station.Errorf(400, "config.invalid", "10s is right for most lines",
+				"%v is not between 1s and 5m", x.d).At(x.key))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// under puts the faults of a part below its key.
+func under(key string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if all, ok := err.(interface{ Unwrap() []error }); ok {
+		var faults []error
+		for _, e := range all.Unwrap() {
+			faults = append(faults, under(key, e))
+		}
+		return errors.Join(faults...)
+	}
+	if p, ok := station.AsProblem(err); ok {
+		return p.At(key + p.Place)
+	}
+	return err
+}

@@ -1,0 +1,150 @@
+package video
+
+import (
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+
+	"stationd/agent/station"
+	"stationd/video/peer"
+)
+
+// WHEP (draft-ietf-wish-whep) is how a browser watches a camera: it posts an
+// offer, gets the answer and the address of its session, and deletes that when
+// it has seen enough. Offer and answer are whole; nothing is trickled.
+
+// maxOffer is the largest offer, in bytes.
+const maxOffer = 64 << 10
+
+const sdpType = "application/sdp"
+
+// viewer is a session that came by HTTP.
+type viewer struct {
+	session *peer.Session
+	camera  string
+	account string
+}
+
+// Routes are the routes of live video.
+func (s *Set) Routes() []station.Route {
+	return []station.Route{
+		{
+			Pattern:    "POST /api/v1/cameras/{id}/whep",
+			Permission: station.PermVideo,
+			Resource:   "camera/{id}",
+			Handler:    station.Handler(s.serveOffer),
+			Summary:    "Watch a camera live over WebRTC (WHEP)",
+			BodyType:   sdpType,
+			ReplyType:  sdpType,
+			Status:     http.StatusCreated,
+		},
+		{
+			Pattern:    "DELETE /api/v1/whep/{session}",
+			Permission: station.PermVideo,
+			Handler:    station.Handler(s.serveDelete),
+			Summary:    "Stop watching",
+			Status:     http.StatusNoContent,
+		},
+	}
+}
+
+var (
+	errMedia = station.Errorf(http.StatusUnsupportedMediaType, "whep.media-type", "send the offer as application/sdp",
+		"the body is not a session description")
+	errTooLarge = station.Errorf(http.StatusRequestEntityTooLarge, "whep.too-large", "send an offer of at most 64 KiB",
+		"the offer is too large")
+)
+
+func (s *Set) serveOffer(w http.ResponseWriter, r *http.Request) error {
+	if t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || t != sdpType {
+		return errMedia
+	}
+	offer, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxOffer))
+	if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
+		return errTooLarge
+	} else if err != nil {
+		return errMedia.Because(err)
+	}
+	id := r.PathValue("id")
+	if err := s.watchable(id); err != nil {
+		return err
+	}
+	pictures, release, err := s.Watch(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	if p, ok := pictures.Params(); ok && p.Reordered {
+		release()
+		return errReordered
+	}
+	session, err := s.deps.Hub.Watch(r.Context(), string(offer), pictures)
+	if err != nil {
+		release()
+		return err
+	}
+	if !s.keepView(&viewer{session: session, camera: id, account: station.ActorFrom(r.Context()).Account}, release) {
+		session.Close()
+		release()
+		return errStopped
+	}
+	w.Header().Set("Content-Type", sdpType)
+	w.Header().Set("Location", "/api/v1/whep/"+session.ID)
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusCreated)
+	_, _ = io.WriteString(w, session.Answer) // a browser that left lets the session time out
+	return nil
+}
+
+var errReordered = station.Errorf(http.StatusConflict, "camera.b-frames", hintReorder, causeReorder)
+
+// watchable refuses what cannot become a picture by waiting. A camera that is
+// merely away can be watched: its picture comes when it is back.
+func (s *Set) watchable(id string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.cameras[id]
+	if c == nil {
+		return nil // a station's, or unknown: Watch tells
+	}
+	switch c.state.Status {
+	case station.CameraUnauthorized, station.CameraUnsupported, station.CameraNoSlot:
+		return station.Errorf(http.StatusConflict, "camera."+string(c.state.Status), c.state.Hint, "%s", c.state.Cause)
+	}
+	return nil
+}
+
+// keepView holds the stream for as long as the session lives; false when the
+// set has ended.
+func (s *Set) keepView(v *viewer, release func()) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.runs() {
+		return false
+	}
+	s.views[v.session.ID] = v
+	s.work.Add(1)
+	go func() {
+		defer s.work.Done()
+		<-v.session.Done()
+		s.mu.Lock()
+		delete(s.views, v.session.ID)
+		s.mu.Unlock()
+		release()
+	}()
+	return true
+}
+
+// serveDelete ends a session. Its ID is known to nobody but who opened it, and
+// the route's permission has been checked.
+func (s *Set) serveDelete(w http.ResponseWriter, r *http.Request) error {
+	s.mu.Lock()
+	v := s.views[r.PathValue("session")]
+	s.mu.Unlock()
+	if v == nil || v.account != station.ActorFrom(r.Context()).Account {
+		return station.ErrNotFound
+	}
+	v.session.Close()
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
