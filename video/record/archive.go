@@ -1,0 +1,256 @@
+package record
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"stationd/agent/store/disk"
+)
+
+// Archive is the record of all cameras of a station, and its clips.
+type Archive struct {
+	cfg   Config
+	log   *slog.Logger
+	space Space
+	clock *clock
+
+	queue   chan *fragment
+	waiting atomic.Int64 // bytes in queue
+
+	mu        sync.Mutex
+	volumes   []*volume // the oldest first
+	active    *volume   // the newest, when one is open for writing
+	seq       uint64    // of the newest volume
+	cameras   map[string]*camera
+	recording int           // Record calls that run
+	changed   chan struct{} // closed and renewed when something was written or a Record ends
+	recovered bool
+	stopped   bool // there is no space left to record to
+	clipsFull bool // the last clip was refused
+	aside     map[string]disk.Bytes
+	clips     map[string]*clip
+	making    map[string]*making
+	receiving map[string]*Receiving
+	closed    bool
+	stats     Stats
+}
+
+// camera is what is known of one camera's record.
+type camera struct {
+	end       int64 // index time at which its newest fragment ends; 0: none
+	heard     int64 // index time of the newest picture that Record took
+	recording bool
+}
+
+// Stats counts since Open.
+type Stats struct {
+	Fragments uint64 // written
+	Bytes     uint64 // of them
+	// Skipped fragments came faster than the disk took them, or when there was
+	// no space.
+	Skipped uint64
+	// Damaged fragments were read and found not to be what was written.
+	Damaged uint64
+	// Dropped volumes made room for newer ones.
+	Dropped uint64
+	// SetAside volumes and clips could not be opened.
+	SetAside uint64
+}
+
+const (
+	volumesDir   = "volumes"
+	clipsDir     = "clips"
+	headroomName = "headroom"
+)
+
+// queueFragments bounds the queue in number.
+const queueFragments = 512
+
+// Open looks through the folder and takes in what is there. It writes next to
+// nothing, so that it also works on a full disk; what was not closed properly is
+// recovered by Run.
+func Open(cfg Config, log *slog.Logger) (*Archive, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	for _, dir := range []string{volumesDir, clipsDir} {
+		if err := os.MkdirAll(filepath.Join(cfg.Dir, dir), 0o700); err != nil {
+			return nil, fmt.Errorf("open the record: %w", err)
+		}
+	}
+	a := &Archive{
+		cfg:       cfg,
+		log:       log,
+		space:     cfg.Space,
+		clock:     newClock(time.Now),
+		queue:     make(chan *fragment, queueFragments),
+		cameras:   map[string]*camera{},
+		changed:   make(chan struct{}),
+		aside:     map[string]disk.Bytes{},
+		clips:     map[string]*clip{},
+		making:    map[string]*making{},
+		receiving: map[string]*Receiving{},
+	}
+	if a.space == nil {
+		a.space = disk.New(disk.Config{}, cfg.Dir)
+	}
+	if err := errors.Join(a.findVolumes(), a.findClips()); err != nil {
+		return nil, fmt.Errorf("open the record: %w", err)
+	}
+	return a, nil
+}
+
+// about is what the seal of a volume says.
+type about struct {
+	Created time.Time         `json:"created"`
+	Tracks  map[string]*track `json:"tracks"`
+}
+
+func bySeq(x, y *volume) int { return cmp.Compare(x.seq, y.seq) }
+
+func volumeName(seq uint64) string { return fmt.Sprintf("v%010d", seq) }
+
+// findVolumes reads the seals of the volumes.
+func (a *Archive) findVolumes() error {
+	root := filepath.Join(a.cfg.Dir, volumesDir)
+	entries, err := os.ReadDir(root)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		dir := filepath.Join(root, e.Name())
+		if strings.HasSuffix(e.Name(), badSuffix) {
+			a.aside[dir] = sizeOf(dir)
+			continue
+		}
+		var seq uint64
+		if n, err := fmt.Sscanf(e.Name(), "v%d", &seq); n != 1 || err != nil || volumeName(seq) != e.Name() {
+			continue
+		}
+		v := &volume{seq: seq, dir: dir, log: a.log}
+		a.seq = max(a.seq, seq)
+		var what about
+		files, size, err := readSeal(dir, &what)
+		if err != nil {
+			// Not closed properly, or its seal is damaged: both are recovered.
+			v.bytes, v.tracks = sizeOf(dir), map[string]*track{}
+			a.volumes = append(a.volumes, v)
+			continue
+		}
+		v.files, v.bytes, v.created, v.tracks = files, size, what.Created, what.Tracks
+		v.sealed.Store(true)
+		a.volumes = append(a.volumes, v)
+		a.takeIn(v)
+	}
+	slices.SortFunc(a.volumes, bySeq)
+	return nil
+}
+
+// takeIn learns from a volume where each camera's record ends.
+func (a *Archive) takeIn(v *volume) {
+	for id, t := range v.tracks {
+		for _, s := range t.Spans {
+			c := a.camera(id)
+			c.end = max(c.end, s.To.UnixNano())
+		}
+	}
+}
+
+// camera is called with the lock held, or before anybody else knows a.
+func (a *Archive) camera(id string) *camera {
+	c := a.cameras[id]
+	if c == nil {
+		c = &camera{}
+		a.cameras[id] = c
+	}
+	return c
+}
+
+// notify wakes those who wait for something to be written. The lock is held.
+func (a *Archive) notify() {
+	close(a.changed)
+	a.changed = make(chan struct{})
+}
+
+// Close closes what is open for reading and aborts what is being received. Run
+// must have returned, and no Record may be running.
+func (a *Archive) Close() error {
+	a.mu.Lock()
+	a.closed = true
+	volumes := slices.Clone(a.volumes)
+	for _, c := range a.clips {
+		volumes = append(volumes, c.volume)
+	}
+	receiving := make([]*Receiving, 0, len(a.receiving))
+	for _, r := range a.receiving {
+		receiving = append(receiving, r)
+	}
+	a.mu.Unlock()
+	var errs []error
+	for _, r := range receiving {
+		errs = append(errs, r.Close())
+	}
+	for _, v := range volumes {
+		errs = append(errs, v.shut())
+	}
+	return errors.Join(errs...)
+}
+
+// setAside takes a volume or clip that cannot be read out of use.
+func (a *Archive) setAside(v *volume, cause error) {
+	a.mu.Lock()
+	if v.dropped {
+		a.mu.Unlock()
+		return
+	}
+	v.dropped = true
+	a.volumes = slices.DeleteFunc(a.volumes, func(x *volume) bool { return x == v })
+	for id, c := range a.clips {
+		if c.volume == v {
+			delete(a.clips, id)
+		}
+	}
+	a.stats.SetAside++
+	a.mu.Unlock()
+	a.log.Error("a part of the record cannot be read and is set aside", "dir", v.dir, "err", cause)
+	if err := v.setAside(); err != nil {
+		a.log.Error("setting it aside failed", "dir", v.dir, "err", err)
+		return
+	}
+	a.mu.Lock()
+	a.aside[v.dir+badSuffix] = v.bytes
+	a.mu.Unlock()
+}
+
+// read runs fn on a volume and sets the volume aside when it cannot be opened.
+func (a *Archive) read(v *volume, fn func(view) error) error {
+	err := v.view(func(txn txn) error { return fn(view{txn}) })
+	var bad *unreadable
+	if errors.As(err, &bad) && bad.v == v {
+		a.setAside(v, err)
+	}
+	return err
+}
+
+// wait waits until something was written, d passed or ctx ends.
+func wait(ctx context.Context, changed <-chan struct{}, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-changed:
+	case <-t.C:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return nil
+}
