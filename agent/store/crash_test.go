@@ -1,5 +1,245 @@
 package store_test
 
-const childVar = "STORE_TEST_CHILD"
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
 
-func child(string) {}
+	"stationd/agent/station"
+	"stationd/agent/store"
+	"stationd/agent/store/disk"
+)
+
+// The test program runs itself as a child that writes and tells on its standard
+// output what was acknowledged; it can be killed, and a fault in it is seen.
+const (
+	childVar  = "STORE_TEST_CHILD" // the data directory
+	childKind = "STORE_TEST_CHILD_KIND"
+)
+
+func child(dir string) {
+	var err error
+	switch os.Getenv(childKind) {
+	case "crash":
+		err = crashChild(dir)
+	case "full":
+		err = fullChild(dir)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "child:", err)
+		os.Exit(3)
+	}
+}
+
+// tally is what one writer has written.
+type tally struct {
+	N int `json:"n"`
+}
+
+const writers = 8
+
+// crashChild lets each writer count up for ever, event and record together.
+func crashChild(dir string) error {
+	s, err := store.Open(config(dir), quiet())
+	if err != nil {
+		return err
+	}
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for w := range writers {
+		wg.Go(func() {
+			for {
+				n, err := count(s, station.Lanes()[w%3], w, 400)
+				if err != nil {
+					fmt.Fprintln(os.Stderr, "child:", err)
+					os.Exit(3)
+				}
+				mu.Lock()
+				fmt.Printf("%d %d\n", w, n)
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	return nil
+}
+
+func count(s *store.Store, lane station.Lane, w, size int) (int, error) {
+	var n int
+	err := s.Update(context.Background(), lane, func(tx *store.Tx) error {
+		key := store.Key(fmt.Sprintf("tally/%d", w))
+		t, _, err := store.Get[tally](tx, key)
+		if err != nil {
+			return err
+		}
+		n = t.N + 1
+		if err := store.Put(tx, key, tally{n}); err != nil {
+			return err
+		}
+		data, err := json.Marshal(map[string]any{"n": n, "pad": strings.Repeat("x", size)})
+		if err != nil {
+			return err
+		}
+		_, err = tx.Append(station.Event{Type: "test.counted", Subject: string(key), Lane: lane, Data: data})
+		return err
+	})
+	return n, err
+}
+
+// verify holds the journal and the records against what was acknowledged.
+func verify(t *testing.T, s *store.Store, acked map[int]int) {
+	t.Helper()
+	last := make(map[string]int)
+	var seq uint64
+	for {
+		rows, err := s.Read(seq, 1000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(rows) == 0 {
+			break
+		}
+		for _, ev := range rows {
+			if ev.Seq != seq+1 {
+				t.Fatalf("after row %d comes row %d", seq, ev.Seq)
+			}
+			seq = ev.Seq
+			var got tally
+			if err := json.Unmarshal(ev.Data, &got); err != nil {
+				t.Fatal(err)
+			}
+			if got.N != last[ev.Subject]+1 {
+				t.Fatalf("%s: %d came after %d", ev.Subject, got.N, last[ev.Subject])
+			}
+			last[ev.Subject] = got.N
+		}
+	}
+	if seq != s.Head() {
+		t.Fatalf("the head is %d, the last row %d", s.Head(), seq)
+	}
+	for w, n := range acked {
+		key := fmt.Sprintf("tally/%d", w)
+		if last[key] < n {
+			t.Errorf("writer %d: %d was acknowledged, the journal ends at %d", w, n, last[key])
+		}
+		err := s.View(func(tx *store.Tx) error {
+			got, _, err := store.Get[tally](tx, store.Key(key))
+			if got.N != last[key] {
+				t.Errorf("writer %d: the record says %d, the journal %d", w, got.N, last[key])
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func startChild(t *testing.T, kind, dir string) (*exec.Cmd, *bufio.Scanner) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), childVar+"="+dir, childKind+"="+kind)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return cmd, bufio.NewScanner(out)
+}
+
+func TestKillsLoseNothingAcknowledged(t *testing.T) {
+	const kills = 12
+	dir := t.TempDir()
+	acked := make(map[int]int)
+	total := 0
+	for kill := range kills {
+		cmd, lines := startChild(t, "crash", dir)
+		timer := time.AfterFunc(time.Duration(150+100*kill)*time.Millisecond, func() { _ = cmd.Process.Kill() })
+		for lines.Scan() {
+			var w, n int
+			if _, err := fmt.Sscan(lines.Text(), &w, &n); err != nil {
+				continue // the line that was being written
+			}
+			acked[w] = n
+			total++
+		}
+		timer.Stop()
+		var exit *exec.ExitError
+		if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != -1 {
+			t.Fatalf("the child was to be killed: %v", err)
+		}
+	}
+	if len(acked) != writers {
+		t.Fatalf("writers heard: %v", acked)
+	}
+	s := openStore(t, config(dir))
+	verify(t, s, acked)
+	if r := s.Opened(); r.Quarantined != "" || r.Restored != "" || r.Repaired != "" {
+		t.Errorf("a kill is no damage: %+v", r)
+	}
+	t.Logf("%d kills, %d updates acknowledged, head %d", kills, total, s.Head())
+}
+
+// fullConfig has watermarks for a disk of 96 MiB.
+func fullConfig(dir string) store.Config {
+	cfg := config(dir)
+	cfg.Space = disk.Config{Reserve: 26 * disk.MiB, Low: 40 * disk.MiB, Full: 26 * disk.MiB, Tight: 20 * disk.MiB, Floor: 16 * disk.MiB}
+	return cfg
+}
+
+// fullChild writes in all lanes and tells for each whether it was taken in.
+func fullChild(dir string) error {
+	s, err := store.Open(fullConfig(dir), quiet())
+	if err != nil {
+		return err
+	}
+	fmt.Println("open", s.Opened().ReserveReleased)
+	var mu sync.Mutex
+	say := func(args ...any) {
+		mu.Lock()
+		defer mu.Unlock()
+		fmt.Println(args...)
+	}
+	var wg sync.WaitGroup
+	stop := make(chan struct{})
+	for w, lane := range station.Lanes() {
+		wg.Go(func() {
+			for {
+				n, err := count(s, lane, w, 8000)
+				switch {
+				case err == nil:
+					say("ack", w, n)
+				case errors.Is(err, station.ErrNoSpace):
+					say("refused", w, string(s.Space().Level))
+				default:
+					say("error", w, err)
+				}
+				select {
+				case <-stop:
+					return
+				case <-time.After(2 * time.Millisecond):
+				}
+			}
+		})
+	}
+	// The parent closes our standard input when it has seen enough.
+	_, _ = os.Stdin.Read(make([]byte, 1))
+	close(stop)
+	wg.Wait()
+	if err := s.Close(); err != nil {
+		return err
+	}
+	say("closed")
+	return nil
+}

@@ -107,6 +107,9 @@ func open(cfg Config, log *slog.Logger, opt options) (_ *Store, err error) {
 	if err := s.settle(opt); err != nil {
 		return nil, err
 	}
+	if err := s.guard.Tend(); err != nil {
+		log.Warn("reserve not taken", slog.Any("error", err))
+	}
 	go s.commitLoop()
 	s.tended.Add(1)
 	go s.tend()

@@ -1,0 +1,227 @@
+package store_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"stationd/agent/station"
+)
+
+// smallDisk mounts a file system of its own.
+func smallDisk(t *testing.T, size int64) string {
+	t.Helper()
+	run := func(name string, args ...string) string {
+		out, err := exec.Command(name, args...).CombinedOutput()
+		if err != nil {
+			t.Fatalf("%s %s: %v: %s\nThis test mounts a small disk: run it as root on a machine with loop devices and e2fsprogs (sudo -E make test).",
+				name, strings.Join(args, " "), err, out)
+		}
+		return strings.TrimSpace(string(out))
+	}
+	dir := t.TempDir()
+	image, mount := filepath.Join(dir, "image"), filepath.Join(dir, "mount")
+	if err := os.Mkdir(mount, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Create(image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(f.Truncate(size), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	run("mkfs.ext4", "-q", "-m", "0", image)
+	device := run("losetup", "-f", "--show", image)
+	t.Cleanup(func() { _ = exec.Command("losetup", "-d", device).Run() })
+	run("mount", device, mount)
+	t.Cleanup(func() {
+		if err := exec.Command("umount", mount).Run(); err != nil {
+			_ = exec.Command("umount", "-l", mount).Run()
+		}
+	})
+	return mount
+}
+
+// fill writes a file until nothing more fits.
+func fill(t *testing.T, path string) {
+	t.Helper()
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for _, n := range []int{1 << 20, 4096} {
+		chunk := make([]byte, n)
+		for {
+			if _, err := f.Write(chunk); errors.Is(err, syscall.ENOSPC) {
+				break
+			} else if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	_ = f.Sync()
+}
+
+// desk watches what a child of kind "full" says.
+type desk struct {
+	t     *testing.T
+	acked map[int]int
+	lines chan string
+	cmd   *exec.Cmd
+	in    io.WriteCloser
+}
+
+func (d *desk) start(dir string) {
+	d.t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), childVar+"="+dir, childKind+"=full")
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	if d.in, err = cmd.StdinPipe(); err != nil {
+		d.t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		d.t.Fatal(err)
+	}
+	lines := make(chan string, 1<<16)
+	go func() {
+		defer close(lines)
+		rest := ""
+		buf := make([]byte, 1<<16)
+		for {
+			n, err := out.Read(buf)
+			rest += string(buf[:n])
+			for {
+				line, after, ok := strings.Cut(rest, "\n")
+				if !ok {
+					break
+				}
+				lines <- line
+				rest = after
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	d.cmd, d.lines = cmd, lines
+}
+
+// until reads on until done says so, n times in a row or not.
+func (d *desk) until(what string, n int, done func(word string, w int, rest string) bool) {
+	d.t.Helper()
+	limit := time.After(40 * time.Second)
+	for n > 0 {
+		select {
+		case line, ok := <-d.lines:
+			if !ok {
+				d.t.Fatalf("waiting for %s: the child ended: %v", what, d.cmd.Wait())
+			}
+			if d.note(line, done) {
+				n--
+			}
+		case <-limit:
+			d.t.Fatalf("waiting for %s: it did not come", what)
+		}
+	}
+}
+
+func (d *desk) note(line string, done func(string, int, string) bool) bool {
+	d.t.Helper()
+	var word, rest string
+	w := -1
+	_, _ = fmt.Sscan(line, &word, &w, &rest)
+	switch word {
+	case "ack":
+		var n int
+		if _, err := fmt.Sscan(rest, &n); err == nil {
+			d.acked[w] = n
+		}
+	case "error":
+		d.t.Fatalf("the child says: %s", line)
+	case "open":
+		rest = strings.TrimPrefix(line, "open ")
+	}
+	return done != nil && done(word, w, rest)
+}
+
+func (d *desk) drain() {
+	for line := range d.lines {
+		d.note(line, nil)
+	}
+}
+
+func TestFullDisk(t *testing.T) {
+	mount := smallDisk(t, 96<<20)
+	dir, filler := filepath.Join(mount, "data"), filepath.Join(mount, "filler")
+	urgent, normal, bulk := 0, 1, 2 // the order of station.Lanes
+	if lanes := station.Lanes(); lanes[0] != station.LaneUrgent || lanes[2] != station.LaneBulk {
+		t.Fatal(lanes)
+	}
+	d := &desk{t: t, acked: make(map[int]int)}
+	is := func(word string, lane int) func(string, int, string) bool {
+		return func(w string, l int, _ string) bool { return w == word && l == lane }
+	}
+
+	d.start(dir)
+	d.until("bulk taken in", 50, is("ack", bulk))
+	fill(t, filler)
+	d.until("bulk refused", 1, is("refused", bulk))
+	d.until("normal refused", 1, is("refused", normal))
+	d.until("urgent taken in on the reserve", 200, is("ack", urgent))
+
+	t.Log("kill on the full disk, start again on it")
+	_ = d.cmd.Process.Kill()
+	d.drain()
+	_ = d.cmd.Wait()
+	d.start(dir)
+	d.until("opened", 1, func(w string, _ int, _ string) bool { return w == "open" })
+	d.until("urgent taken in after the start", 50, is("ack", urgent))
+	d.until("bulk refused after the start", 1, is("refused", bulk))
+
+	t.Log("until the reserve is used up")
+	d.until("urgent refused", 3, func(w string, l int, level string) bool { return w == "refused" && l == urgent })
+
+	t.Log("space returns")
+	if err := os.Remove(filler); err != nil {
+		t.Fatal(err)
+	}
+	d.until("urgent taken in again", 50, is("ack", urgent))
+	d.until("bulk taken in again", 50, is("ack", bulk))
+
+	t.Log("a start on a full disk with the reserve whole")
+	d.until("the reserve is taken again", 1, func(string, int, string) bool {
+		fi, err := os.Stat(filepath.Join(dir, "reserve"))
+		return err == nil && fi.Size() == int64(fullConfig(dir).Space.Reserve)
+	})
+	_ = d.cmd.Process.Kill()
+	d.drain()
+	_ = d.cmd.Wait()
+	fill(t, filler)
+	d.start(dir)
+	d.until("opened by releasing the reserve", 1, func(w string, _ int, rest string) bool { return w == "open" && rest == "true" })
+	d.until("urgent taken in", 20, is("ack", urgent))
+	_ = os.Remove(filler)
+	_ = d.in.Close()
+	d.drain()
+	if err := d.cmd.Wait(); err != nil {
+		t.Fatalf("the child did not end well: %v", err)
+	}
+
+	cfg := fullConfig(dir)
+	s := openStore(t, cfg)
+	verify(t, s, d.acked)
+	t.Logf("acknowledged: %v", d.acked)
+}
