@@ -1,0 +1,155 @@
+package devices
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"stationd/agent/station"
+	"stationd/devices/payload"
+)
+
+// counts are kept since the start.
+type counts struct {
+	messages, reports, failed, ignored, unrouted, undecodable, spared, tooMany atomic.Uint64
+}
+
+// Stats are what became of the messages.
+type Stats struct {
+	Messages    uint64 // that came, from any broker
+	Reports     uint64 // handed on and stored
+	Failed      uint64 // attempts to hand one on that failed
+	Ignored     uint64 // that say nothing about a sensor
+	Unrouted    uint64 // on topics that are nobody's
+	Undecodable uint64 // that could not be read
+	Spared      uint64 // readings refused for want of space
+	Strangers   uint64 // of devices beyond Config.MaxUnknown
+}
+
+// Stats returns the counters.
+func (s *Set) Stats() Stats {
+	c := &s.counts
+	return Stats{
+		Messages: c.messages.Load(), Reports: c.reports.Load(), Failed: c.failed.Load(), Ignored: c.ignored.Load(), Unrouted: c.unrouted.Load(),
+		Undecodable: c.undecodable.Load(), Spared: c.spared.Load(), Strangers: c.tooMany.Load(),
+	}
+}
+
+// LinkStatus is how a broker is.
+type LinkStatus struct {
+	Broker    string
+	URL       string
+	Connected bool
+	Since     time.Time
+	// Problem is what is wrong and what to do, nil when all is well.
+	Problem *station.Problem
+	// Clients is how many devices are connected, for the built-in broker.
+	Clients  int
+	Received uint64
+	Refused  uint64 // attempts that failed, of whatever cause
+	Dropped  uint64 // messages lost
+}
+
+// Links tells how the brokers are, the built-in one first.
+func (s *Set) Links() []LinkStatus {
+	var out []LinkStatus
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range s.links {
+		st := r.link.Status()
+		out = append(out, LinkStatus{
+			Broker: r.target.ID, URL: r.target.URL, Connected: st.Connected, Since: st.Since, Problem: st.Problem,
+			Received: st.Received, Refused: st.Retries, Dropped: st.Dropped,
+		})
+	}
+	slices.SortFunc(out, func(a, b LinkStatus) int { return strings.Compare(a.Broker, b.Broker) })
+	if s.cfg.Broker.Listen == "" {
+		return out
+	}
+	own := LinkStatus{Broker: station.EmbeddedBroker, URL: "mqtt://" + s.cfg.Broker.Listen, Since: s.listenedAt}
+	if s.embedded != nil {
+		st := s.embedded.Stats()
+		own.Connected, own.URL, own.Clients = true, "mqtt://"+s.embedded.Addr().String(), int(st.Clients)
+		own.Received, own.Refused, own.Dropped = st.Received, st.Refused+st.Later, st.Dropped
+	} else {
+		own.Problem = station.Errorf(503, "broker.not-listening", "see in the log why, mostly because another program uses the port", "the built-in broker does not listen")
+	}
+	return append([]LinkStatus{own}, out...)
+}
+
+// connecting is how long a link may take before its lamp goes out.
+const connecting = 15 * time.Second
+
+// Lamps is the lamp of the sensors. A broker that is away comes first: it
+// explains whatever else is wrong.
+func (s *Set) Lamps() []station.Lamp {
+	lamp := station.Lamp{ID: "sensors", State: station.LampOK, Code: "sensors.ok"}
+	total, offline := 0, 0
+	s.mu.Lock()
+	for _, sn := range s.registry.Load().sensors {
+		if !sn.Adopted {
+			continue
+		}
+		total++
+		if sn.memory.offline == active || s.bridges[sn.bridge].down {
+			offline++
+		}
+	}
+	s.mu.Unlock()
+	for _, l := range s.Links() {
+		if !l.Connected && s.now().Sub(l.Since) > connecting {
+			lamp.State, lamp.Code, lamp.Hint = station.LampBad, "sensors.broker", "sensors.check-broker"
+			lamp.Args = map[string]any{"broker": l.Broker}
+			return []station.Lamp{lamp}
+		}
+	}
+	switch {
+	case total == 0:
+		lamp.State, lamp.Code, lamp.Hint = station.LampOff, "sensors.none", "sensors.add"
+		return []station.Lamp{lamp}
+	case offline > 0:
+		lamp.State, lamp.Code, lamp.Hint = station.LampWarn, "sensors.offline", "sensors.check-power"
+	}
+	lamp.Args = map[string]any{"online": total - offline, "total": total}
+	return []station.Lamp{lamp}
+}
+
+// Oddity is a message that could not be read.
+type Oddity struct {
+	At      time.Time
+	Broker  string
+	Client  string
+	Topic   string
+	Payload string // its beginning
+	Cause   string
+}
+
+// oddities keeps the last few.
+type oddities struct {
+	mu   sync.Mutex
+	last []Oddity
+}
+
+const keptOddities = 20
+
+func (o *oddities) add(x Oddity) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.last) == keptOddities {
+		o.last = append(o.last[:0], o.last[1:]...)
+	}
+	o.last = append(o.last, x)
+}
+
+// Oddities returns the last messages that could not be read, the newest last.
+func (s *Set) Oddities() []Oddity {
+	s.odd.mu.Lock()
+	defer s.odd.mu.Unlock()
+	return slices.Clone(s.odd.last)
+}
+
+func excerpt(p []byte) string {
+	return strings.ToValidUTF8(string(p[:min(len(p), payload.MaxText)]), "\uFFFD")
+}

@@ -1,0 +1,251 @@
+package mqtt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/url"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	paho "github.com/eclipse/paho.mqtt.golang"
+
+	"stationd/agent/station"
+)
+
+// Target is the broker to link to.
+type Target struct {
+	ID       string
+	URL      string
+	Username string
+	Password station.Secret
+	// Topics are the filters to subscribe to, at QoS 1.
+	Topics []string
+	// ClientID must be this link's alone and the same after a restart: the
+	// broker keeps the session by it, and throws out the older of two.
+	ClientID string
+}
+
+// Equal tells whether a link to t need not be changed to become one to o.
+func (t Target) Equal(o Target) bool {
+	return t.ID == o.ID && t.URL == o.URL && t.Username == o.Username && t.Password == o.Password &&
+		t.ClientID == o.ClientID && slices.Equal(t.Topics, o.Topics)
+}
+
+// Message is what the broker delivered.
+type Message struct {
+	Topic    string
+	Payload  []byte
+	QoS      byte
+	Retained bool
+	// Duplicate tells that it may have been taken before: the broker says so,
+	// or an attempt before this one failed with an unknown outcome.
+	Duplicate bool
+	PacketID  uint16 // zero for QoS 0
+}
+
+// Status is how the link is.
+type Status struct {
+	Connected bool
+	// Since is when Connected last changed.
+	Since time.Time
+	// Problem is what went wrong last and what to do; nil when connected.
+	Problem *station.Problem
+
+	Received uint64 // messages that came
+	Taken    uint64 // messages that take accepted
+	Retries  uint64 // attempts at messages that take refused
+	Dropped  uint64 // of QoS 0, for want of room or because the link ended
+	Deferred uint64 // of QoS 1 and 2, left to be sent again for want of room
+}
+
+// Link is the connection to one broker.
+type Link struct {
+	cfg    Config
+	target Target
+	take   func(context.Context, Message) error
+	log    *slog.Logger
+
+	received, taken, retries, dropped, deferred atomic.Uint64
+
+	mu     sync.Mutex // guards what follows
+	status Status
+}
+
+// New makes a link; it opens nothing. take is called from several goroutines.
+func New(cfg Config, target Target, take func(context.Context, Message) error, log *slog.Logger) *Link {
+	return &Link{
+		cfg: cfg, target: target, take: take, log: log.With("broker", target.ID),
+		status: Status{Since: time.Now(), Problem: station.Errorf(503, "broker.connecting", "", "connecting to the broker")},
+	}
+}
+
+// Status returns how the link is now.
+func (l *Link) Status() Status {
+	l.mu.Lock()
+	s := l.status
+	l.mu.Unlock()
+	s.Received, s.Taken, s.Retries = l.received.Load(), l.taken.Load(), l.retries.Load()
+	s.Dropped, s.Deferred = l.dropped.Load(), l.deferred.Load()
+	return s
+}
+
+func (l *Link) set(connected bool, p *station.Problem) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.status.Connected != connected {
+		l.status.Connected, l.status.Since = connected, time.Now()
+	}
+	l.status.Problem = p
+}
+
+// Run keeps the link up until ctx ends.
+func (l *Link) Run(ctx context.Context) error {
+	pause, short := l.cfg.RetryMin, 0
+	for ctx.Err() == nil {
+		begun := time.Now()
+		err := l.session(ctx)
+		if ctx.Err() != nil {
+			break
+		}
+		if errors.Is(err, errAgain) {
+			pause = l.cfg.RetryMin
+			continue
+		}
+		p := diagnose(err, l.target)
+		if lasted := time.Since(begun); lasted > l.cfg.RetryMax {
+			pause, short = l.cfg.RetryMin, 0
+		} else if errors.Is(err, errLost) {
+			if short++; short >= 3 {
+				p = station.Errorf(503, "broker.thrown-out", "look for a second program with this client id at the broker, and at the broker's log",
+					"the broker keeps ending the connection of client %q", l.target.ClientID).Because(err)
+			}
+		}
+		l.set(false, p)
+		l.log.Warn("broker link down", "error", err, "retry", pause)
+		sleep(ctx, jitter(pause))
+		pause = min(pause*2, l.cfg.RetryMax)
+	}
+	l.set(false, station.Errorf(503, "broker.stopped", "", "the link was stopped"))
+	return nil
+}
+
+var (
+	errLost  = errors.New("connection lost")
+	errAgain = errors.New("reconnecting for messages that found no room")
+)
+
+// session is one connection, from dialling to its end.
+func (l *Link) session(ctx context.Context) error {
+	dialCtx, hangUp := context.WithCancel(ctx)
+	defer hangUp()
+	lost := make(chan error, 1)
+	in := newIntake(l)
+	defer in.stop()
+
+	o := paho.NewClientOptions().AddBroker(l.target.URL)
+	o.SetClientID(l.target.ClientID).SetCleanSession(false).SetProtocolVersion(4)
+	o.SetUsername(l.target.Username).SetPassword(l.target.Password.Reveal())
+	o.SetKeepAlive(l.cfg.KeepAlive).SetPingTimeout(max(l.cfg.KeepAlive/2, time.Second)).SetConnectTimeout(l.cfg.ConnectTimeout)
+	o.SetWriteTimeout(l.cfg.ConnectTimeout)
+	// A new client for each connection: paho's own reconnection completes tokens
+	// without an answer, sleeps through a cancel, and has no jitter.
+	o.SetAutoReconnect(false).SetConnectRetry(false)
+	o.SetAutoAckDisabled(true).SetOrderMatters(true)
+	// Before Connect: a broker sends what it kept at once, and paho neither
+	// delivers nor acknowledges what comes before there is a handler.
+	o.SetDefaultPublishHandler(func(_ paho.Client, m paho.Message) { in.put(m) })
+	o.SetConnectionLostHandler(func(_ paho.Client, err error) { lost <- err })
+	o.SetCustomOpenConnectionFn(func(*url.URL, paho.ClientOptions) (net.Conn, error) {
+		conn, err := l.cfg.dial(dialCtx, l.target.URL)
+		if err == nil {
+			context.AfterFunc(dialCtx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+		}
+		return conn, err
+	})
+	c := paho.NewClient(o)
+	tok := c.Connect()
+	select {
+	case <-tok.Done():
+	case <-ctx.Done():
+		hangUp()
+		<-tok.Done()
+	}
+	if err := tok.Error(); err != nil {
+		return fmt.Errorf("connect to %q: %w", l.target.URL, err)
+	}
+	defer func() {
+		c.Disconnect(250)
+		hangUp()
+	}()
+	if err := l.subscribe(ctx, c); err != nil {
+		return err
+	}
+	l.set(true, nil)
+	l.log.Info("broker link up", "topics", len(l.target.Topics))
+
+	var end error
+	select {
+	case <-ctx.Done():
+		in.stop()
+		return nil
+	case <-in.full:
+		in.drain(ctx, 0)
+		return errAgain
+	case err := <-lost:
+		end = fmt.Errorf("%w: %w", errLost, err)
+	}
+	l.set(false, diagnose(end, l.target))
+	// What has arrived is taken before the next connection begins: QoS 0 would
+	// be lost, and the rest would overtake itself.
+	in.drain(ctx, 5*time.Second)
+	return end
+}
+
+// subscribe asks for the topics, also on a session that the broker remembers:
+// it costs nothing and heals a session that knows others.
+func (l *Link) subscribe(ctx context.Context, c paho.Client) error {
+	filters := make(map[string]byte, len(l.target.Topics))
+	for _, t := range l.target.Topics {
+		filters[t] = 1
+	}
+	if len(filters) == 0 {
+		return nil
+	}
+	tok, ok := c.SubscribeMultiple(filters, nil).(*paho.SubscribeToken)
+	if !ok {
+		return errors.New("subscribe: paho returned another kind of token")
+	}
+	select {
+	case <-tok.Done():
+	case <-ctx.Done():
+		return nil
+	case <-time.After(l.cfg.ConnectTimeout):
+		return errors.New("subscribe: the broker does not answer")
+	}
+	if err := tok.Error(); err != nil {
+		return fmt.Errorf("subscribe: %w", err)
+	}
+	for topic, granted := range tok.Result() {
+		if granted > 2 {
+			return &refusedTopic{topic}
+		}
+	}
+	return nil
+}
+
+func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d/2+1) }
+
+func sleep(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}

@@ -1,0 +1,197 @@
+package devices
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"stationd/agent/station"
+)
+
+// due is something that a timer has to report.
+type due struct {
+	sensor *sensor
+	kind   station.AlarmKind
+	active bool
+}
+
+// What the timers allow themselves.
+const (
+	heartbeat     = 5 * time.Second // Progress moves at least this often
+	timerRetry    = 5 * time.Second // after a report that failed
+	timersAtOnce  = 16              // so that their commits can be grouped
+	busySensorLag = 250 * time.Millisecond
+)
+
+// keepTime reports sensors that are silent for too long, and the end of events.
+func (s *Set) keepTime(ctx context.Context) {
+	for {
+		s.progress.Add(1)
+		wait := s.ring(ctx)
+		t := time.NewTimer(min(wait, heartbeat))
+		select {
+		case <-t.C:
+		case <-s.kick:
+			t.Stop()
+		case <-ctx.Done():
+			t.Stop()
+			return
+		}
+	}
+}
+
+// ring reports all that is due and returns when to look again.
+func (s *Set) ring(ctx context.Context) time.Duration {
+	now := s.now()
+	all, next := s.collect(now)
+	if len(all) == 0 {
+		return max(next.Sub(now), 0)
+	}
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, timersAtOnce)
+	for _, d := range all {
+		slots <- struct{}{}
+		wg.Go(func() {
+			s.reportDue(ctx, d)
+			<-slots
+		})
+	}
+	wg.Wait()
+	return busySensorLag
+}
+
+// collect lists what is due, and the next deadline.
+func (s *Set) collect(now time.Time) (all []due, next time.Time) {
+	next = now.Add(time.Hour)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	consider := func(sn *sensor, kind station.AlarmKind, active bool, at time.Time) {
+		if sn.memory.retryAt.After(at) {
+			at = sn.memory.retryAt
+		}
+		if at.After(now) {
+			if at.Before(next) {
+				next = at
+			}
+			return
+		}
+		all = append(all, due{sn, kind, active})
+	}
+	look := func(sn *sensor) {
+		for kind, at := range sn.memory.presses {
+			consider(sn, kind, false, at)
+		}
+		if at, ok := s.silentAt(sn); ok {
+			consider(sn, station.KindOffline, true, at)
+		}
+	}
+	for _, sn := range s.registry.Load().sensors {
+		look(sn)
+	}
+	for _, sn := range s.strangers {
+		look(sn)
+	}
+	return all, next
+}
+
+// silentAt is when sn becomes offline unless it is heard. It does not while
+// nothing could be heard of it, and not until it has had the time to be heard
+// since then. Time during which the program was not running counts: or else
+// restarts at night would hide a detector that has been dead for a week.
+func (s *Set) silentAt(sn *sensor) (time.Time, bool) {
+	mem := sn.memory
+	if !sn.Adopted || mem.offline == active || sn.SilentAfter < 0 {
+		return time.Time{}, false
+	}
+	up, ok := s.upSince(sn.Source.Broker)
+	if !ok {
+		return time.Time{}, false
+	}
+	if b, known := s.bridges[sn.bridge]; known {
+		if b.down {
+			return time.Time{}, false
+		}
+		if b.since.After(up) {
+			up = b.since
+		}
+	}
+	silence := sn.SilentAfter
+	if silence == 0 {
+		silence = SilentAfter(sn.Class, mem.battery)
+	}
+	at := mem.heard.Add(silence)
+	if earliest := up.Add(min(s.cfg.Grace, silence)); at.Before(earliest) {
+		at = earliest
+	}
+	return at, true
+}
+
+// upSince tells since when a broker can be heard; with s.mu held.
+func (s *Set) upSince(broker string) (time.Time, bool) {
+	if broker == station.EmbeddedBroker {
+		return s.listenedAt, !s.listenedAt.IsZero()
+	}
+	r := s.links[broker]
+	if r == nil {
+		return time.Time{}, false
+	}
+	st := r.link.Status()
+	return st.Since, st.Connected
+}
+
+// reportDue reports one thing that is due, unless the sensor was heard in the
+// meantime. A sensor that is just being heard is left for the next round.
+func (s *Set) reportDue(ctx context.Context, d due) {
+	mem := d.sensor.memory
+	if !mem.turn.TryLock() {
+		return
+	}
+	defer mem.turn.Unlock()
+	now := s.now()
+	if !s.stillDue(d, now) {
+		return
+	}
+	rep := station.Report{Sensor: d.sensor.ID, Received: now, Signals: []station.Signal{{Kind: d.kind, Active: d.active}}}
+	if d.sensor.stranger {
+		proposed := d.sensor.Sensor
+		rep.Unknown = &proposed
+	}
+	err := s.deliver(ctx, rep)
+	if err != nil && ctx.Err() == nil {
+		level := s.log.Warn
+		if errors.Is(err, station.ErrNoSpace) {
+			level = s.log.Info // storage has its own lamp
+		}
+		level("timer report refused", "sensor", d.sensor.ID, "kind", string(d.kind), "error", err)
+	}
+	if err == nil && d.kind != station.KindOffline {
+		mem.follow(d.sensor.rules)
+		for i := range d.sensor.rules {
+			if d.sensor.rules[i].Kind == d.kind {
+				mem.verdicts[i] = inactive
+			}
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case err != nil:
+		mem.retryAt = now.Add(timerRetry)
+	case d.kind == station.KindOffline:
+		mem.offline, mem.cause = active, bySilence
+	default:
+		delete(mem.presses, d.kind)
+	}
+}
+
+func (s *Set) stillDue(d due, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if d.kind == station.KindOffline {
+		at, ok := s.silentAt(d.sensor)
+		return ok && !at.After(now)
+	}
+	at, ok := d.sensor.memory.presses[d.kind]
+	return ok && !at.After(now)
+}
