@@ -17,7 +17,6 @@ func TestRelayLeg(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		answer func(string) string
-		change func(*peer.Config)
 	}{
 		{name: "udp"},
 		{name: "tcp", answer: func(sdp string) string { return without(sdp, " udp ") }},
@@ -45,13 +44,10 @@ func TestRelayLeg(t *testing.T) {
 			}()
 			leg := <-accepted
 
-			v := watch(t, there, relayed, viewerOptions{media: true})
-			v.mu.Lock()
-			v.check = f.slice
-			v.mu.Unlock()
+			v := watch(t, there, f, relayed, repairing)
 			p := v.until(10*time.Second, "relayed pictures", atLeast(40))
-			if !p[0].key || v.broken > 0 {
-				t.Errorf("first key %v, %d broken", p[0].key, v.broken)
+			if _, broken := v.seen(); !p[0].key || broken > 0 {
+				t.Errorf("first key %v, %d broken", p[0].key, broken)
 			}
 			for i := 1; i < len(p); i++ {
 				if p[i].n != p[i-1].n+1 {

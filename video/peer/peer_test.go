@@ -6,20 +6,15 @@ import (
 	"encoding/binary"
 	"fmt"
 	"log/slog"
-	"net"
 	"slices"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/pion/interceptor"
-	"github.com/pion/rtcp"
-	"github.com/pion/rtp"
-	"github.com/pion/rtp/codecs"
-	"github.com/pion/webrtc/v4"
 	"go.uber.org/goleak"
 
 	"stationd/video/peer"
+	"stationd/video/peer/peertest"
 	"stationd/video/stream"
 )
 
@@ -166,199 +161,76 @@ type got struct {
 	ts  uint32
 }
 
-// viewer is a browser made of pion: it offers, receives, asks for what is
-// missing, and puts pictures together.
+// viewer notes what a browser sees of a film.
 type viewer struct {
+	*peertest.Viewer
 	t     testing.TB
-	pc    *webrtc.PeerConnection
+	film  *film
 	sess  *peer.Session
 	began time.Time
+	news  chan struct{}
 
 	mu       sync.Mutex
 	pictures []got
 	broken   int
-	seqs     []uint16
-	track    *webrtc.TrackRemote
-	check    func(n int) []byte
-	news     chan struct{}
 }
 
 type viewerOptions struct {
-	setting func(*webrtc.SettingEngine)
-	answer  func(string) string
-	media   bool // ask for what is missing, as browsers do
-	audio   bool
-}
-
-func newViewer(t testing.TB, o viewerOptions) *viewer {
-	t.Helper()
-	m := &webrtc.MediaEngine{}
-	if err := m.RegisterDefaultCodecs(); err != nil {
-		t.Fatal(err)
-	}
-	reg := &interceptor.Registry{}
-	if o.media {
-		if err := webrtc.RegisterDefaultInterceptors(m, reg); err != nil {
-			t.Fatal(err)
-		}
-	}
-	var set webrtc.SettingEngine
-	set.SetIncludeLoopbackCandidate(true)
-	set.SetIPFilter(func(ip net.IP) bool { return ip.IsLoopback() && ip.To4() != nil })
-	if o.setting != nil {
-		o.setting(&set)
-	}
-	api := webrtc.NewAPI(webrtc.WithMediaEngine(m), webrtc.WithInterceptorRegistry(reg), webrtc.WithSettingEngine(set))
-	pc, err := api.NewPeerConnection(webrtc.Configuration{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	v := &viewer{t: t, pc: pc, news: make(chan struct{}, 1), check: func(int) []byte { return nil }}
-	t.Cleanup(func() { _ = pc.GracefulClose() })
-	pc.OnTrack(func(track *webrtc.TrackRemote, _ *webrtc.RTPReceiver) {
-		v.mu.Lock()
-		v.track = track
-		v.mu.Unlock()
-		v.receive(track)
-	})
-	kinds := []webrtc.RTPCodecType{webrtc.RTPCodecTypeVideo}
-	if o.audio {
-		kinds = append(kinds, webrtc.RTPCodecTypeAudio)
-	}
-	for _, k := range kinds {
-		if _, err := pc.AddTransceiverFromKind(k, webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionRecvonly}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return v
-}
-
-func (v *viewer) offer() string {
-	offer, err := v.pc.CreateOffer(nil)
-	if err != nil {
-		v.t.Fatal(err)
-	}
-	gathered := webrtc.GatheringCompletePromise(v.pc)
-	if err := v.pc.SetLocalDescription(offer); err != nil {
-		v.t.Fatal(err)
-	}
-	<-gathered
-	return v.pc.LocalDescription().SDP
-}
-
-func (v *viewer) take(answer string) {
-	if err := v.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: answer}); err != nil {
-		v.t.Fatal(err)
-	}
+	peertest.Config
+	answer func(string) string
 }
 
 // watch connects a viewer.
-func watch(t testing.TB, h *peer.Hub, s *stream.Stream, o viewerOptions) *viewer {
+func watch(t testing.TB, h *peer.Hub, f *film, s *stream.Stream, o viewerOptions) *viewer {
 	t.Helper()
-	v := newViewer(t, o)
-	v.began = time.Now()
-	sess, err := h.Watch(context.Background(), v.offer(), s)
+	v := &viewer{t: t, film: f, news: make(chan struct{}, 1), began: time.Now()}
+	o.Loopback, o.OnPicture = true, v.picture
+	var err error
+	if v.Viewer, err = peertest.New(o.Config); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(v.Close)
+	offer, err := v.Offer()
 	if err != nil {
 		t.Fatal(err)
 	}
-	v.sess = sess
-	answer := sess.Answer
+	if v.sess, err = h.Watch(context.Background(), offer, s); err != nil {
+		t.Fatal(err)
+	}
+	answer := v.sess.Answer
 	if o.answer != nil {
 		answer = o.answer(answer)
 	}
-	v.take(answer)
+	if err := v.Take(answer); err != nil {
+		t.Fatal(err)
+	}
 	return v
 }
 
-// receive puts pictures together from packets in order of sequence, waiting up
-// to half a second for a missing one.
-func (v *viewer) receive(track *webrtc.TrackRemote) {
-	waiting := map[uint16]*rtp.Packet{}
-	var next uint16
-	started := false
-	var missing time.Time
-	var depack codecs.H264Packet
-	var au []byte
-	whole := true
-	for {
-		if started && len(waiting) > 0 {
-			_ = track.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
-		} else {
-			_ = track.SetReadDeadline(time.Time{})
-		}
-		p, _, err := track.ReadRTP()
-		if err != nil {
-			if ne, ok := err.(net.Error); ok && ne.Timeout() {
-				p = nil
-			} else {
-				return
-			}
-		}
-		if p != nil && len(p.Payload) > 0 {
-			if !started {
-				started, next = true, p.SequenceNumber
-			}
-			if int16(p.SequenceNumber-next) >= 0 {
-				waiting[p.SequenceNumber] = p
-			}
-		}
-		for len(waiting) > 0 {
-			p, ok := waiting[next]
-			if !ok {
-				if missing.IsZero() {
-					missing = time.Now()
-				}
-				if time.Since(missing) < 500*time.Millisecond {
-					break
-				}
-				next++ // given up
-				whole = false
-				continue
-			}
-			missing = time.Time{}
-			delete(waiting, next)
-			next++
-			v.mu.Lock()
-			v.seqs = append(v.seqs, p.SequenceNumber)
-			v.mu.Unlock()
-			b, err := depack.Unmarshal(p.Payload)
-			if err != nil {
-				whole = false
-			}
-			au = append(au, b...)
-			if p.Marker {
-				v.picture(au, whole, p.Timestamp)
-				au, whole, depack = nil, true, codecs.H264Packet{}
-			}
-		}
-	}
-}
-
-func (v *viewer) picture(au []byte, whole bool, ts uint32) {
-	nalus := bytes.Split(au, []byte{0, 0, 0, 1})
-	slice := nalus[len(nalus)-1]
-	g := got{at: time.Now(), ts: ts, n: -1}
-	if len(slice) >= 6 {
-		g.n = numberOf(slice)
-		g.key = slice[0]&0x1f == 5
-	}
+func (v *viewer) picture(p peertest.Picture) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if want := v.check(g.n); want != nil && !bytes.Equal(want, slice) {
-		whole = false
-	}
-	if g.key && (len(nalus) != 4 || !bytes.Equal(nalus[1], sps) || !bytes.Equal(nalus[2], pps)) {
-		whole = false
-	}
-	if !whole {
+	slice := p.NALUs[len(p.NALUs)-1]
+	if !p.Whole || len(slice) < 6 || p.Key && (len(p.NALUs) != 3 || !bytes.Equal(p.NALUs[0], sps) || !bytes.Equal(p.NALUs[1], pps)) {
 		v.broken++
 		return
 	}
-	v.pictures = append(v.pictures, g)
+	n := numberOf(slice)
+	if v.film != nil && !bytes.Equal(slice, v.film.slice(n)) {
+		v.broken++
+		return
+	}
+	v.pictures = append(v.pictures, got{n: n, key: p.Key, at: p.At, ts: p.Timestamp})
 	select {
 	case v.news <- struct{}{}:
 	default:
 	}
+}
+
+func (v *viewer) seen() ([]got, int) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return slices.Clone(v.pictures), v.broken
 }
 
 // until waits until ok says so.
@@ -366,26 +238,15 @@ func (v *viewer) until(d time.Duration, what string, ok func(p []got) bool) []go
 	v.t.Helper()
 	late := time.After(d)
 	for {
-		v.mu.Lock()
-		p := slices.Clone(v.pictures)
-		v.mu.Unlock()
+		p, broken := v.seen()
 		if ok(p) {
 			return p
 		}
 		select {
 		case <-v.news:
 		case <-late:
-			v.t.Fatalf("%s: not after %v, with %d pictures, %d broken, state %v", what, d, len(p), v.broken, v.pc.ConnectionState())
+			v.t.Fatalf("%s: not after %v, with %d pictures, %d broken, state %v", what, d, len(p), broken, v.State())
 		}
-	}
-}
-
-func (v *viewer) askKey() {
-	v.mu.Lock()
-	ssrc := uint32(v.track.SSRC())
-	v.mu.Unlock()
-	if err := v.pc.WriteRTCP([]rtcp.Packet{&rtcp.PictureLossIndication{MediaSSRC: ssrc}}); err != nil {
-		v.t.Error(err)
 	}
 }
 
@@ -407,3 +268,6 @@ func describe(p []got) string {
 	}
 	return fmt.Sprint(s)
 }
+
+// repairing is a viewer that asks for what it missed, as browsers do.
+var repairing = viewerOptions{Config: peertest.Config{Repair: true}}

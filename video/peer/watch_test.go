@@ -18,13 +18,10 @@ func TestViewerSeesEveryPicture(t *testing.T) {
 		f.mu.Unlock()
 	}
 
-	v := watch(t, h, s, viewerOptions{media: true})
-	v.mu.Lock()
-	v.check = f.slice
-	v.mu.Unlock()
-	p := v.until(5*time.Second, "a minute of film", atLeast(60))
-	if v.broken != 0 {
-		t.Errorf("%d pictures were broken", v.broken)
+	v := watch(t, h, f, s, repairing)
+	p := v.until(5*time.Second, "pictures", atLeast(60))
+	if _, broken := v.seen(); broken != 0 {
+		t.Errorf("%d pictures were broken", broken)
 	}
 	if !p[0].key {
 		t.Error("the first picture is no key picture")
@@ -42,13 +39,12 @@ func TestViewerSeesEveryPicture(t *testing.T) {
 			t.Fatalf("timestamp %d follows %d", p[i].ts, p[i-1].ts)
 		}
 	}
-	v.mu.Lock()
-	for i := 1; i < len(v.seqs); i++ {
-		if v.seqs[i] != v.seqs[i-1]+1 {
-			t.Fatalf("sequence number %d follows %d", v.seqs[i], v.seqs[i-1])
+	seqs, _ := v.Sequences()
+	for i := 1; i < len(seqs); i++ {
+		if seqs[i] != seqs[i-1]+1 {
+			t.Fatalf("sequence number %d follows %d", seqs[i], seqs[i-1])
 		}
 	}
-	v.mu.Unlock()
 
 	v.sess.Close()
 	wait(t, 3*time.Second, "session done", v.sess.Done())
