@@ -105,7 +105,7 @@ func (c *cutter) interrupt(reason Reason) {
 func (c *cutter) add(u *stream.Unit, params stream.Params) (*fragment, error) {
 	at, era := c.clock.index(u.Arrival)
 	if c.needKey {
-		if !u.Key {
+		if !u.Key || u.Damaged {
 			return nil, nil
 		}
 		c.begin(u, at, era)
@@ -161,7 +161,7 @@ func (c *cutter) append(u *stream.Unit, at int64) {
 		}
 	}
 	c.line.see(dts, at)
-	c.pictures = append(c.pictures, picture{nalus: u.NALUs, pts: u.PTS, dts: dts, key: u.Key})
+	c.pictures = append(c.pictures, picture{nalus: u.NALUs, pts: u.PTS, dts: dts, key: u.Key && !u.Damaged})
 	c.size += u.Size()
 	c.damaged = c.damaged || u.Damaged
 	c.arrived, c.lastPTS, c.lastDTS = u.Arrival, u.PTS, dts
@@ -171,8 +171,8 @@ func (c *cutter) append(u *stream.Unit, at int64) {
 // It always grows.
 func (c *cutter) decodeTime(u *stream.Unit) time.Duration {
 	dts := u.PTS
-	if ticks, err := c.order.Extract(u.NALUs, toTicks(u.PTS)); err == nil {
-		dts = min(fromTicks(ticks), u.PTS)
+	if ticks, err := c.order.Extract(u.NALUs, stream.ToTicks(u.PTS)); err == nil {
+		dts = min(stream.FromTicks(ticks), u.PTS)
 	}
 	if dts <= c.lastDTS {
 		dts = c.lastDTS + time.Second/timeScale
@@ -211,7 +211,7 @@ func (c *cutter) close(next time.Duration) (*fragment, error) {
 	part := fmp4.Part{SequenceNumber: c.sequence, Tracks: []*fmp4.PartTrack{{
 		// The decode time is index time: fragments that are put one behind the
 		// other lie where they belong, holes and all.
-		ID: 1, BaseTime: uint64(toTicks(time.Duration(start))), Samples: samples,
+		ID: 1, BaseTime: uint64(stream.ToTicks(time.Duration(start))), Samples: samples,
 	}}}
 	var b seekablebuffer.Buffer
 	b.Grow(headerSize + size + 64*len(samples) + 512)
@@ -244,8 +244,8 @@ func samplesOf(pictures []picture, next time.Duration) ([]*fmp4.Sample, error) {
 		if i+1 < len(pictures) {
 			end = pictures[i+1].dts
 		}
-		s := &fmp4.Sample{Duration: uint32(max(toTicks(end)-toTicks(p.dts), 1))}
-		if err := s.FillH264(int32(toTicks(p.pts)-toTicks(p.dts)), p.nalus); err != nil {
+		s := &fmp4.Sample{Duration: uint32(max(stream.ToTicks(end)-stream.ToTicks(p.dts), 1))}
+		if err := s.FillH264(int32(stream.ToTicks(p.pts)-stream.ToTicks(p.dts)), p.nalus); err != nil {
 			return nil, fmt.Errorf("make fragment: %w", err)
 		}
 		samples[i] = s
@@ -278,19 +278,4 @@ func paramsOf(u *stream.Unit, known stream.Params, before *paramSets) *paramSets
 		return before
 	}
 	return &paramSets{sps: bytes.Clone(p.sps), pps: bytes.Clone(p.pps)}
-}
-
-// toTicks converts to 90 kHz, rounded, without overflow.
-func toTicks(d time.Duration) int64 {
-	s, rest := int64(d/time.Second), int64(d%time.Second)
-	half := int64(time.Second / 2)
-	if rest < 0 {
-		half = -half
-	}
-	return s*timeScale + (rest*timeScale+half)/int64(time.Second)
-}
-
-func fromTicks(n int64) time.Duration {
-	s, rest := n/timeScale, n%timeScale
-	return time.Duration(s)*time.Second + time.Duration(rest)*time.Second/timeScale
 }

@@ -8,6 +8,8 @@ import (
 	"github.com/bluenviron/mediacommon/v2/pkg/formats/fmp4"
 	"github.com/bluenviron/mediacommon/v2/pkg/formats/mp4"
 	"github.com/bluenviron/mediacommon/v2/pkg/formats/pmp4"
+
+	"stationd/video/stream"
 )
 
 // film is a clip that is being put together: the pictures, each at its moment
@@ -31,11 +33,11 @@ func (f *film) add(start, end int64, samples []*fmp4.Sample, load func() ([]*fmp
 	} else if gap := start - f.lastEnd; gap >= int64(gapAtLeast) {
 		f.gaps += time.Duration(gap)
 	}
-	at := toTicks(time.Duration(start))
-	to := toTicks(time.Duration(f.to))
+	at := stream.ToTicks(time.Duration(start))
+	to := stream.ToTicks(time.Duration(f.to))
 	for i, s := range samples {
 		if at >= to {
-			end = min(end, start+int64(fromTicks(at-toTicks(time.Duration(start)))))
+			end = min(end, start+int64(stream.FromTicks(at-stream.ToTicks(time.Duration(start)))))
 			break
 		}
 		// Following the camera's clock may make fragments overlap a little.
@@ -71,7 +73,7 @@ func (f *film) write(w io.Writer) error {
 	for i := range last {
 		f.samples[i].Duration = uint32(f.at[i+1] - f.at[i])
 	}
-	end := toTicks(time.Duration(f.lastEnd))
+	end := stream.ToTicks(time.Duration(f.lastEnd))
 	f.samples[last].Duration = uint32(max(end-f.at[last], 1))
 	p := pmp4.Presentation{Tracks: []*pmp4.Track{{
 		ID: 1, TimeScale: timeScale, Samples: f.samples,
