@@ -24,6 +24,7 @@ import (
 type machine struct {
 	outer *exec.Cmd
 	log   bytes.Buffer
+	gone  chan struct{} // closed when the container has ended
 }
 
 // bootScript runs as process 1 of its own namespaces. The machine's enabled
@@ -59,7 +60,7 @@ func boot(t *testing.T) *machine {
 			t.Fatalf("%s is missing: apt-get install -y --no-install-recommends systemd systemd-sysv systemd-container util-linux", tool)
 		}
 	}
-	m := &machine{}
+	m := &machine{gone: make(chan struct{})}
 	m.outer = exec.Command("unshare", "--mount", "--propagation=private", "--pid", "--fork", "--kill-child", "--mount-proc",
 		"sh", "-c", bootScript, "sh", t.TempDir(), filepath.Join(os.TempDir(), "stationd-container.lock"))
 	m.outer.Stdout, m.outer.Stderr = &m.log, &m.log
@@ -67,9 +68,13 @@ func boot(t *testing.T) *machine {
 	if err := m.outer.Start(); err != nil {
 		t.Fatal(err)
 	}
+	go func() {
+		defer close(m.gone)
+		_ = m.outer.Wait()
+	}()
 	t.Cleanup(func() {
 		_ = m.outer.Process.Kill()
-		_ = m.outer.Wait()
+		<-m.gone
 		if t.Failed() {
 			t.Logf("the container said:\n%s", &m.log)
 		}
@@ -150,11 +155,15 @@ func (m *machine) within(t *testing.T, limit time.Duration, what string, ok func
 	t.Helper()
 	began := time.Now()
 	for !ok() {
+		select {
+		case <-m.gone:
+			t.Fatalf("%s: the container is gone", what)
+		case <-time.After(20 * time.Millisecond):
+		}
 		if time.Since(began) > limit {
 			journal, _ := m.run("journalctl", "--no-pager", "-n", "60", "-u", "stationd")
 			t.Fatalf("not within %v: %s\n%s", limit, what, journal)
 		}
-		time.Sleep(20 * time.Millisecond)
 	}
 	return time.Since(began)
 }

@@ -216,7 +216,7 @@ func prepareSystemd(bin string, opts serviceOptions) (unit string, err error) {
 		return "", station.Errorf(400, "service.path", "move it or name another path", "the service cannot be installed like this").Because(err)
 	}
 	account := fmt.Sprintf("u %s - %q %s", systemd.User, "City-operations station", systemd.DataDir)
-	if err := run("systemd-sysusers", "--inline", account); err != nil {
+	if err := callSystem("systemd-sysusers", "--inline", account); err != nil {
 		return "", station.Errorf(500, "service.account", "make it by hand: useradd --system --user-group "+systemd.User,
 			"could not make the account %s", systemd.User).Because(err)
 	}
@@ -256,7 +256,7 @@ func ownDataDir(dir string) error {
 			return station.Errorf(409, "service.data", fmt.Sprintf("chown -R %s: '%s'", systemd.User, dir), "%s holds data that belong to somebody else", dir)
 		}
 	}
-	if err := run("chown", systemd.User+":", dir); err != nil {
+	if err := callSystem("chown", systemd.User+":", dir); err != nil {
 		return fmt.Errorf("give the data directory to %s: %w", systemd.User, err)
 	}
 	return os.Chmod(dir, 0o700)
@@ -264,11 +264,11 @@ func ownDataDir(dir string) error {
 
 // asDaemon asks test(1) one question in the place of the daemon's account.
 func asDaemon(question, path string) error {
-	return run("setpriv", "--reuid="+systemd.User, "--regid="+systemd.User, "--clear-groups", "test", question, path)
+	return callSystem("setpriv", "--reuid="+systemd.User, "--regid="+systemd.User, "--clear-groups", "test", question, path)
 }
 
-// run runs a command of the system; its error is what the command said.
-func run(name string, args ...string) error {
+// callSystem runs a command of the system; its error is what the command said.
+func callSystem(name string, args ...string) error {
 	said, err := exec.Command(name, args...).CombinedOutput()
 	if err == nil {
 		return nil
