@@ -1,0 +1,57 @@
+// @ts-check
+// What, where, since when: legible at three metres. Red until somebody has
+// answered, soft while it lasts, plain when it is over.
+import { html, useEffect, useState } from '../html.js';
+import { kindWord, t } from '../words/words.js';
+import { age, hms, span, when } from '../words/times.js';
+import { now } from '../state/clock.js';
+import { nodeName } from '../state/store.js';
+
+/** @typedef {import('../records.js').Alarm} Alarm */
+/** @typedef {import('../records.js').AlarmDetail} AlarmDetail */
+
+/** @param {{alarm: Alarm, detail: AlarmDetail|null}} props */
+export function Title({ alarm, detail }) {
+  const over = alarm.state === 'cleared';
+  const raised = Date.parse(alarm.raisedAt);
+  const ended = over ? Date.parse(alarm.clearedAt || alarm.lastAt) : 0;
+  const place = alarm.place || alarm.name;
+  const station = nodeName(alarm.node);
+  return html`<div class="title ${alarm.state} ${alarm.severity}" data-testid="alarm" data-alarm=${alarm.id} data-state=${alarm.state}>
+    <div class="what">
+      <h1 data-testid="alarm-title">${kindWord(alarm.kind)}</h1>
+      <p title=${place}>${station && html`<b class="from">${station}</b>`}${place}</p>
+    </div>
+    <div class="since">
+      <div class="age" data-testid="alarm-age">${over ? span(ended - raised) : age(now.value - raised)}</div>
+      <small>${facts(alarm, detail).join(' · ')}</small>
+    </div>
+    <${Spoken} alarm=${alarm} place=${place} />
+  </div>`;
+}
+
+/** @param {Alarm} alarm @param {AlarmDetail|null} detail */
+function facts(alarm, detail) {
+  const today = new Date(alarm.raisedAt).toDateString() === new Date(now.value).toDateString();
+  const list = [t('alarm.raised', { time: today ? hms(alarm.raisedAt) : when(alarm.raisedAt, now.value) })];
+  if (alarm.state === 'cleared') list.push(t('alarm.ended', { time: when(alarm.clearedAt, now.value) }));
+  else if (alarm.returnedAt) list.push(t('alarm.returned.at', { time: hms(alarm.returnedAt) }));
+  if (alarm.late) list.push(t('alarm.late'));
+  if (alarm.count > 1) list.push(t('alarm.count', { n: alarm.count }));
+  const sensor = detail?.sensor;
+  if (sensor?.state && alarm.kind !== 'offline') {
+    const battery = sensor.state.values?.battery;
+    const word = t(sensor.state.offline ? 'sensor.silent' : 'sensor.fine');
+    list.push(typeof battery === 'number' ? `${word} ${t('battery', { n: Math.round(battery) })}` : word);
+  }
+  return list;
+}
+
+/** Says a new alarm once to those who listen instead of looking. @param {{alarm: Alarm, place: string}} props */
+function Spoken({ alarm, place }) {
+  const [text, setText] = useState('');
+  useEffect(() => {
+    if (alarm.state === 'raised') setText(`${kindWord(alarm.kind)}，${place}`);
+  }, [alarm.id]);
+  return html`<p class="unseen" role="alert">${text}</p>`;
+}

@@ -1,0 +1,105 @@
+// @ts-check
+// One viewing of one camera by WHEP: an offer is posted, an answer comes back,
+// pictures flow until close(). It never retries; who watches it decides that.
+import { problemOf, Problem } from '../state/api.js';
+import { t } from '../words/words.js';
+
+const gatherMost = 1_000; // the server is reachable by our host addresses; more is not worth the wait
+const answerMost = 15_000; // a centre first has its station dial in
+
+/** @param {RTCPeerConnection} pc */
+function gathered(pc) {
+  return new Promise((done) => {
+    if (pc.iceGatheringState === 'complete') return done(null);
+    const timer = setTimeout(done, gatherMost);
+    pc.addEventListener('icegatheringstatechange', () => {
+      if (pc.iceGatheringState !== 'complete') return;
+      clearTimeout(timer);
+      done(null);
+    });
+  });
+}
+
+/** @param {RTCRtpTransceiver} transceiver asks for H.264 alone, and its repair */
+function preferH264(transceiver) {
+  const codecs = RTCRtpReceiver.getCapabilities?.('video')?.codecs ?? [];
+  const wanted = codecs.filter((c) => /\/(h264|rtx)$/i.test(c.mimeType));
+  if (wanted.some((c) => /h264/i.test(c.mimeType))) transceiver.setCodecPreferences?.(wanted);
+}
+
+export class Whep {
+  /**
+   * @param {string} camera
+   * @param {{onStream: (s: MediaStream) => void, onEnd: (p: Problem) => void}} told onEnd comes once, unless close() came first
+   */
+  constructor(camera, told) {
+    this.camera = camera;
+    this.told = told;
+    this.location = '';
+    this.over = false;
+    this.graceTimer = 0;
+    this.abort = new AbortController();
+    this.pc = new RTCPeerConnection();
+    this.pc.ontrack = (e) => this.over || this.told.onStream(e.streams[0] ?? new MediaStream([e.track]));
+    this.pc.onconnectionstatechange = () => this.changed();
+    this.dial();
+  }
+
+  async dial() {
+    const { pc } = this;
+    const timer = setTimeout(() => this.abort.abort(), answerMost);
+    try {
+      preferH264(pc.addTransceiver('video', { direction: 'recvonly' }));
+      await pc.setLocalDescription(await pc.createOffer());
+      await gathered(pc);
+      const reply = await fetch(`/api/v1/cameras/${encodeURIComponent(this.camera)}/whep`, {
+        method: 'POST',
+        headers: { 'Content-Type': 'application/sdp', Accept: 'application/sdp' },
+        body: pc.localDescription?.sdp ?? '',
+        signal: this.abort.signal,
+      });
+      if (!reply.ok) throw await problemOf(reply);
+      this.location = reply.headers.get('Location') ?? '';
+      const sdp = await reply.text();
+      if (this.over) return this.hangUp(); // closed while the answer was under way
+      await pc.setRemoteDescription({ type: 'answer', sdp });
+    } catch (err) {
+      this.end(err instanceof Problem ? err : new Problem(0, 'lost', t('live.noAnswer')));
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  changed() {
+    const state = this.pc.connectionState;
+    clearTimeout(this.graceTimer);
+    if (state === 'failed' || state === 'closed') this.end(new Problem(0, 'lost', t('live.broken')));
+    // A short break mends itself; a long one does not.
+    if (state === 'disconnected') this.graceTimer = setTimeout(() => this.end(new Problem(0, 'lost', t('live.broken'))), 5_000);
+  }
+
+  /** @param {Problem} problem */
+  end(problem) {
+    if (this.over) return;
+    this.close();
+    this.told.onEnd(problem);
+  }
+
+  hangUp() {
+    if (!this.location) return;
+    const url = new URL(this.location, location.origin);
+    this.location = '';
+    // keepalive: the page may be going away.
+    if (url.origin === location.origin) fetch(url, { method: 'DELETE', keepalive: true }).catch(() => {});
+  }
+
+  close() {
+    if (this.over) return;
+    this.over = true;
+    clearTimeout(this.graceTimer);
+    this.abort.abort();
+    this.pc.ontrack = this.pc.onconnectionstatechange = null;
+    this.pc.close();
+    this.hangUp();
+  }
+}

@@ -1,0 +1,45 @@
+// @ts-check
+// Who did what, when, and what came of it.
+import { html, useEffect, useState } from '../html.js';
+import { t, wordFor } from '../words/words.js';
+import { stamp } from '../words/times.js';
+import { get, Problem } from '../state/api.js';
+
+/** @typedef {import('../records.js').Audit} Row */
+
+const perPage = 100;
+
+export function AuditPage() {
+  const [rows, setRows] = useState(/** @type {Row[]} */ ([]));
+  const [more, setMore] = useState(false);
+  const [busy, setBusy] = useState(false);
+  const [problem, setProblem] = useState(/** @type {Problem|null} */ (null));
+  /** @param {Row[]} before */
+  const load = async (before) => {
+    setBusy(true);
+    try {
+      const last = before[before.length - 1];
+      const page = await get(`/audit?limit=${perPage}${last ? `&before=${last.seq}` : ''}`);
+      setRows([...before, ...(page.rows ?? [])]);
+      setMore(!!page.more);
+      setProblem(null);
+    } catch (err) {
+      if (err instanceof Problem) setProblem(err);
+      else throw err;
+    } finally {
+      setBusy(false);
+    }
+  };
+  useEffect(() => {
+    load([]);
+  }, []);
+  return html`<main class="page"><div class="head"><h1>${t('nav.audit')}</h1></div>
+    ${problem && html`<p class="problem" role="alert"><strong>${problem.message}</strong> ${problem.hint}</p>`}
+    ${rows.length > 0 && html`<table class="list card"><thead><tr><th>${t('record.time')}</th><th>${t('audit.who')}</th><th>${t('audit.what')}</th><th>${t('audit.subject')}</th><th>${t('audit.result')}</th></tr></thead>
+      <tbody>${rows.map((r) => html`<tr key=${r.seq} data-testid="audit-row"><td><time>${stamp(r.at)}</time></td>
+        <td><b>${r.actor.account === 'system' ? t('audit.system') : r.actor.name || r.actor.account}</b>${r.actor.address && html`<small>${r.actor.address}</small>`}</td>
+        <td>${wordFor(`action.${r.action}`) || r.action}</td><td>${r.subject}${r.detail && html`<small>${r.detail}</small>`}</td>
+        <td>${r.result === 'ok' ? t('audit.ok') : wordFor(`problem.${r.result}`) || r.result}</td></tr>`)}</tbody></table>`}
+    ${more && html`<p class="more"><button type="button" class="btn" disabled=${busy} onClick=${() => load(rows)}>${t(busy ? 'busy' : 'records.more')}</button></p>`}
+  </main>`;
+}

@@ -1,0 +1,106 @@
+// @ts-check
+// The record of all alarms, page by page; one can be opened with its film and
+// everything that was done.
+import { html, useEffect, useState } from '../html.js';
+import { answerWord, kindWord, t } from '../words/words.js';
+import { span, stamp } from '../words/times.js';
+import { get, Problem } from '../state/api.js';
+import { choose } from '../state/choice.js';
+import { standing, verdict } from '../state/answering.js';
+import { go, href, route } from '../state/route.js';
+import { may } from '../state/session.js';
+import { alarms, details, loadDetail, nodeName } from '../state/store.js';
+import { ClipView } from '../live/clip.js';
+import { Facts } from '../desk/facts.js';
+import { Measured } from '../desk/measured.js';
+import { Title } from '../desk/title.js';
+import { Told } from '../desk/told.js';
+
+/** @typedef {import('../records.js').Alarm} Alarm */
+
+const perPage = 50;
+
+export function Records() {
+  return route.value.id ? html`<${OneRecord} key=${route.value.id} id=${route.value.id} />` : html`<${List} />`;
+}
+
+function List() {
+  const [list, setList] = useState(/** @type {Alarm[]} */ ([]));
+  const [more, setMore] = useState(false);
+  const [busy, setBusy] = useState(true);
+  const [problem, setProblem] = useState(/** @type {Problem|null} */ (null));
+  /** @param {Alarm[]} before */
+  const load = async (before) => {
+    setBusy(true);
+    try {
+      const last = before[before.length - 1];
+      const page = await get(`/alarms?limit=${perPage}${last ? `&before=${encodeURIComponent(last.id)}` : ''}`);
+      setList([...before, ...(page.alarms ?? [])]);
+      setMore(!!page.more);
+      setProblem(null);
+    } catch (err) {
+      if (err instanceof Problem) setProblem(err);
+      else throw err;
+    } finally {
+      setBusy(false);
+    }
+  };
+  useEffect(() => {
+    load([]);
+  }, []);
+  // What has changed since the page was fetched is shown as it is now.
+  const seen = new Set(list.map((a) => a.id));
+  const newer = [...alarms.value.values()].filter((a) => !seen.has(a.id) && (!list[0] || a.raisedAt > list[0].raisedAt)).sort((a, b) => (a.raisedAt < b.raisedAt ? 1 : -1));
+  const rows = [...newer, ...list.map((a) => alarms.value.get(a.id) ?? a)];
+  return html`<main class="page">
+    <div class="head"><h1>${t('nav.records')}</h1></div>
+    ${problem && html`<p class="problem" role="alert"><strong>${problem.message}</strong> ${problem.hint}</p>`}
+    ${!busy && !rows.length && !problem && html`<div class="empty"><p>${t('records.none')}</p></div>`}
+    ${rows.length > 0 && html`<table class="list card links"><thead><tr><th>${t('record.time')}</th><th>${t('record.kind')}</th><th>${t('sensor.place')}</th><th>${t('record.answer')}</th><th>${t('record.who')}</th><th>${t('record.length')}</th></tr></thead>
+      <tbody>${rows.map((a) => html`<${Row} key=${a.id} alarm=${a} />`)}</tbody></table>`}
+    ${more && html`<p class="more"><button type="button" class="btn" disabled=${busy} onClick=${() => load(list)}>${t(busy ? 'busy' : 'records.more')}</button></p>`}
+  </main>`;
+}
+
+/** @param {{alarm: Alarm}} props */
+function Row({ alarm }) {
+  const answers = standing(alarm);
+  const last = answers[answers.length - 1];
+  const live = alarm.state !== 'cleared';
+  const word = answerWord(verdict(alarm)) || (last ? answerWord(last.kind) : '');
+  return html`<tr data-testid="record-row" onClick=${() => go('records', alarm.id)}>
+    <td><a href=${href('records', alarm.id)} onClick=${(/** @type {Event} */ e) => e.stopPropagation()}><time>${stamp(alarm.raisedAt)}</time></a></td>
+    <td><b class=${alarm.state === 'raised' ? 'red' : ''}>${kindWord(alarm.kind)}</b>${alarm.count > 1 && html` <small class="inline">× ${alarm.count}</small>`}</td>
+    <td>${nodeName(alarm.node) && html`<small>${nodeName(alarm.node)}</small>`}${alarm.place || alarm.name}</td>
+    <td>${word || (live ? t('record.open') : '–')}</td><td>${last ? last.name || last.by : '–'}</td>
+    <td>${live ? t('alarm.goesOn') : span(Date.parse(alarm.clearedAt || alarm.lastAt) - Date.parse(alarm.raisedAt))}</td>
+  </tr>`;
+}
+
+/** @param {{id: string}} props */
+function OneRecord({ id }) {
+  const [problem, setProblem] = useState(/** @type {Problem|null} */ (null));
+  useEffect(() => {
+    loadDetail(id).catch((err) => setProblem(err instanceof Problem ? err : null));
+  }, [id]);
+  const detail = details.value.get(id) ?? null;
+  const alarm = alarms.value.get(id) ?? detail?.alarm;
+  const top = html`<div class="head"><a class="btn quiet" href=${href('records')}>‹ ${t('back')}</a><div class="grow"></div>
+    ${alarm && alarm.state !== 'cleared' && html`<button type="button" class="btn go" onClick=${() => {
+      choose(alarm.id);
+      go('desk');
+    }}>${t('record.toDesk')}</button>`}
+    ${detail?.clip?.status === 'ready' && may('video') && html`<a class="btn" href=${`/api/v1/clips/${encodeURIComponent(detail.clip.id)}/video.mp4`} download=${`${id}.mp4`}>${t('record.save')}</a>`}</div>`;
+  if (!alarm) return html`<main class="page">${top}<div class="empty"><p>${problem ? problem.message : t('loading')}</p></div></main>`;
+  return html`<main class="page record">${top}
+    <${Title} alarm=${alarm} detail=${detail} />
+    <div class="cols"><div>
+        ${alarm.clip && may('video') && html`<div class="film"><${ClipView} clip=${detail?.clip ?? null} alarm=${alarm} /></div>`}
+        <${Measured} alarm=${alarm} detail=${detail} />
+      </div><div>
+        <${Told} alarm=${alarm} detail=${detail} most=${40} />
+        <${Facts} alarm=${alarm} detail=${detail} />
+      </div></div>
+  </main>`;
+}
+
