@@ -74,6 +74,7 @@ type Set struct {
 	views   map[string]*viewer // by session
 	unsaid  map[string]station.CameraState
 	tell    chan struct{} // unsaid has something
+	ready   chan struct{}
 
 	work sync.WaitGroup // every goroutine of the set
 }
@@ -92,6 +93,7 @@ func New(cfg Config, deps Deps) *Set {
 		views:   map[string]*viewer{},
 		unsaid:  map[string]station.CameraState{},
 		tell:    make(chan struct{}, 1),
+		ready:   make(chan struct{}),
 	}
 }
 
@@ -109,6 +111,7 @@ func (s *Set) Run(ctx context.Context) error {
 		s.start(c)
 	}
 	s.mu.Unlock()
+	close(s.ready)
 
 	s.tellStates(ctx)
 
@@ -128,6 +131,9 @@ func (s *Set) Run(ctx context.Context) error {
 	s.work.Wait()
 	return nil
 }
+
+// Ready is closed once Run has begun.
+func (s *Set) Ready() <-chan struct{} { return s.ready }
 
 // runs tells whether goroutines may be started. s.mu is held.
 func (s *Set) runs() bool { return s.life != nil && !s.ended && s.life.Err() == nil }
