@@ -39,6 +39,7 @@ func eventually(t *testing.T, what string, f func() bool) {
 }
 
 func TestPlays(t *testing.T) {
+	t.Parallel()
 	s := serve(t, videotest.Config{})
 	r := run(t, fast(s.URL("gate")))
 	reader := r.stream.Read(stream.ReadOptions{})
@@ -77,6 +78,7 @@ func TestPlays(t *testing.T) {
 
 // Trap 13: without TEARDOWN a camera keeps the slot.
 func TestLeavesTheSlot(t *testing.T) {
+	t.Parallel()
 	s := serve(t, videotest.Config{Slots: 1})
 	t.Run("first", func(t *testing.T) {
 		r := run(t, fast(s.URL("gate")))
@@ -90,6 +92,7 @@ func TestLeavesTheSlot(t *testing.T) {
 }
 
 func TestNoSlot(t *testing.T) {
+	t.Parallel()
 	s := serve(t, videotest.Config{Slots: 1})
 	first := run(t, fast(s.URL("gate")))
 	first.await(0, station.CameraOnline)
@@ -106,6 +109,7 @@ func TestNoSlot(t *testing.T) {
 // The reader stays, and its timeline goes on, when the camera is cut off and
 // comes back with another SSRC, sequence and timestamps.
 func TestReconnects(t *testing.T) {
+	t.Parallel()
 	s := serve(t, videotest.Config{})
 	r := run(t, fast(s.URL("gate")))
 	reader := r.stream.Read(stream.ReadOptions{})
@@ -141,6 +145,7 @@ func TestReconnects(t *testing.T) {
 // Bytes that come mean nothing: a camera that is connected and silent is called
 // again.
 func TestSilence(t *testing.T) {
+	t.Parallel()
 	s := serve(t, videotest.Config{})
 	r := run(t, fast(s.URL("gate")))
 	_, next := r.await(0, station.CameraOnline)
@@ -161,6 +166,7 @@ func TestSilence(t *testing.T) {
 }
 
 func TestCredentials(t *testing.T) {
+	t.Parallel()
 	const secret = "p@ss/w?rd 口令"
 	s := serve(t, videotest.Config{Username: "admin", Password: secret})
 
@@ -195,6 +201,7 @@ func TestCredentials(t *testing.T) {
 }
 
 func TestUnknownPath(t *testing.T) {
+	t.Parallel()
 	s := serve(t, videotest.Config{})
 	r := run(t, fast(s.URL("attic")))
 	state, _ := r.await(0, station.CameraOffline)
@@ -204,6 +211,7 @@ func TestUnknownPath(t *testing.T) {
 }
 
 func TestRefusesAddresses(t *testing.T) {
+	t.Parallel()
 	for _, url := range []string{"", "http://10.0.0.1/", "rtsp://admin:secret@10.0.0.1/", "rtsp://", "rtsp://[", "rtsp://10.0.0.1:x/secret"} {
 		s := rtsp.New(rtsp.Config{URL: url}, stream.New(stream.Config{}), discard)
 		err := s.Run(t.Context())

@@ -1,0 +1,48 @@
+"""A camera made of GStreamer: its RTSP server with a live x264 encoder.
+
+usage: camera.py PORT [USER PASSWORD]   (port 0: any free one)
+
+Prints the port, and ends when its standard input is closed.
+"""
+import sys
+
+import gi
+
+gi.require_version("Gst", "1.0")
+gi.require_version("GstRtsp", "1.0")
+gi.require_version("GstRtspServer", "1.0")
+from gi.repository import GLib, Gst, GstRtsp, GstRtspServer
+
+Gst.init(None)
+loop = GLib.MainLoop()
+
+factory = GstRtspServer.RTSPMediaFactory()
+factory.set_launch(
+    "( videotestsrc is-live=true pattern=ball ! video/x-raw,width=640,height=360,framerate=25/1"
+    # zerolatency makes several slices of every picture
+    " ! x264enc tune=zerolatency speed-preset=ultrafast bitrate=600 key-int-max=25"
+    " ! rtph264pay name=pay0 pt=96 )"
+)
+factory.set_shared(True)
+
+server = GstRtspServer.RTSPServer()
+server.set_address("127.0.0.1")
+server.set_service(sys.argv[1])
+if len(sys.argv) > 3:
+    auth = GstRtspServer.RTSPAuth()
+    auth.set_supported_methods(GstRtsp.RTSPAuthMethod.DIGEST)
+    token = GstRtspServer.RTSPToken()
+    token.set_string(GstRtspServer.RTSP_TOKEN_MEDIA_FACTORY_ROLE, "viewer")
+    auth.add_digest(sys.argv[2], sys.argv[3], token)
+    server.set_auth(auth)
+    role = Gst.Structure.new_empty("viewer")
+    for permission in ("media.factory.access", "media.factory.construct"):
+        role.set_value(permission, True)
+    factory.add_role_from_structure(role)
+server.get_mount_points().add_factory("/live", factory)
+if server.attach(None) == 0:
+    sys.exit("cannot listen on port " + sys.argv[1])
+print(server.get_bound_port(), flush=True)
+
+GLib.io_add_watch(0, GLib.PRIORITY_DEFAULT, GLib.IO_HUP, lambda *_: loop.quit())
+loop.run()
