@@ -114,6 +114,9 @@ func (c *uploader) choose(ctx context.Context) (*station.Clip, time.Duration) {
 		}
 	}
 	c.tries = known // what is not pending any more is forgotten
+	if len(known) == 0 {
+		c.up.state.clip(func(s *ClipsStatus) { s.LastError = "" })
+	}
 	return first, wait
 }
 
@@ -129,7 +132,13 @@ func (c *uploader) try(ctx context.Context, clip station.Clip) {
 	if err == nil {
 		if err = u.deps.Clips.ClipUploaded(ctx, clip.ID); err == nil {
 			delete(c.tries, clip.ID)
-			u.state.clip(func(s *ClipsStatus) { s.Uploaded++; s.LastError = "" })
+			healthy := len(c.tries) == 0
+			u.state.clip(func(s *ClipsStatus) {
+				s.Uploaded++
+				if healthy {
+					s.LastError = ""
+				}
+			})
 			u.log.Info("clip uploaded", "clip", clip.ID, "size", clip.Size)
 			return
 		}

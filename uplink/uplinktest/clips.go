@@ -92,6 +92,8 @@ type ClipStore struct {
 	// Written, when set, is called after each piece; its error fails the piece
 	// after it was stored, as a crash would.
 	Written func(id string, offset int64) error
+	// Refuse, when set, is asked before a clip is begun or resumed.
+	Refuse func(id string) error
 
 	mu    sync.Mutex
 	clips map[string]*stored
@@ -109,6 +111,11 @@ type stored struct {
 func NewClipStore() *ClipStore { return &ClipStore{clips: map[string]*stored{}} }
 
 func (s *ClipStore) Receive(_ context.Context, node station.NodeID, id string, size int64, sum string) (centre.Receiving, error) {
+	if s.Refuse != nil {
+		if err := s.Refuse(id); err != nil {
+			return nil, err
+		}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.clips[id]
