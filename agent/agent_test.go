@@ -462,6 +462,9 @@ func TestAcceptIsExactlyOnceAndInOrder(t *testing.T) {
 	accept(2, alarm(1), alarm(2)) // again
 	accept(2, alarm(4))           // a gap
 	accept(4, alarm(2), alarm(3), alarm(4))
+	restored := alarm(3) // from a backup: a new epoch, but the event came before
+	restored.Epoch, restored.Seq, restored.Hop = "e9", 500, 1
+	accept(1, restored)
 	fresh := alarm(1) // a new life of the child's store: nothing is a duplicate
 	fresh.Epoch, fresh.Event.Origin.Epoch = "e2", "e2"
 	accept(1, fresh)

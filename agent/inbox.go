@@ -48,6 +48,23 @@ func (a *Agent) Mark(ctx context.Context, node station.NodeID, lane station.Lane
 	return m, err
 }
 
+// epochMarkKey keeps the newest mark of each life of the child's store: a child
+// that was restored from a backup sends, under a new epoch, events that may have
+// come here in the old one.
+func epochMarkKey(node station.NodeID, lane station.Lane, epoch station.Epoch) store.Key {
+	return key(pastTable, string(node), string(lane), string(epoch))
+}
+
+// cameBefore tells whether an event that a restored child sends again was
+// stored in an earlier life of the child's store.
+func cameBefore(tx *store.Tx, node station.NodeID, lane station.Lane, ar Arrival) (bool, error) {
+	if ar.Event.Origin.Node != node || ar.Event.Origin.Epoch == ar.Epoch {
+		return false, nil
+	}
+	past, _, err := store.Get[Mark](tx, epochMarkKey(node, lane, ar.Event.Origin.Epoch))
+	return ar.Event.Origin.Seq <= past.Seq, err
+}
+
 // Accept stores a child's events in order and returns the lane's mark when that
 // is durable. What is stored already is passed over. At a gap it stops: the
 // mark that comes back tells the sender where to go on. An epoch that differs
@@ -72,11 +89,17 @@ func (a *Agent) Accept(ctx context.Context, node station.NodeID, lane station.La
 			if ar.Hop != mark.Hop+1 {
 				break
 			}
-			changed, err := a.take(tx, node, ar.Event)
+			before, err := cameBefore(tx, node, lane, ar)
 			if err != nil {
-				return fmt.Errorf("take %s of %s: %w", ar.Event.Type, node, err)
+				return err
 			}
-			registry = registry || changed
+			if !before {
+				changed, err := a.take(tx, node, ar.Event)
+				if err != nil {
+					return fmt.Errorf("take %s of %s: %w", ar.Event.Type, node, err)
+				}
+				registry = registry || changed
+			}
 			mark.Seq, mark.Hop = ar.Seq, ar.Hop
 		}
 		if mark == m {
@@ -88,6 +111,9 @@ func (a *Agent) Accept(ctx context.Context, node station.NodeID, lane station.La
 		}
 		n.ID, n.LastEvent = node, a.now()
 		if err := store.Put(tx, key(nodeTable, string(node)), n); err != nil {
+			return err
+		}
+		if err := store.Put(tx, epochMarkKey(node, lane, mark.Epoch), mark); err != nil {
 			return err
 		}
 		return store.Put(tx, markKey(node, lane), mark)
@@ -105,6 +131,8 @@ func (a *Agent) Accept(ctx context.Context, node station.NodeID, lane station.La
 // that this version does not know are journalled as they are.
 func (a *Agent) take(tx *store.Tx, node station.NodeID, ev station.Event) (registry bool, err error) {
 	switch ev.Type {
+	case station.EventAlarmReceived:
+		return false, nil // that we have it is news to the child's console alone
 	case station.EventAlarmRaised, station.EventAlarmRepeated, station.EventAlarmAnswered, station.EventAlarmReturned, station.EventAlarmCleared:
 		ev, err = project(ev, func(al *station.Alarm) error {
 			if al.Node == "" {
@@ -284,5 +312,23 @@ func (a *Agent) ClipReceived(ctx context.Context, node station.NodeID, id string
 			return err
 		}
 		return appendEvent(tx, station.LaneNormal, station.EventClipReady, "clip/"+id, "", c.Uploaded, c)
+	})
+}
+
+// ClaimClip binds a clip that is about to be uploaded to the child that sends
+// it. One that belongs to another node is refused.
+func (a *Agent) ClaimClip(ctx context.Context, node station.NodeID, id string) error {
+	return a.store.Update(ctx, station.LaneNormal, func(tx *store.Tx) error {
+		c, known, err := store.Get[station.Clip](tx, key(clipTable, id))
+		if err != nil {
+			return err
+		}
+		if known && c.Node != node {
+			return station.Errorf(403, "clip.elsewhere", "upload own clips only", "the clip belongs to another node").At("clip/" + id)
+		}
+		if known {
+			return nil
+		}
+		return store.Put(tx, key(clipTable, id), station.Clip{ID: id, Node: node, Status: station.ClipPending})
 	})
 }

@@ -30,7 +30,8 @@ const (
 	auditHead    = store.Key("audithead")
 	selfKey      = store.Key("self") // the node as it introduced itself
 	nodeTable    = store.Key("node/")
-	markTable    = store.Key("mark/")
+	markTable    = store.Key("mark/") // mark/<node>/<lane>
+	pastTable    = store.Key("past/") // past/<node>/<lane>/<epoch>
 )
 
 func key(table store.Key, parts ...string) store.Key {

@@ -61,7 +61,3 @@ func (a *Agent) Advance(ctx context.Context, c store.Cursor) error {
 		return tx.PutCursor(c)
 	})
 }
-
-// Forwarded tells which events go upwards. What is about this console alone
-// stays here.
-func Forwarded(ev station.Event) bool { return ev.Type != station.EventAlarmReceived }

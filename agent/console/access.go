@@ -36,7 +36,7 @@ func (s *Server) mount(routes []station.Route) (h http.Handler, err error) {
 	mux.Handle("/api/", station.Handler(func(http.ResponseWriter, *http.Request) error {
 		return station.Errorf(http.StatusNotFound, "api.unknown", "see /api/v1/openapi.json", "there is no such route")
 	}))
-	mux.Handle("GET /", s.pages())
+	mux.Handle("/", s.pages())
 	return s.outer(mux), nil
 }
 

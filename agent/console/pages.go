@@ -49,6 +49,10 @@ func (s *Server) pages() http.Handler {
 		panic(err) // the files are in the program: this cannot happen
 	}
 	return station.Handler(func(w http.ResponseWriter, r *http.Request) error {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			w.Header().Set("Allow", "GET, HEAD")
+			return station.Errorf(http.StatusMethodNotAllowed, "method", "read pages with GET", "pages can only be read")
+		}
 		name := path.Clean(r.URL.Path)
 		if !strings.Contains(name, ".") {
 			name = "/index.html"

@@ -1,0 +1,201 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"stationd/agent"
+	"stationd/agent/console"
+	"stationd/agent/station"
+	"stationd/agent/store"
+	"stationd/devices"
+	"stationd/uplink"
+	"stationd/uplink/centre"
+	"stationd/video"
+	"stationd/video/peer"
+	"stationd/video/record"
+)
+
+// Config is the whole configuration file. It holds what must be known at the
+// start; sensors, cameras, brokers and accounts are data, edited in the console.
+type Config struct {
+	// Node is the node's ID for its whole life: a-z, 0-9 and '-'. Empty draws
+	// one at the first start. The name that people see is station.name.
+	Node station.NodeID `yaml:"node"`
+	// Data is the directory in which everything is kept.
+	Data string `yaml:"data"`
+	// Log is how the program tells what it does.
+	Log LogConfig `yaml:"log"`
+	// Station is the node as people see it, and its clips.
+	Station agent.Config `yaml:"station"`
+	// Store is the database of alarms, cases and everything that must not be lost.
+	Store store.Config `yaml:"store"`
+	// Console is the web console and the API.
+	Console console.Config `yaml:"console"`
+	// Devices is how sensors are listened to.
+	Devices devices.Config `yaml:"devices"`
+	// Video is how cameras of stations are called up at a centre.
+	Video video.Config `yaml:"video"`
+	// Record is the rolling record and the clips.
+	Record record.Config `yaml:"record"`
+	// Media is where browsers and stations connect for live pictures.
+	Media peer.Config `yaml:"media"`
+	// Uplink is the line to the parent. Without a URL there is none.
+	Uplink uplink.Config `yaml:"uplink"`
+	// Centre makes this node a centre: it accepts stations where listen is set.
+	Centre CentreConfig `yaml:"centre"`
+}
+
+// CentreConfig is the centre's end and the names in its certificate.
+type CentreConfig struct {
+	centre.Config `yaml:",inline"`
+	// Hosts are the names and addresses under which stations reach this
+	// centre; they go into the certificate that it makes for itself.
+	Hosts []string `yaml:"hosts"`
+}
+
+// LogConfig is how the program tells what it does.
+type LogConfig struct {
+	// Level is the least that is told: debug, info, warn or error.
+	Level slog.Level `yaml:"level"`
+	// Format is text or json.
+	Format string `yaml:"format"`
+}
+
+// DefaultConfig is a station that needs no configuration file.
+func DefaultConfig() Config {
+	return Config{
+		Data:    "data",
+		Log:     LogConfig{Level: slog.LevelInfo, Format: "text"},
+		Station: agent.DefaultConfig(),
+		Store:   store.DefaultConfig(),
+		Console: console.DefaultConfig(),
+		Devices: devices.DefaultConfig(),
+		Video:   video.DefaultConfig(),
+		Record:  record.DefaultConfig(),
+		Media:   peer.DefaultConfig(),
+		Uplink:  uplink.DefaultConfig(),
+		Centre:  CentreConfig{Config: centre.DefaultConfig(), Hosts: []string{"localhost", "127.0.0.1"}},
+	}
+}
+
+// settle fills in what follows from the rest: where things lie in the data
+// directory.
+func (c *Config) settle() {
+	c.Store.Dir, c.Store.Node = filepath.Join(c.Data, "store"), c.Node
+	c.Record.Dir = filepath.Join(c.Data, "video")
+	name := func(file *string, parts ...string) {
+		if *file == "" {
+			*file = filepath.Join(append([]string{c.Data}, parts...)...)
+		}
+	}
+	if c.Uplink.Enabled() {
+		name(&c.Uplink.Certificate, uplinkFolder, nodeFile)
+		name(&c.Uplink.Key, uplinkFolder, keyFile)
+		name(&c.Uplink.Authority, uplinkFolder, authorityFile)
+	}
+	if c.Centre.Enabled() && c.Centre.Certificate == "" && c.Centre.Key == "" && c.Centre.Authority == "" {
+		files := ownAuthority(c.Data).server()
+		c.Centre.Certificate, c.Centre.Key, c.Centre.Authority = files.Certificate, files.Key, files.Authority
+	}
+}
+
+// Validate reports every fault of every room, each with its whole key.
+func (c Config) Validate() error {
+	var all []error
+	if c.Node != "" {
+		if err := c.Node.Validate(); err != nil {
+			all = append(all, station.Errorf(400, "config.invalid", "use a-z, 0-9 and '-', at most 63", "%v", err).At("node"))
+		}
+	}
+	if c.Data == "" {
+		all = append(all, station.Errorf(400, "config.invalid", "name a directory", "there is no data directory").At("data"))
+	}
+	if c.Log.Format != "text" && c.Log.Format != "json" {
+		all = append(all, station.Errorf(400, "config.invalid", "use text or json", "%q is no format", c.Log.Format).At("log.format"))
+	}
+	for _, host := range c.Centre.Hosts {
+		if _, err := netip.ParseAddr(host); err != nil && strings.ContainsAny(host, "/: ") {
+			all = append(all, station.Errorf(400, "config.invalid", "write a name or an address, without port", "%q is no host", host).At("centre.hosts"))
+		}
+	}
+	for _, room := range []struct {
+		key string
+		err error
+	}{
+		{"station", c.Station.Validate()},
+		{"store", c.Store.Validate()},
+		{"console", c.Console.Validate()},
+		{"devices", c.Devices.Validate()},
+		{"video", c.Video.Validate()},
+		{"record", c.Record.Validate()},
+		{"media", c.Media.Validate()},
+		{"uplink", c.Uplink.Validate()},
+		{"centre", c.Centre.Config.Validate()},
+	} {
+		for _, err := range faults(room.err) {
+			if p, ok := station.AsProblem(err); ok {
+				err = p.At(strings.TrimSuffix(room.key+"."+p.Place, "."))
+			}
+			all = append(all, err)
+		}
+	}
+	return errors.Join(all...)
+}
+
+// faults takes joined errors apart.
+func faults(err error) []error {
+	if err == nil {
+		return nil
+	}
+	list, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
+	}
+	var out []error
+	for _, e := range list.Unwrap() {
+		out = append(out, faults(e)...)
+	}
+	return out
+}
+
+// loadConfig reads the configuration file over the defaults. It reports every
+// fault at once: what cannot be read, what is unknown, what does not make sense.
+func loadConfig(opts serviceOptions) (Config, error) {
+	cfg := DefaultConfig()
+	var fault error
+	if opts.ConfigPath != "" {
+		text, err := os.ReadFile(opts.ConfigPath)
+		if err != nil {
+			return cfg, station.Errorf(400, "config.invalid", "name a file that can be read with --config", "the configuration cannot be read: %v", err).At(opts.ConfigPath)
+		}
+		fault = decodeYAML(text, &cfg)
+	}
+	if opts.DataDir != "" {
+		cfg.Data = opts.DataDir
+	}
+	cfg.settle()
+	if err := errors.Join(fault, cfg.Validate()); err != nil {
+		return cfg, err
+	}
+	return cfg, nil
+}
+
+// check reads the configuration and says what is wrong with it, or that nothing is.
+func check(opts serviceOptions, out interface{ Write([]byte) (int, error) }) error {
+	cfg, err := loadConfig(opts)
+	if err != nil {
+		return err
+	}
+	name := opts.ConfigPath
+	if name == "" {
+		name = "the default configuration"
+	}
+	fmt.Fprintf(out, "%s is in order; data in %s\n", name, cfg.Data)
+	return nil
+}

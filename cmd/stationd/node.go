@@ -1,0 +1,216 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"stationd/agent"
+	"stationd/agent/console"
+	"stationd/agent/store"
+	"stationd/devices"
+	"stationd/uplink"
+	"stationd/uplink/centre"
+	"stationd/video"
+	"stationd/video/peer"
+	"stationd/video/record"
+)
+
+// node is one station or centre: its rooms, plugged together. A process may
+// hold several; demo holds two.
+type node struct {
+	cfg Config
+	log *slog.Logger
+
+	store   *store.Store
+	archive *record.Archive
+	agent   *agent.Agent
+	devices *devices.Set
+	hub     *peer.Hub
+	video   *video.Set
+	uplink  *uplink.Uplink // nil without a parent
+	centre  *centre.Centre // nil without children
+	console *console.Server
+}
+
+// openNode opens the node's stores and plugs its rooms together. Nothing listens
+// and nothing runs until Run.
+func openNode(cfg Config, log *slog.Logger) (_ *node, err error) {
+	n := &node{cfg: cfg, log: log}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, n.Close())
+		}
+	}()
+	if n.store, err = store.Open(cfg.Store, log.With("room", "store")); err != nil {
+		return nil, err
+	}
+	cfg.Record.Space = n.store.Guard()
+	if n.archive, err = record.Open(cfg.Record, log.With("room", "record")); err != nil {
+		return nil, err
+	}
+	cfg.Station.Version = version()
+	n.agent = agent.New(cfg.Station, agent.Deps{
+		Store: n.store, Clips: n.archive, Apply: n.apply, Centre: cfg.Uplink.Enabled(), Log: log.With("room", "agent"),
+	})
+	n.devices = devices.New(cfg.Devices, devices.Deps{Node: n.store.Node(), Sink: n.agent, Log: log.With("room", "devices")})
+	n.hub = peer.New(cfg.Media, log.With("room", "media"))
+	if cfg.Centre.Enabled() {
+		if err := n.openCentre(); err != nil {
+			return nil, err
+		}
+	}
+	n.video = video.New(cfg.Video, video.Deps{Hub: n.hub, Archive: n.archive, Events: n.agent, Remote: n.remote(), Log: log.With("room", "video")})
+	if cfg.Uplink.Enabled() {
+		n.uplink = uplink.New(cfg.Uplink, uplink.Deps{
+			Version: version(), Journal: journal{n.agent, n.store}, Clips: outgoing{n.agent, n.archive},
+			Live: n.video, Commands: n.agent, Log: log.With("room", "uplink"),
+		})
+	}
+	return n, n.openConsole()
+}
+
+// openCentre prepares the centre's end; a centre without certificates of its
+// own makes them.
+func (n *node) openCentre() error {
+	own := ownAuthority(n.cfg.Data)
+	if n.cfg.Centre.Config.Certificate == own.server().Certificate {
+		if _, err := own.ensureServer(n.cfg.Centre.Hosts); err != nil {
+			return fmt.Errorf("make the centre's certificate: %w", err)
+		}
+	}
+	n.centre = centre.New(n.cfg.Centre.Config, centre.Deps{
+		Inbox: inbox{n.agent}, Clips: incoming{n.agent, n.archive}, Live: legs{n}, Log: n.log.With("room", "centre"),
+	})
+	return nil
+}
+
+func (n *node) openConsole() (err error) {
+	var certs *tls.Config
+	if n.cfg.Console.TLS == console.TLSAuto {
+		if certs, err = consoleTLS(n.cfg); err != nil {
+			return err
+		}
+	}
+	routes := n.agent.Routes()
+	routes = append(routes, n.video.Routes()...)
+	routes = append(routes, n.archive.Routes()...)
+	kind := "station"
+	if n.centre != nil {
+		kind = "centre"
+	}
+	n.console, err = console.New(n.cfg.Console, console.Deps{
+		Node:     console.Node{ID: n.store.Node(), Name: n.agent.Name(), Kind: kind, Version: version()},
+		Accounts: n.agent, Journal: n.store, Routes: routes, Status: n.status, Ready: n.agent.Heartbeat,
+		TLS: certs, Metrics: n.metrics(), Log: n.log.With("room", "console"),
+	})
+	return err
+}
+
+// apply hands what is set up to the rooms that work from it.
+func (n *node) apply(r agent.Registry) {
+	reg := devices.Registry{Sensors: r.Sensors, States: r.States, Accounts: r.Accounts}
+	for _, b := range r.Brokers {
+		reg.Brokers = append(reg.Brokers, devices.BrokerLink{Broker: b.Broker, Password: b.Password})
+	}
+	n.devices.Apply(reg)
+	sources := make([]video.Source, 0, len(r.Cameras))
+	for _, c := range r.Cameras {
+		sources = append(sources, video.Source{Camera: c.Camera, Password: c.Password})
+	}
+	n.video.Apply(sources, r.Remote)
+}
+
+// part is one thing that runs. When a vital part ends by itself the whole node
+// ends, and whoever started it starts it afresh: what takes alarms in must not
+// limp. Any other part is started again, ever more slowly.
+type part struct {
+	name  string
+	vital bool
+	run   func(ctx context.Context) error
+}
+
+func (n *node) parts() []part {
+	parts := []part{
+		{"agent", true, n.agent.Run},
+		{"devices", true, n.devices.Run},
+		{"record", true, n.archive.Run},
+		{"media", true, n.hub.Run},
+		{"video", true, n.video.Run},
+		{"console", false, n.console.Run},
+	}
+	if n.centre != nil {
+		parts = append(parts, part{"centre", true, n.centre.Run})
+	}
+	if n.uplink != nil {
+		parts = append(parts, part{"uplink", true, n.uplink.Run})
+	}
+	return parts
+}
+
+// supervise runs the part until ctx ends, as part says.
+func (p part) supervise(ctx context.Context, log *slog.Logger) error {
+	const least, most = time.Second, time.Minute
+	pause := least
+	for {
+		begun := time.Now()
+		err := p.run(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err == nil:
+			err = errors.New("ended by itself")
+		}
+		if p.vital {
+			return fmt.Errorf("%s: %w", p.name, err)
+		}
+		if time.Since(begun) > most {
+			pause = least // it had been well
+		}
+		log.Error("part failed; it will be started again", "part", p.name, "pause", pause, "err", err)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(pause/2 + rand.N(pause)):
+		}
+		pause = min(2*pause, most)
+	}
+}
+
+// Run runs every part until ctx ends. It returns an error when a vital part
+// ended by itself. The node must be closed afterwards.
+func (n *node) Run(ctx context.Context) error {
+	if n.centre != nil {
+		if err := n.agent.NodesOffline(ctx); err != nil {
+			return err
+		}
+	}
+	if n.uplink != nil {
+		if err := announceOnce(ctx, n.agent, n.store, n.cfg.Uplink.Target); err != nil {
+			return err
+		}
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	for _, p := range n.parts() {
+		g.Go(func() error { return p.supervise(ctx, n.log) })
+	}
+	return g.Wait()
+}
+
+// Close closes the node's stores.
+func (n *node) Close() error {
+	var all []error
+	if n.archive != nil {
+		all = append(all, n.archive.Close())
+	}
+	if n.store != nil {
+		all = append(all, n.store.Close())
+	}
+	return errors.Join(all...)
+}

@@ -1,0 +1,268 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"stationd/agent"
+	"stationd/agent/console"
+	"stationd/agent/station"
+	"stationd/agent/store"
+	"stationd/uplink"
+	"stationd/uplink/centre"
+	"stationd/uplink/protocol"
+	"stationd/video"
+	"stationd/video/record"
+)
+
+// The plugs: where one room's words differ from another's, they are turned into
+// each other here.
+
+// journal is the journal as the uplink reads it.
+type journal struct {
+	*agent.Agent
+	store *store.Store
+}
+
+func (j journal) Epoch() station.Epoch { return j.store.Epoch() }
+func (j journal) Head() uint64         { return j.store.Head() }
+
+func (j journal) Read(after uint64, limit int, lanes ...station.Lane) ([]station.Event, error) {
+	return j.store.Read(after, limit, lanes...)
+}
+
+func (j journal) Changed(after uint64) <-chan struct{} { return j.store.Changed(after) }
+
+func (j journal) Cursor(target string, lane station.Lane) (uplink.Cursor, error) {
+	c, err := cursorOf(j.store, target, lane)
+	return uplink.Cursor{Target: c.Target, Lane: c.Lane, Epoch: c.Epoch, Seq: c.Seq, Hop: c.Hop}, err
+}
+
+func (j journal) Advance(ctx context.Context, c uplink.Cursor) error {
+	return j.Agent.Advance(ctx, store.Cursor{Target: c.Target, Lane: c.Lane, Epoch: c.Epoch, Seq: c.Seq, Hop: c.Hop})
+}
+
+func (j journal) Backlog(target string, lane station.Lane, most int) (int, time.Time, error) {
+	return j.store.Backlog(target, lane, most)
+}
+
+func cursorOf(st *store.Store, target string, lane station.Lane) (c store.Cursor, err error) {
+	err = st.View(func(tx *store.Tx) (err error) {
+		c, err = tx.Cursor(target, lane)
+		return err
+	})
+	return c, err
+}
+
+// announceOnce tells a new parent everything that is set up already.
+func announceOnce(ctx context.Context, a *agent.Agent, st *store.Store, target string) error {
+	c, err := cursorOf(st, target, station.LaneNormal)
+	if err != nil || !c.At.IsZero() {
+		return err
+	}
+	err = st.Update(ctx, station.LaneNormal, func(tx *store.Tx) error {
+		for _, lane := range station.Lanes() {
+			c, err := tx.Cursor(target, lane)
+			if err != nil {
+				return err
+			}
+			c.Target, c.Lane, c.Epoch, c.At = target, lane, st.Epoch(), time.Now()
+			if err := tx.PutCursor(c); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return a.Announce(ctx)
+}
+
+// outgoing are the clips that the uplink uploads.
+type outgoing struct {
+	*agent.Agent
+	archive *record.Archive
+}
+
+func (o outgoing) OpenClip(id string) (uplink.ClipReader, error) { return o.archive.OpenClip(id) }
+
+// inbox is where a centre stores what its stations send.
+type inbox struct{ agent *agent.Agent }
+
+func (i inbox) Mark(ctx context.Context, node station.NodeID, lane station.Lane) (centre.Mark, error) {
+	m, err := i.agent.Mark(ctx, node, lane)
+	return centre.Mark{Epoch: m.Epoch, Seq: m.Seq, Hop: m.Hop}, err
+}
+
+func (i inbox) Accept(ctx context.Context, node station.NodeID, lane station.Lane, events []protocol.Envelope) (centre.Mark, error) {
+	arrivals := make([]agent.Arrival, len(events))
+	for k, e := range events {
+		arrivals[k] = agent.Arrival{Epoch: e.Epoch, Seq: e.Event.Seq, Hop: e.Hop, Event: e.Event}
+	}
+	m, err := i.agent.Accept(ctx, node, lane, arrivals)
+	return centre.Mark{Epoch: m.Epoch, Seq: m.Seq, Hop: m.Hop}, err
+}
+
+func (i inbox) NodeSeen(ctx context.Context, node station.NodeID, online bool, version string) error {
+	return i.agent.NodeSeen(ctx, node, online, version)
+}
+
+// incoming is where a centre keeps the clips that its stations upload.
+type incoming struct {
+	agent   *agent.Agent
+	archive *record.Archive
+}
+
+func (in incoming) Receive(ctx context.Context, node station.NodeID, id string, size int64, sha256 string) (centre.Receiving, error) {
+	if err := in.agent.ClaimClip(ctx, node, id); err != nil {
+		return nil, err
+	}
+	r, err := in.archive.ReceiveClip(id, size, sha256)
+	if err != nil {
+		return nil, err
+	}
+	return receivedClip{r, ctx, in.agent, node, id}, nil
+}
+
+// receivedClip tells the core when a clip is whole.
+type receivedClip struct {
+	*record.Receiving
+	ctx   context.Context // of the request that Finish ends
+	agent *agent.Agent
+	node  station.NodeID
+	id    string
+}
+
+func (r receivedClip) Finish() error {
+	if err := r.Receiving.Finish(); err != nil {
+		return err
+	}
+	return r.agent.ClipReceived(r.ctx, r.node, r.id)
+}
+
+// legs answers a station's offer. The centre is made before the cameras, so it
+// asks the node.
+type legs struct{ node *node }
+
+func (l legs) AcceptLeg(ctx context.Context, id station.NodeID, session, offer string) (string, error) {
+	return l.node.video.AcceptLeg(ctx, id, session, offer)
+}
+
+// callUp asks a station for a live picture.
+type callUp struct{ *centre.Centre }
+
+func (c callUp) CloseLeg(ctx context.Context, node station.NodeID, session string) {
+	// The station ends a leg that nobody answers, so a lost call is no harm.
+	_ = c.Centre.CloseLeg(ctx, node, session)
+}
+
+func (n *node) remote() video.Remote {
+	if n.centre == nil {
+		return nil
+	}
+	return callUp{n.centre}
+}
+
+// consoleTLS makes the console's certificate from the node's own authority.
+func consoleTLS(cfg Config) (*tls.Config, error) {
+	files, err := ownAuthority(cfg.Data).ensureServer(append([]string{"localhost", "127.0.0.1"}, cfg.Console.Hosts...))
+	if err != nil {
+		return nil, err
+	}
+	pair, err := tls.LoadX509KeyPair(files.Certificate, files.Key)
+	if err != nil {
+		return nil, err
+	}
+	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
+}
+
+// status is the health of every room.
+func (n *node) status() console.Status {
+	quiet, err := n.agent.QuietSince()
+	if err != nil {
+		n.log.Error("quiet time not known", "err", err)
+	}
+	nodes, err := n.agent.Nodes()
+	if err != nil {
+		n.log.Error("children not known", "err", err)
+	}
+	space, usage := n.store.Space(), n.archive.Usage()
+	st := console.Status{
+		Now: time.Now(), QuietSince: quiet, Nodes: nodes, Brokers: []console.BrokerStatus{},
+		Storage: console.StorageStatus{
+			Free: uint64(space.Free), Total: uint64(space.Total), Level: string(space.Level),
+			VideoBytes: int64(usage.Bytes), OldestVideo: usage.Oldest, DaysLeft: usage.DaysKept,
+		},
+	}
+	for _, c := range n.video.States() {
+		st.Cameras.Total++
+		if c.Status == station.CameraOnline {
+			st.Cameras.Online++
+		}
+	}
+	st.Lamps = n.lamps(space, usage, nodes)
+	for _, l := range st.Lamps {
+		if l.ID == "sensors" && l.Args != nil {
+			st.Sensors.Online, _ = l.Args["online"].(int)
+			st.Sensors.Total, _ = l.Args["total"].(int)
+		}
+	}
+	for _, l := range n.devices.Links() {
+		b := console.BrokerStatus{ID: l.Broker, Connected: l.Connected, Since: l.Since}
+		if l.Problem != nil {
+			b.LastError, b.Hint = l.Problem.Message, l.Problem.Hint
+		}
+		st.Brokers = append(st.Brokers, b)
+	}
+	if n.uplink != nil {
+		up := n.uplink.Status()
+		st.Uplink = &console.UplinkStatus{Connected: up.Connected, Since: up.Since, LastError: up.LastError, Hint: up.Hint, Lanes: []console.LaneStatus{}}
+		for _, l := range up.Lanes {
+			st.Uplink.Lanes = append(st.Uplink.Lanes, console.LaneStatus{Lane: l.Lane, Backlog: l.Backlog, Oldest: l.Oldest})
+		}
+	}
+	return st
+}
+
+// metrics are the measurements of all rooms.
+func (n *node) metrics() *prometheus.Registry {
+	reg := prometheus.NewRegistry()
+	gauge := func(name, help string, value func() float64) {
+		reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "stationd_" + name, Help: help}, value))
+	}
+	counter := func(name, help string, value func() float64) {
+		reg.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "stationd_" + name, Help: help}, value))
+	}
+	gauge("journal_head", "Sequence number of the newest event.", func() float64 { return float64(n.store.Head()) })
+	gauge("disk_free_bytes", "Free space of the data disk, the reserve not counted.", func() float64 { return float64(n.store.Space().Free) })
+	gauge("video_bytes", "Size of the rolling record.", func() float64 { return float64(n.archive.Usage().Bytes) })
+	gauge("media_sessions", "Viewers and relay legs.", func() float64 { return float64(n.hub.Usage().Sessions) })
+	counter("sensor_messages_total", "Messages from sensors.", func() float64 { return float64(n.devices.Stats().Messages) })
+	counter("sensor_reports_total", "Reports stored.", func() float64 { return float64(n.devices.Stats().Reports) })
+	counter("sensor_refused_total", "Attempts to store a report that failed.", func() float64 { return float64(n.devices.Stats().Failed) })
+	gauge("live_alarms", "Alarms that are not over.", func() float64 {
+		live, err := n.agent.LiveAlarms()
+		if err != nil {
+			return -1
+		}
+		return float64(len(live))
+	})
+	if n.uplink != nil {
+		for _, lane := range station.Lanes() {
+			reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+				Name: "stationd_uplink_backlog", Help: "Events that the parent has not acknowledged, up to 10000.", ConstLabels: prometheus.Labels{"lane": string(lane)},
+			}, func() float64 {
+				count, _, err := n.store.Backlog(n.cfg.Uplink.Target, lane, 10_000)
+				if err != nil {
+					return -1
+				}
+				return float64(count)
+			}))
+		}
+	}
+	return reg
+}
