@@ -154,6 +154,7 @@ func TestARefusedMessageIsNotAcknowledgedAndComesAgain(t *testing.T) {
 		return nil
 	}}))
 	o := options(b, "sensor").SetCleanSession(false).SetAutoReconnect(true).SetMaxReconnectInterval(50 * time.Millisecond)
+	o.SetStore(paho.NewOrderedMemoryStore()) // paho's default one sends again in any order
 	lost := make(chan struct{}, 10)
 	o.SetConnectionLostHandler(func(paho.Client, error) { lost <- struct{}{} })
 	c := connect(t, o)

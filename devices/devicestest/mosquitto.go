@@ -7,15 +7,24 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"testing"
 	"time"
 )
+
+// TB is what is needed of a testing.TB, so that the programs which simulate
+// sensors do not carry the testing package with them.
+type TB interface {
+	Helper()
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+	TempDir() string
+	Cleanup(f func())
+}
 
 // Mosquitto is a real Mosquitto, the broker that stations most often meet.
 type Mosquitto struct {
 	Addr string // host:port on loopback
 
-	t      testing.TB
+	t      TB
 	binary string
 	conf   string
 	cmd    *exec.Cmd
@@ -25,7 +34,7 @@ type Mosquitto struct {
 // StartMosquitto runs Mosquitto on a free port for the length of the test. It
 // keeps what it is given across Stop and Start. Lines are added to its
 // configuration.
-func StartMosquitto(t testing.TB, lines ...string) *Mosquitto {
+func StartMosquitto(t TB, lines ...string) *Mosquitto {
 	t.Helper()
 	m := &Mosquitto{t: t}
 	m.binary = find("mosquitto", "/usr/sbin/mosquitto")

@@ -265,6 +265,7 @@ func Connect(ctx context.Context, cfg Config, o *paho.ClientOptions) (paho.Clien
 	}
 	o.AddBroker(address).SetClientID(cfg.ClientID).SetUsername(cfg.Username).SetPassword(cfg.Password.Reveal())
 	o.SetProtocolVersion(4).SetCleanSession(false).SetAutoReconnect(true).SetMaxReconnectInterval(2 * time.Second)
+	o.SetStore(paho.NewOrderedMemoryStore()) // paho's default one sends again in any order
 	o.SetConnectTimeout(5 * time.Second).SetWriteTimeout(5 * time.Second)
 	o.SetDialer(&net.Dialer{Timeout: 5 * time.Second})
 	c := paho.NewClient(o)
