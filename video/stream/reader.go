@@ -117,7 +117,9 @@ func (r *Reader) take() (*Unit, time.Duration, error) {
 		u := s.log.at(r.next)
 		if r.unfit(u) {
 			r.next++
-			r.skip(1)
+			if r.began { // waiting for the first key picture is no loss
+				r.skip(1)
+			}
 			continue
 		}
 		if r.pacing {
@@ -197,12 +199,7 @@ func (r *Reader) catchUp() {
 	r.needKey = true
 }
 
-// skip counts units that the reader is not given, once it has begun: waiting for
-// the first key picture is no loss.
 func (r *Reader) skip(n uint64) {
-	if !r.began {
-		return
-	}
 	r.skipped += n
 	r.s.stats.Skipped += n
 }
@@ -240,9 +237,9 @@ func (r *Reader) pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// Skipped is how many units the reader was not given since its first: because it
-// was too slow, because they were damaged, or because they need a key picture
-// that it did not get.
+// Skipped is how many units the reader was not given: because it was too slow,
+// because they were damaged, or because they need a key picture that it did not
+// get. The wait for its first key picture does not count.
 func (r *Reader) Skipped() uint64 {
 	r.s.mu.Lock()
 	defer r.s.mu.Unlock()

@@ -137,7 +137,7 @@ func (s *Stream) Write(nalus [][]byte, pts time.Duration, arrival time.Time, dam
 	s.tainted = !usable && (s.tainted || damaged)
 
 	reordered := s.timeline.reordered
-	tick := s.timeline.place(toTicks(pts), arrival)
+	tick := s.timeline.place(ToTicks(pts), arrival)
 	if s.timeline.reordered != reordered {
 		s.params.Reordered = s.timeline.reordered
 		s.notify()
@@ -145,7 +145,7 @@ func (s *Stream) Write(nalus [][]byte, pts time.Duration, arrival time.Time, dam
 	u := &Unit{
 		NALUs:   n.nalus,
 		Packets: packetize(n.nalus, n.params, s.seq, uint32(tick)),
-		PTS:     fromTicks(tick),
+		PTS:     FromTicks(tick),
 		Arrival: arrival,
 		Key:     n.key,
 		Damaged: s.tainted,

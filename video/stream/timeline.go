@@ -89,7 +89,7 @@ func (t *timeline) place(in int64, arrival time.Time) int64 {
 		t.lost = false
 	case t.lost:
 		t.lost = false
-		t.rebase(in, max(t.out+t.spacing, toTicks(arrival.Sub(t.epoch))), arrival)
+		t.rebase(in, max(t.out+t.spacing, ToTicks(arrival.Sub(t.epoch))), arrival)
 		t.out = in + t.offset
 	default:
 		return t.follow(in, arrival)
@@ -110,7 +110,7 @@ func (t *timeline) rebase(in, out int64, arrival time.Time) {
 
 func (t *timeline) follow(in int64, arrival time.Time) int64 {
 	step := in - t.in
-	passed := toTicks(arrival.Sub(t.arrived))
+	passed := ToTicks(arrival.Sub(t.arrived))
 	t.sinceBack++
 	if t.sinceBack > forgetBacksteps {
 		t.backsteps = 0
@@ -153,7 +153,7 @@ func (t *timeline) jump(in, passed int64, arrival time.Time) int64 {
 	}
 	t.newIn = in
 	t.arrived = arrival
-	t.out += min(max(passed, t.spacing/2), maxStep)
+	t.out += min(max(passed, t.spacing/2, 1), maxStep)
 	if t.newCount >= settle {
 		t.jumps++
 		t.rebase(in, t.out, arrival)
@@ -163,7 +163,7 @@ func (t *timeline) jump(in, passed int64, arrival time.Time) int64 {
 
 // ahead tells whether the picture would lie too far in the future.
 func (t *timeline) ahead(in int64, arrival time.Time) bool {
-	return in+t.offset-toTicks(arrival.Sub(t.epoch)) > maxAhead
+	return in+t.offset-ToTicks(arrival.Sub(t.epoch)) > maxAhead
 }
 
 // similar tells whether a long step is a pause: as much time passed here.
@@ -174,14 +174,14 @@ func similar(step, passed int64) bool {
 
 // pull corrects the clock's error, step being how far the timeline goes on.
 func (t *timeline) pull(step int64, arrival time.Time) {
-	late := toTicks(arrival.Sub(t.epoch)) - (t.in + t.offset)
+	late := ToTicks(arrival.Sub(t.epoch)) - (t.in + t.offset)
 	if !t.windowHas || late < t.windowMin {
 		t.windowHas, t.windowMin = true, late
 	}
 	if arrival.After(t.windowEnd) {
 		t.debt = 0
 		if m := t.windowMin; m > slewTolerance || m < -slewTolerance {
-			t.debt = m * 1e6
+			t.debt = min(max(m, -3600*ClockRate), 3600*ClockRate) * 1e6
 		}
 		t.windowHas = false
 		t.windowEnd = arrival.Add(slewWindow)
@@ -195,20 +195,4 @@ func (t *timeline) pull(step int64, arrival time.Time) {
 	t.fraction += part
 	t.offset += t.fraction / 1e6
 	t.fraction %= 1e6
-}
-
-// toTicks converts to 90 kHz, rounded, without overflow.
-func toTicks(d time.Duration) int64 {
-	s, rest := int64(d/time.Second), int64(d%time.Second)
-	half := int64(time.Second / 2)
-	if rest < 0 {
-		half = -half
-	}
-	return s*ClockRate + (rest*ClockRate+half)/int64(time.Second)
-}
-
-// fromTicks converts back; toTicks(fromTicks(n)) == n.
-func fromTicks(n int64) time.Duration {
-	s, rest := n/ClockRate, n%ClockRate
-	return time.Duration(s)*time.Second + time.Duration(rest)*time.Second/ClockRate
 }
