@@ -49,7 +49,7 @@ const (
 	EventAlarmAnswered   = "cityops.alarm.answered.v1"   // Alarm
 	EventAlarmReturned   = "cityops.alarm.returned.v1"   // Alarm: the sensor is normal again, the alarm still waits for an answer
 	EventAlarmCleared    = "cityops.alarm.cleared.v1"    // Alarm
-	EventAlarmReceived   = "cityops.alarm.received.v1"   // Alarm: the centre has it; for the own console, not forwarded
+	EventAlarmReceived   = "cityops.alarm.received.v1"   // Alarm: the parent has it; parents pass it over
 	EventClipReady       = "cityops.clip.ready.v1"       // Clip
 	EventClipFailed      = "cityops.clip.failed.v1"      // Clip
 	EventReading         = "cityops.reading.v1"          // SensorState
