@@ -47,8 +47,11 @@ type Archive struct {
 
 // camera is what is known of one camera's record.
 type camera struct {
-	end       int64 // index time at which its newest fragment ends; 0: none
-	heard     int64 // index time of the newest picture that Record took
+	end   int64 // index time at which its newest fragment ends; 0: none
+	heard int64 // index time of the newest picture that Record took
+	// missed is why the writer gave up its last fragments, empty when it did not.
+	// What builds on them is given up as well, until the next key picture.
+	missed    Reason
 	recording bool
 }
 

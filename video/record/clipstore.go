@@ -242,6 +242,9 @@ func (a *Archive) makeRoom(more, room disk.Bytes) error {
 		if oldest == nil {
 			return station.ErrNoSpace
 		}
+		a.mu.Lock()
+		a.stats.Dropped++
+		a.mu.Unlock()
 		a.drop(oldest)
 	}
 	return nil

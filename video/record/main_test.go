@@ -115,14 +115,19 @@ func newCamera(t testing.TB, a *running, id string, from time.Time, units [][][]
 func (c *camera) play(d time.Duration) {
 	c.t.Helper()
 	for end := c.now.Add(d); c.now.Before(end); {
-		for i := 0; i < 50 && c.now.Before(end); i++ {
-			c.stream.Write(c.units[c.n%len(c.units)], c.pts, c.now, false)
-			c.n++
-			c.pts += videotest.Interval
-			c.now = c.now.Add(videotest.Interval)
-		}
+		c.feed(min(2*time.Second, end.Sub(c.now)))
 		sent := c.now
 		waitFor(c.t, "the recorder to follow", func() bool { return c.a.Behind(c.id, sent) < 3*time.Second })
+	}
+}
+
+// feed plays the film for so long, at once.
+func (c *camera) feed(d time.Duration) {
+	for end := c.now.Add(d); c.now.Before(end); {
+		c.stream.Write(c.units[c.n%len(c.units)], c.pts, c.now, false)
+		c.n++
+		c.pts += videotest.Interval
+		c.now = c.now.Add(videotest.Interval)
 	}
 }
 

@@ -57,6 +57,9 @@ func (a *Archive) retain(more disk.Bytes) bool {
 			delete(a.aside, aside)
 			a.mu.Unlock()
 		case oldest != nil:
+			a.mu.Lock()
+			a.stats.Dropped++
+			a.mu.Unlock()
 			a.drop(oldest)
 		default:
 			a.stop(nil)
@@ -99,9 +102,6 @@ func (a *Archive) drop(v *volume) {
 	}
 	v.dropped = true
 	a.volumes = slices.DeleteFunc(a.volumes, func(x *volume) bool { return x == v })
-	if len(v.tracks) > 0 {
-		a.stats.Dropped++
-	}
 	pinned := v.pins > 0
 	a.mu.Unlock()
 	if !pinned {

@@ -84,20 +84,39 @@ func (w *writer) drain() {
 
 // take writes a fragment, or gives it up.
 func (w *writer) take(f *fragment) {
-	w.a.waiting.Add(-int64(len(f.payload)))
-	err := w.write(f)
-	if err == nil {
+	a := w.a
+	a.waiting.Add(-int64(len(f.payload)))
+	a.mu.Lock()
+	c := a.camera(f.camera)
+	useless := c.missed != "" && !f.head.key()
+	if useless {
+		a.stats.Skipped++
+	} else if c.missed != "" {
+		f.reason = c.missed
+	}
+	a.mu.Unlock()
+	if useless {
 		return
 	}
-	w.a.mu.Lock()
-	w.a.stats.Skipped++
-	w.a.mu.Unlock()
-	if !errors.Is(err, errNoRoom) {
-		w.a.log.Error("recording failed", "camera", f.camera, "err", err)
+	err := w.write(f)
+	missed := Reason("")
+	switch {
+	case err == nil:
+	case errors.Is(err, errNoRoom):
+		missed = GapSpace
+	default:
+		missed = GapSkipped
+		a.log.Error("recording failed", "camera", f.camera, "err", err)
 		// Whatever is wrong with this volume, the next one is another.
 		if err := w.finish(); err != nil {
-			w.a.log.Error("closing the volume failed", "err", err)
+			a.log.Error("closing the volume failed", "err", err)
 		}
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	c.missed = missed
+	if err != nil {
+		a.stats.Skipped++
 	}
 }
 
@@ -252,6 +271,12 @@ func (w *writer) finish() error {
 		return nil
 	}
 	w.v, w.db, w.dirty = nil, nil, false
+	if w.a.space.Spare() < headroom {
+		// Closing a database writes; what the volume has not used makes room.
+		if err := punch(v.dir, w.a.cfg.VolumeSize-w.left+logSlack/2); err != nil {
+			w.a.log.Warn("freeing a volume's unused blocks failed", "dir", v.dir, "err", err)
+		}
+	}
 	return w.a.seal(v)
 }
 
@@ -295,14 +320,37 @@ func (w *writer) tend() {
 		a.recover()
 	}
 	if !a.retain(0) && w.v != nil {
-		// Nothing old is left to give: the current volume goes, too.
+		w.sacrifice()
+	}
+	a.takeHeadroom()
+	a.closeIdle()
+}
+
+// sacrifice gives the current volume up when nothing older is left to give. What
+// it has not used may be enough; otherwise all of it goes.
+func (w *writer) sacrifice() {
+	a, v := w.a, w.v
+	if a.space.Spare()+w.left >= a.cfg.MinFree {
 		if err := w.finish(); err != nil {
 			a.log.Error("closing the volume failed", "err", err)
 		}
 		a.retain(0)
+		return
 	}
-	a.takeHeadroom()
-	a.closeIdle()
+	w.v, w.db, w.dirty = nil, nil, false
+	a.mu.Lock()
+	a.active = nil
+	a.stats.Dropped++
+	read := v.pins > 0
+	a.mu.Unlock()
+	if !read {
+		// Closing a database writes, which a full disk would not let it.
+		if err := punch(v.dir, 0); err != nil {
+			a.log.Warn("freeing a volume's blocks failed", "dir", v.dir, "err", err)
+		}
+	}
+	a.freeHeadroom()
+	a.drop(v)
 }
 
 // recover opens what was not closed properly, the newest seconds of a run that
