@@ -52,6 +52,7 @@ type Config struct {
 
 // Window bounds what is on its way.
 type Window struct {
+	// Events and Bytes bound what is on its way in one lane.
 	Events int `yaml:"events"`
 	Bytes  int `yaml:"bytes"`
 	// BatchEvents and BatchBytes bound one batch.

@@ -3,7 +3,9 @@ package uplink_test
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"testing"
 	"time"
@@ -52,6 +54,9 @@ func chaos(t *testing.T, seed uint64) {
 			}
 			return nil
 		}
+	}
+	if os.Getenv("CHAOSLOG") != "" {
+		w.Log = slog.New(slog.NewTextHandler(os.Stderr, nil))
 	}
 	w.Inbox.Fail = failing(0.01)
 	w.Start()

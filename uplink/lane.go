@@ -188,6 +188,9 @@ func (l *lane) next(now time.Time) []byte {
 // cannot be true is an error; the session ends, and the next one asks again.
 func (l *lane) ack(a protocol.Ack, now time.Time, head uint64, patience time.Duration) (moved bool, err error) {
 	if a.Problem != nil {
+		if now.Before(l.notBefore) {
+			return false, nil // the same refusal, heard twice
+		}
 		l.problem = a.Problem
 		l.refusals++
 		l.notBefore = now.Add(min(time.Second<<min(l.refusals-1, 6), time.Minute))

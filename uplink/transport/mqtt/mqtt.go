@@ -39,7 +39,7 @@ type Config struct {
 	ConnectTimeout time.Duration
 	// KeepAlive is how often a silent line is tried.
 	KeepAlive time.Duration
-	// WriteTimeout is how long one message may take to get into the line.
+	// WriteTimeout is how long the line may take no byte before it counts as lost.
 	WriteTimeout time.Duration
 	// Incoming bounds what came down and was not fetched yet.
 	Incoming int
@@ -82,7 +82,6 @@ type Conn struct {
 
 type outgoing struct {
 	topic    string
-	qos      byte
 	retained bool
 	payload  []byte
 }
@@ -125,12 +124,14 @@ func (d *Dialer) Dial(ctx context.Context, call transport.Call) (transport.Conn,
 		SetOrderMatters(true).
 		SetKeepAlive(d.cfg.KeepAlive).
 		SetPingTimeout(d.cfg.KeepAlive/2).
-		SetWriteTimeout(d.cfg.WriteTimeout).
+		SetWriteTimeout(publishTimeout).
 		SetConnectTimeout(d.cfg.ConnectTimeout).
-		SetBinaryWill(protocol.Topic{Node: call.Node, Channel: protocol.ChannelStatus}.String(), call.Will, 1, true).
+		SetBinaryWill(protocol.Topic{Node: call.Node, Channel: protocol.ChannelStatus}.String(), call.Will, 0, true).
 		SetDefaultPublishHandler(c.take). // set before connecting: nothing can come too early
 		SetConnectionLostHandler(func(_ paho.Client, err error) { c.end(fmt.Errorf("%w: %w", transport.ErrLost, err)) }).
-		SetCustomOpenConnectionFn(func(*url.URL, paho.ClientOptions) (net.Conn, error) { return raw, nil })
+		SetCustomOpenConnectionFn(func(*url.URL, paho.ClientOptions) (net.Conn, error) {
+			return patientConn{raw, d.cfg.WriteTimeout}, nil
+		})
 	c.client = paho.NewClient(opts)
 
 	// paho's own handshake knows no context: cutting the line ends it.
@@ -143,7 +144,7 @@ func (d *Dialer) Dial(ctx context.Context, call transport.Call) (transport.Conn,
 	}
 	filters := map[string]byte{}
 	for _, ch := range protocol.DownChannels() {
-		filters[protocol.Topic{Node: call.Node, Channel: ch}.String()] = 1
+		filters[protocol.Topic{Node: call.Node, Channel: ch}.String()] = 0
 	}
 	token := c.client.SubscribeMultiple(filters, nil)
 	err = wait(ctx, token)
@@ -216,27 +217,55 @@ func (c *Conn) write() {
 	}
 }
 
+// publishTimeout bounds a call of paho's Publish. When the connection breaks
+// between its check and its hand-over, it hangs for as long, and Close with it.
+const publishTimeout = 500 * time.Millisecond
+
+// publish hands one message to paho. On a line that is slow but alive, the
+// hand-over is tried again: nothing of it has gone yet.
 func (c *Conn) publish(o outgoing) {
-	token := c.client.Publish(o.topic, o.qos, o.retained, o.payload)
-	select {
-	case <-token.Done(): // at once only when it failed, or without QoS
-		if err := token.Error(); err != nil {
-			c.end(fmt.Errorf("%w: publish: %w", transport.ErrLost, err))
+	for {
+		token := c.client.Publish(o.topic, 0, o.retained, o.payload)
+		select {
+		case <-token.Done():
+		default:
+			return // handed over
 		}
-	default:
+		err := token.Error()
+		if err == nil {
+			return
+		}
+		if errors.Is(err, paho.ErrNotConnected) {
+			c.end(fmt.Errorf("%w: %w", transport.ErrLost, err))
+		}
+		select {
+		case <-c.lost:
+			return
+		case <-c.closing:
+			return
+		default:
+		}
 	}
+}
+
+// patientConn gives writes more time than paho would: paho knows one time-out
+// for its own hand-over and for the line.
+type patientConn struct {
+	net.Conn
+	patience time.Duration
+}
+
+func (c patientConn) SetWriteDeadline(t time.Time) error {
+	if !t.IsZero() {
+		t = time.Now().Add(c.patience)
+	}
+	return c.Conn.SetWriteDeadline(t)
 }
 
 // Send implements transport.Conn.
 func (c *Conn) Send(ctx context.Context, m transport.Message) error {
 	t := protocol.Topic{Node: c.node, Channel: m.Channel, Lane: m.Lane}
-	o := outgoing{topic: t.String(), payload: m.Payload}
-	switch m.Channel {
-	case protocol.ChannelEvents, protocol.ChannelReceipts:
-		o.qos = 1 // a broker between may keep it while the parent restarts
-	case protocol.ChannelStatus:
-		o.qos, o.retained = 1, true
-	}
+	o := outgoing{topic: t.String(), payload: m.Payload, retained: m.Channel == protocol.ChannelStatus}
 	select {
 	case <-c.lost:
 		return c.Err()
