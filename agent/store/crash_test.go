@@ -57,7 +57,7 @@ func crashChild(dir string) error {
 	for w := range writers {
 		wg.Go(func() {
 			for {
-				n, err := count(s, station.Lanes()[w%3], w, 400)
+				n, err := count(s, station.Lanes()[w%3], w, 2500)
 				if err != nil {
 					fmt.Fprintln(os.Stderr, "child:", err)
 					os.Exit(3)
@@ -159,13 +159,13 @@ func startChild(t *testing.T, kind, dir string) (*exec.Cmd, *bufio.Scanner) {
 }
 
 func TestKillsLoseNothingAcknowledged(t *testing.T) {
-	const kills = 12
+	const kills = 10
 	dir := t.TempDir()
 	acked := make(map[int]int)
 	total := 0
 	for kill := range kills {
 		cmd, lines := startChild(t, "crash", dir)
-		timer := time.AfterFunc(time.Duration(150+100*kill)*time.Millisecond, func() { _ = cmd.Process.Kill() })
+		timer := time.AfterFunc(time.Duration(150+80*kill)*time.Millisecond, func() { _ = cmd.Process.Kill() })
 		for lines.Scan() {
 			var w, n int
 			if _, err := fmt.Sscan(lines.Text(), &w, &n); err != nil {

@@ -16,21 +16,9 @@ import (
 )
 
 // smallDisk mounts a file system of its own.
-func smallDisk(t *testing.T, size int64) string {
+func smallDisk(t *testing.T, size int64) (mount string) {
 	t.Helper()
-	run := func(name string, args ...string) string {
-		out, err := exec.Command(name, args...).CombinedOutput()
-		if err != nil {
-			t.Fatalf("%s %s: %v: %s\nThis test mounts a small disk: run it as root on a machine with loop devices and e2fsprogs (sudo -E make test).",
-				name, strings.Join(args, " "), err, out)
-		}
-		return strings.TrimSpace(string(out))
-	}
-	dir := t.TempDir()
-	image, mount := filepath.Join(dir, "image"), filepath.Join(dir, "mount")
-	if err := os.Mkdir(mount, 0o700); err != nil {
-		t.Fatal(err)
-	}
+	image := filepath.Join(t.TempDir(), "image")
 	f, err := os.Create(image)
 	if err != nil {
 		t.Fatal(err)
@@ -38,10 +26,30 @@ func smallDisk(t *testing.T, size int64) string {
 	if err := errors.Join(f.Truncate(size), f.Close()); err != nil {
 		t.Fatal(err)
 	}
-	run("mkfs.ext4", "-q", "-m", "0", image)
-	device := run("losetup", "-f", "--show", image)
+	root(t, "mkfs.ext4", "-q", "-m", "0", image)
+	return mountImage(t, image)
+}
+
+// root runs what only root may.
+func root(t *testing.T, name string, args ...string) string {
+	t.Helper()
+	out, err := exec.Command(name, args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s %s: %v: %s\nThis test mounts a small disk: run it as root on a machine with loop devices and e2fsprogs (sudo -E make test).",
+			name, strings.Join(args, " "), err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+func mountImage(t *testing.T, image string) (mount string) {
+	t.Helper()
+	mount = filepath.Join(filepath.Dir(image), "mount")
+	if err := os.Mkdir(mount, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	device := root(t, "losetup", "-f", "--show", image)
 	t.Cleanup(func() { _ = exec.Command("losetup", "-d", device).Run() })
-	run("mount", device, mount)
+	root(t, "mount", device, mount)
 	t.Cleanup(func() {
 		if err := exec.Command("umount", mount).Run(); err != nil {
 			_ = exec.Command("umount", "-l", mount).Run()
@@ -224,4 +232,46 @@ func TestFullDisk(t *testing.T) {
 	s := openStore(t, cfg)
 	verify(t, s, d.acked)
 	t.Logf("acknowledged: %v", d.acked)
+}
+
+// TestPowerCut copies the disk as it is while the writer stands still, without
+// what the system has not written yet, and starts from the copy.
+func TestPowerCut(t *testing.T) {
+	image := filepath.Join(t.TempDir(), "image")
+	f, err := os.Create(image)
+	must(t, err)
+	must(t, errors.Join(f.Truncate(160<<20), f.Close()))
+	root(t, "mkfs.ext4", "-q", "-m", "0", image)
+	mount := mountImage(t, image)
+	for cut := range 3 {
+		dir := filepath.Join(mount, fmt.Sprint("data-", cut))
+		cmd, lines := startChild(t, "crash", dir)
+		acked := make(map[int]int)
+		heard := make(chan struct{})
+		go func() {
+			defer close(heard)
+			for lines.Scan() {
+				var w, n int
+				if _, err := fmt.Sscan(lines.Text(), &w, &n); err == nil {
+					acked[w] = n
+				}
+				if len(acked) == writers && acked[0] == 100+150*cut {
+					_ = cmd.Process.Signal(syscall.SIGSTOP)
+					return
+				}
+			}
+		}()
+		<-heard
+		copied := filepath.Join(t.TempDir(), "image")
+		root(t, "cp", "--sparse=always", image, copied)
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		s := openStore(t, config(filepath.Join(mountImage(t, copied), filepath.Base(dir))))
+		verify(t, s, acked)
+		if r := s.Opened(); r.Quarantined != "" || r.Restored != "" {
+			t.Errorf("a power cut is no damage: %+v", r)
+		}
+		must(t, s.Close())
+		must(t, os.RemoveAll(dir))
+	}
 }

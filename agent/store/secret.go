@@ -18,9 +18,9 @@ import (
 // Problems of the secrets' key.
 var (
 	// ErrNoKey is returned for secrets whose key file is missing.
-	ErrNoKey = station.Errorf(500, "secret.no-key", "put the key file back from where it was kept, or enter the passwords again", "the key of the stored passwords is missing")
+	ErrNoKey = station.Errorf(500, "secret.no-key", "put the key file back and restart; if it is lost, remove the cameras and brokers that have passwords, restart, and add them again", "the key of the stored passwords is missing")
 	// ErrWrongKey is returned for secrets that another key sealed.
-	ErrWrongKey = station.Errorf(500, "secret.wrong-key", "put the right key file back, or enter the passwords again", "the stored passwords were sealed with another key")
+	ErrWrongKey = station.Errorf(500, "secret.wrong-key", "put the right key file back and restart; if it is lost, remove the cameras and brokers that have passwords, restart, and add them again", "the stored passwords were sealed with another key")
 )
 
 // sealing seals secrets with AES-256-GCM under a key in a file. The name of a

@@ -15,5 +15,5 @@
 //
 // On Windows a file's clusters are allocated when its length is set, so that
 // [Reserve] has nothing to do there. On other systems without fallocate,
-// Fallocate writes zeros and Reserve does nothing.
+// Fallocate writes zeros, Reserve does nothing, and the free space is not asked.
 package disk
