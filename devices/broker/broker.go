@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -76,10 +75,10 @@ type Hooks struct {
 	// Publish takes a message in. It should return soon after ctx ends, which
 	// it does when the broker stops. Nil takes in everything.
 	Publish func(ctx context.Context, m Message) error
-	// Connected and Disconnected tell of sessions becoming live and ending. They
-	// come one at a time and in order: a client that is replaced by a new
-	// connection of its own is reported connected again and not disconnected in
-	// between. They must not call the broker.
+	// Connected and Disconnected tell of connections that were let in and of
+	// their end. For one client they come by turns: the older connection of a
+	// client has ended, its last message and its will have been taken in,
+	// before the next one is let in.
 	Connected    func(c Client)
 	Disconnected func(c Client)
 }
@@ -127,7 +126,7 @@ func (b *Broker) Run(ctx context.Context) error {
 		}
 		return fmt.Errorf("listen for sensors on %q: %w", b.cfg.Listen, err)
 	}
-	gate := newListener(ln, b.cfg, b.log)
+	gate := newListener(ln, b.cfg, b.log, b.hook.gone)
 
 	server := mqtt.New(b.options())
 	b.hook.start(ctx, server)
@@ -261,41 +260,4 @@ func (b *Broker) Stats() Stats {
 		st.Undeliver = atomic.LoadInt64(&s.Info.MessagesDropped) + atomic.LoadInt64(&s.Info.InflightDropped)
 	}
 	return st
-}
-
-// presence calls Connected and Disconnected in order: a session that was
-// replaced must not be reported as gone after its successor came.
-type presence struct {
-	mu    sync.Mutex // also held during the calls, which makes them sequential
-	live  map[string]*mqtt.Client
-	hooks Hooks
-}
-
-func (p *presence) came(cl *mqtt.Client) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.live[cl.ID] = cl
-	if p.hooks.Connected != nil {
-		p.hooks.Connected(clientOf(cl))
-	}
-}
-
-func (p *presence) went(cl *mqtt.Client) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.live[cl.ID] != cl {
-		return
-	}
-	delete(p.live, cl.ID)
-	if p.hooks.Disconnected != nil {
-		p.hooks.Disconnected(clientOf(cl))
-	}
-}
-
-// replaced tells whether another connection has taken cl's place.
-func (p *presence) replaced(cl *mqtt.Client) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	now, ok := p.live[cl.ID]
-	return ok && now != cl
 }

@@ -18,14 +18,16 @@ import (
 // and taking in what was said before it is acknowledged.
 type hook struct {
 	mqtt.HookBase
-	cfg      Config
-	hooks    Hooks
-	log      *slog.Logger
-	presence presence
+	cfg   Config
+	hooks Hooks
+	log   *slog.Logger
 
 	ctx    context.Context // of Run; set before the first client comes
 	server *mqtt.Server
 	timers sync.WaitGroup // one for each connection that ErrLater will close
+
+	mu      sync.Mutex
+	holders map[string]*conn // the newest connection of each client id
 
 	received, refused, later, dropped, unretained atomic.Uint64
 }
@@ -35,7 +37,7 @@ type hook struct {
 const maxKeepalive = 43690
 
 func newHook(cfg Config, hooks Hooks, log *slog.Logger) *hook {
-	return &hook{cfg: cfg, hooks: hooks, log: log, presence: presence{live: map[string]*mqtt.Client{}, hooks: hooks}}
+	return &hook{cfg: cfg, hooks: hooks, log: log, holders: map[string]*conn{}}
 }
 
 func (h *hook) start(ctx context.Context, s *mqtt.Server) { h.ctx, h.server = ctx, s }
@@ -87,20 +89,58 @@ func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
 		return deny("the last will's topic is not allowed")
 	}
 	old, known := h.server.Clients.Get(c.ID)
-	switch {
-	case !known:
-		if h.server.Clients.Len() > h.cfg.MaxSessions { // the server's own client is one of them
-			return deny("too many sessions")
-		}
-	case string(old.Properties.Username) == c.Username:
-	case !old.Closed():
+	foreign := known && string(old.Properties.Username) != c.Username
+	if !known && h.server.Clients.Len() > h.cfg.MaxSessions { // the server's own client is one of them
+		return deny("too many sessions")
+	}
+	if foreign && !old.Closed() {
 		return deny("the client id is in use by another account")
-	default: // a session that another account left behind is not inherited
+	}
+	if !h.succeed(cl) {
+		return deny("its older connection does not end")
+	}
+	if foreign { // a session that another account left behind is not inherited
 		h.server.UnsubscribeClient(old)
 		old.ClearInflights()
 		h.server.Clients.Delete(c.ID)
 	}
 	return true
+}
+
+// succeed ends the older connection of the same client and waits until it is
+// gone. mochi would let both run for a moment, in which the older one's end
+// can take the newer one's subscriptions away, its will come after the newer
+// one's first message, and a message be handled while it comes again.
+func (h *hook) succeed(cl *mqtt.Client) bool {
+	c, ok := cl.Net.Conn.(*conn)
+	if !ok {
+		return false
+	}
+	h.mu.Lock()
+	older := h.holders[cl.ID]
+	c.client = cl.ID
+	h.holders[cl.ID] = c
+	h.mu.Unlock()
+	if older == nil {
+		return true
+	}
+	_ = older.Close()
+	select {
+	case <-older.gone:
+		return true
+	case <-time.After(h.cfg.ConnectTimeout):
+	case <-h.ctx.Done():
+	}
+	return false
+}
+
+// gone is called when everything about a connection has ended.
+func (h *hook) gone(c *conn) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.holders[c.client] == c {
+		delete(h.holders, c.client)
+	}
 }
 
 func (h *hook) may(ask func(Client, string) bool, c Client, topic string) bool {
@@ -116,10 +156,18 @@ func (h *hook) OnACLCheck(cl *mqtt.Client, topic string, write bool) bool {
 }
 
 // OnSessionEstablished comes after CONNACK, before the first message is read.
-func (h *hook) OnSessionEstablished(cl *mqtt.Client, _ packets.Packet) { h.presence.came(cl) }
+func (h *hook) OnSessionEstablished(cl *mqtt.Client, _ packets.Packet) {
+	if h.hooks.Connected != nil {
+		h.hooks.Connected(clientOf(cl))
+	}
+}
 
 // OnDisconnect comes after the last message and the will.
-func (h *hook) OnDisconnect(cl *mqtt.Client, _ error, _ bool) { h.presence.went(cl) }
+func (h *hook) OnDisconnect(cl *mqtt.Client, _ error, _ bool) {
+	if h.hooks.Disconnected != nil {
+		h.hooks.Disconnected(clientOf(cl))
+	}
+}
 
 // OnPacketRead drops what was read ahead on a connection that was closed. It
 // would overtake the refused message, which comes again on the next one.
@@ -155,8 +203,13 @@ func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, er
 	}
 	h.refused.Add(1)
 	h.log.Warn("message refused, client held", "client", cl.ID, "topic", pk.TopicName, "hold", h.cfg.Hold, "error", err)
+	var closed <-chan struct{}
+	if c, ok := cl.Net.Conn.(*conn); ok {
+		closed = c.closed
+	}
 	select {
 	case <-time.After(h.cfg.Hold):
+	case <-closed:
 	case <-h.ctx.Done():
 	}
 	// Closing the connection rather than stopping the client lets its reader
@@ -206,12 +259,11 @@ func (h *hook) boundRetained(pk packets.Packet) packets.Packet {
 	return pk
 }
 
-// OnWillSent takes a will in; mochi does not pass wills to OnPublish. A will
-// that comes after its client is back is not true any more, and when the
+// OnWillSent takes a will in; mochi does not pass wills to OnPublish. When the
 // broker itself stops it is not the clients that broke off.
 func (h *hook) OnWillSent(cl *mqtt.Client, pk packets.Packet) {
 	c := clientOf(cl)
-	if h.ctx.Err() != nil || h.presence.replaced(cl) || !h.may(h.hooks.MayPublish, c, pk.TopicName) {
+	if h.ctx.Err() != nil || !h.may(h.hooks.MayPublish, c, pk.TopicName) {
 		return
 	}
 	err := h.take(Message{

@@ -22,6 +22,7 @@ type listener struct {
 	net   net.Listener
 	cfg   Config
 	log   *slog.Logger
+	gone  func(*conn)   // told of the end of each connection
 	ended chan struct{} // closed when accepting ended
 	err   error         // why, readable after ended
 
@@ -32,8 +33,8 @@ type listener struct {
 	open    map[*conn]struct{}
 }
 
-func newListener(ln net.Listener, cfg Config, log *slog.Logger) *listener {
-	return &listener{net: ln, cfg: cfg, log: log, ended: make(chan struct{}), open: map[*conn]struct{}{}}
+func newListener(ln net.Listener, cfg Config, log *slog.Logger, gone func(*conn)) *listener {
+	return &listener{net: ln, cfg: cfg, log: log, gone: gone, ended: make(chan struct{}), open: map[*conn]struct{}{}}
 }
 
 // The methods that mochi asks for.
@@ -57,7 +58,7 @@ func (l *listener) Serve(establish listeners.EstablishFn) {
 			time.Sleep(100 * time.Millisecond)
 			continue
 		}
-		c := &conn{Conn: nc, raw: nc, writeTimeout: l.cfg.WriteTimeout, closed: make(chan struct{})}
+		c := &conn{Conn: nc, raw: nc, writeTimeout: l.cfg.WriteTimeout, closed: make(chan struct{}), gone: make(chan struct{})}
 		if !l.add(c) {
 			_ = nc.Close()
 			continue
@@ -108,6 +109,8 @@ func (l *listener) add(c *conn) bool {
 
 func (l *listener) remove(c *conn) {
 	_ = c.Close()
+	l.gone(c)
+	close(c.gone)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.open, c)
@@ -142,8 +145,11 @@ type conn struct {
 	verified     *x509.Certificate
 	later        int // messages put off by ErrLater; of the reading goroutine
 
+	client string // the client id; with hook.mu held
+
 	once   sync.Once
-	closed chan struct{}
+	closed chan struct{} // no more is read or written
+	gone   chan struct{} // and nothing is being done any more
 }
 
 func (c *conn) setTLS(t *tls.Conn) {
