@@ -102,19 +102,19 @@ func number(v station.Value) (float64, bool) {
 }
 
 // judge tells what the rule holds for true after v was read, was being its
-// verdict before.
-func (r *rule) judge(v station.Value, was verdict) verdict {
+// verdict before; not ok when v is nothing that it could judge.
+func (r *rule) judge(v station.Value, was verdict) (now verdict, ok bool) {
 	switch r.Op {
 	case "eq", "ne":
 		equal, ok := r.equals(v)
 		if !ok {
-			return was
+			return was, false
 		}
-		return decided(equal == (r.Op == "eq"))
+		return decided(equal == (r.Op == "eq")), true
 	}
 	x, ok := number(v)
 	if !ok {
-		return was
+		return was, false
 	}
 	var over, within bool // beyond the limit; not yet back beyond Clear
 	switch r.Op {
@@ -132,9 +132,9 @@ func (r *rule) judge(v station.Value, was verdict) verdict {
 		within = r.Clear != nil && x < *r.Clear
 	}
 	if !over && within {
-		return was // in the deadband nothing changes, and nothing becomes known
+		return was, true // in the deadband nothing changes, and nothing becomes known
 	}
-	return decided(over)
+	return decided(over), true
 }
 
 // equals compares as far as the kinds of value allow.
@@ -173,9 +173,10 @@ func (rs rules) evaluate(values map[string]station.Value, was, next []verdict, s
 		for ; to < len(rs) && rs[to].Kind == kind; to++ {
 			r := &rs[to]
 			if v, ok := values[r.Field]; ok {
-				next[to] = r.judge(v, was[to])
-				seen = true
-				unsure = unsure || next[to] == undecided
+				judged := false
+				next[to], judged = r.judge(v, was[to])
+				seen = seen || judged
+				unsure = unsure || judged && next[to] == undecided
 			}
 			// Several rules of a kind: one that holds is enough.
 			if next[to] > state {

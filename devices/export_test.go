@@ -1,0 +1,49 @@
+package devices
+
+import (
+	"context"
+	"time"
+
+	"stationd/agent/station"
+)
+
+// Rules opens the rules to the tests.
+type Rules struct {
+	rs        rules
+	was, next []verdict
+	signals   []station.Signal
+}
+
+func NewRules(all ...station.Rule) (*Rules, error) {
+	rs, err := compileAll(all)
+	return &Rules{rs: rs, was: make([]verdict, len(rs)), next: make([]verdict, len(rs)), signals: make([]station.Signal, 0, len(rs))}, err
+}
+
+// Evaluate keeps the verdicts; its result is good until it is called again.
+func (r *Rules) Evaluate(values map[string]station.Value) []station.Signal {
+	out := r.rs.evaluate(values, r.was, r.next, r.signals[:0])
+	r.was, r.next = r.next, r.was
+	return out
+}
+
+// KeepTime runs the timers alone, as if the built-in broker had listened since
+// now: a real broker cannot be run in a bubble of synthetic time.
+func (s *Set) KeepTime(ctx context.Context) {
+	s.BrokerUp(true)
+	s.keepTime(ctx)
+}
+
+func (s *Set) BrokerUp(up bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.listenedAt = time.Time{}
+	if up {
+		s.listenedAt = s.now()
+	}
+	wake(s.kick)
+}
+
+// Hear handles a message as from the built-in broker.
+func (s *Set) Hear(ctx context.Context, topic, body string) error {
+	return s.handle(ctx, &message{broker: station.EmbeddedBroker, client: "test", topic: topic, payload: []byte(body)}, func(err error) error { return err })
+}
