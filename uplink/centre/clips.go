@@ -31,15 +31,25 @@ type clipServer struct {
 	slots    chan struct{} // one for each piece in memory
 
 	mu   sync.Mutex
-	busy map[string]bool // clips that a request works on
+	busy map[claim]bool         // clips that a request works on
+	node map[station.NodeID]int // requests of one station
 }
+
+type claim struct {
+	node station.NodeID
+	id   string
+}
+
+// perNodeUploads is how many pieces one station may send at once; the program
+// itself sends one. It keeps a station that drips from taking all the slots.
+const perNodeUploads = 4
 
 func listenClips(ctx context.Context, cfg Config, deps Deps, t *tls.Config) (*clipServer, error) {
 	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.ClipsListen)
 	if err != nil {
 		return nil, fmt.Errorf("listen for clips on %q: %w", cfg.ClipsListen, err)
 	}
-	s := &clipServer{cfg: cfg, store: deps.Clips, log: deps.Log, listener: ln, slots: make(chan struct{}, cfg.MaxUploads), busy: map[string]bool{}}
+	s := &clipServer{cfg: cfg, store: deps.Clips, log: deps.Log, listener: ln, slots: make(chan struct{}, cfg.MaxUploads), busy: map[claim]bool{}, node: map[station.NodeID]int{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("HEAD "+protocol.ClipsPath+"{id}", s.serve)
 	mux.HandleFunc("PATCH "+protocol.ClipsPath+"{id}", s.serve)
@@ -93,21 +103,19 @@ func (s *clipServer) take(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	c := claim{u.node, u.id}
+	if err := s.claim(c); err != nil {
+		w.Header().Set("Retry-After", "2")
+		return err
+	}
+	defer s.release(c)
 	select {
 	case s.slots <- struct{}{}:
 		defer func() { <-s.slots }()
-	case <-r.Context().Done():
-		return r.Context().Err()
 	default:
 		w.Header().Set("Retry-After", "2")
 		return station.Errorf(503, "clip.busy", "the station tries again by itself", "too many clips are coming in")
 	}
-	key := string(u.node) + "/" + u.id
-	if !s.claim(key) {
-		w.Header().Set("Retry-After", "1")
-		return station.Errorf(423, "clip.locked", "the station tries again by itself", "another connection is sending this clip")
-	}
-	defer s.release(key)
 	in, err := s.store.Receive(r.Context(), u.node, u.id, u.size, u.sha256)
 	if err != nil {
 		return err
@@ -187,18 +195,26 @@ func (s *clipServer) read(r *http.Request) (upload, error) {
 	return u, nil
 }
 
-func (s *clipServer) claim(key string) bool {
+// claim lets one request at a time work on a clip.
+func (s *clipServer) claim(c claim) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.busy[key] {
-		return false
+	switch {
+	case s.busy[c]:
+		return station.Errorf(423, "clip.locked", "the station tries again by itself", "another connection is sending this clip")
+	case s.node[c.node] >= perNodeUploads:
+		return station.Errorf(429, "clip.greedy", "send one clip at a time", "this station sends %d pieces at once already", perNodeUploads)
 	}
-	s.busy[key] = true
-	return true
+	s.busy[c] = true
+	s.node[c.node]++
+	return nil
 }
 
-func (s *clipServer) release(key string) {
+func (s *clipServer) release(c claim) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.busy, key)
+	delete(s.busy, c)
+	if s.node[c.node]--; s.node[c.node] == 0 {
+		delete(s.node, c.node)
+	}
 }
