@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"stationd/agent/station"
@@ -46,6 +47,14 @@ func aged(t *testing.T, cfg store.Config) (backed, head uint64, epoch station.Ep
 		t.Fatal(err)
 	}
 	return backed, head, epoch
+}
+
+// clone copies a store that is closed.
+func clone(t *testing.T, from store.Config) store.Config {
+	t.Helper()
+	cfg := config(filepath.Join(t.TempDir(), "data"))
+	must(t, os.CopyFS(cfg.Dir, os.DirFS(from.Dir)))
+	return cfg
 }
 
 // weigh writes more than a log holds.
@@ -91,6 +100,8 @@ func flip(t *testing.T, path string, at int) {
 }
 
 func TestDamageIsSetAsideAndTheBackupRestored(t *testing.T) {
+	old := config(t.TempDir())
+	backed, _, epoch := aged(t, old)
 	for name, damage := range map[string]func(t *testing.T, core string){
 		"manifest and copy missing": func(t *testing.T, core string) {
 			must(t, os.Remove(filepath.Join(core, "MANIFEST")))
@@ -121,8 +132,7 @@ func TestDamageIsSetAsideAndTheBackupRestored(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cfg := config(t.TempDir())
-			backed, _, epoch := aged(t, cfg)
+			cfg := clone(t, old)
 			core := filepath.Join(cfg.Dir, "core")
 			damage(t, core)
 			var files int
@@ -206,6 +216,8 @@ func TestBrokenBackupIsPassedOver(t *testing.T) {
 // TestManifestIsRepairedFromItsCopy: nothing is lost when the copy lists
 // everything there is.
 func TestManifestIsRepairedFromItsCopy(t *testing.T) {
+	old := config(t.TempDir())
+	_, head, epoch := aged(t, old)
 	for name, damage := range map[string]func(path string){
 		"missing": func(path string) { must(t, os.Remove(path)) },
 		"header":  func(path string) { flip(t, path, 1) },
@@ -214,8 +226,7 @@ func TestManifestIsRepairedFromItsCopy(t *testing.T) {
 		"cut":     func(path string) { must(t, os.Truncate(path, 30)) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			cfg := config(t.TempDir())
-			_, head, epoch := aged(t, cfg)
+			cfg := clone(t, old)
 			damage(filepath.Join(cfg.Dir, "core", "MANIFEST"))
 			s := openStore(t, cfg)
 			r := s.Opened()
@@ -232,6 +243,8 @@ func TestManifestIsRepairedFromItsCopy(t *testing.T) {
 
 // TestCrashLeftoversAreNoDamage makes by hand what a crash leaves.
 func TestCrashLeftoversAreNoDamage(t *testing.T) {
+	old := config(t.TempDir())
+	_, head, epoch := aged(t, old)
 	for name, leave := range map[string]func(t *testing.T, core string){
 		"torn record at the end of the manifest": func(t *testing.T, core string) {
 			f, err := os.OpenFile(filepath.Join(core, "MANIFEST"), os.O_APPEND|os.O_WRONLY, 0)
@@ -261,8 +274,7 @@ func TestCrashLeftoversAreNoDamage(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cfg := config(t.TempDir())
-			_, head, epoch := aged(t, cfg)
+			cfg := clone(t, old)
 			leave(t, filepath.Join(cfg.Dir, "core"))
 			s := openStore(t, cfg)
 			if r := s.Opened(); r.Quarantined != "" || r.Repaired != "" || r.Restored != "" {
@@ -317,23 +329,28 @@ func TestSecondOpenIsRefused(t *testing.T) {
 	}
 }
 
+// TestBackupKeepsTwo runs on the bubble's clock: backups are named by the time.
 func TestBackupKeepsTwo(t *testing.T) {
 	cfg := config(t.TempDir())
-	s := openStore(t, cfg)
-	for range 3 {
-		must(t, s.Backup(context.Background()))
-		time.Sleep(2 * time.Millisecond) // the names differ by their millisecond
-	}
-	list, err := os.ReadDir(filepath.Join(cfg.Dir, "backup"))
-	if err != nil || len(list) != 2 {
-		t.Fatalf("%v %v", list, err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	if err := s.Backup(ctx); !errors.Is(err, context.Canceled) {
-		t.Fatalf("cancelled backup: %v", err)
-	}
-	if list, _ := os.ReadDir(filepath.Join(cfg.Dir, "backup")); len(list) != 2 {
-		t.Fatalf("a cancelled backup leaves nothing: %v", list)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		s, err := store.Open(cfg, quiet())
+		must(t, err)
+		defer s.Close()
+		for range 3 {
+			must(t, s.Backup(t.Context()))
+			time.Sleep(time.Hour)
+		}
+		list, err := os.ReadDir(filepath.Join(cfg.Dir, "backup"))
+		if err != nil || len(list) != 2 {
+			t.Fatalf("%v %v", list, err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := s.Backup(ctx); !errors.Is(err, context.Canceled) {
+			t.Fatalf("cancelled backup: %v", err)
+		}
+		if list, _ := os.ReadDir(filepath.Join(cfg.Dir, "backup")); len(list) != 2 {
+			t.Fatalf("a cancelled backup leaves nothing: %v", list)
+		}
+	})
 }

@@ -31,7 +31,12 @@
 // writers. The queue of updates has a bound; at the bound Update waits, and ends
 // with its context. All methods may be called from any goroutine, save that a
 // function given to Update must not call Update, and must touch nothing but its
-// Tx: it may run again.
+// Tx: it may run again. Close waits for the views, reads and backups that are
+// under way; a view must not begin another one.
+//
+// In the directory lie core (the database), core.manifest (a copy of its
+// MANIFEST), core.quarantine-* (damaged ones, the last three), backup (the last
+// two), secret.key, node, reserve and lock.
 //
 // On Windows directories cannot be synced and Badger says so itself: there the
 // promise about the loss of power is as good as NTFS's journal. The kill of the

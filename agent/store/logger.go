@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -11,8 +12,9 @@ import (
 type badgerLog struct{ log *slog.Logger }
 
 func (l badgerLog) say(level slog.Level, format string, args []any) {
-	if l.log.Enabled(nil, level) { //nolint:staticcheck // Badger has no context to give
-		l.log.Log(nil, level, "badger", slog.String("text", strings.TrimSpace(fmt.Sprintf(format, args...)))) //nolint:staticcheck // as above
+	ctx := context.Background() // Badger has none to give
+	if l.log.Enabled(ctx, level) {
+		l.log.Log(ctx, level, "badger", slog.String("text", strings.TrimSpace(fmt.Sprintf(format, args...))))
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"testing"
-	"time"
 
 	"go.uber.org/goleak"
 
@@ -151,5 +150,3 @@ func TestUpdateEndsWithItsContext(t *testing.T) {
 		t.Fatal(err)
 	}
 }
-
-var _ = time.Now
