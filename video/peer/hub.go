@@ -71,10 +71,11 @@ func (h *Hub) Addr() (udp, tcp netip.AddrPort) {
 }
 
 const (
-	// tcpWriteBuffer is what may wait for a slow peer over TCP. What does not
-	// fit is refused and the session goes on at a key picture; half a megabyte
-	// is a second of a big picture. Without a bound, a dead peer would block.
-	tcpWriteBuffer = 512 << 10
+	// tcpWriteBuffer is what may wait for a slow peer over TCP, here and in the
+	// kernel each: half a second of a big picture. What does not fit is refused,
+	// and the session waits; without a bound here a dead peer would block pion,
+	// and the kernel by itself would take up to four megabytes, shown late.
+	tcpWriteBuffer = 256 << 10
 	// tcpReadBuffer is in packets; peers send little but reports.
 	tcpReadBuffer = 32
 	// tcpFirstWord is how long a new connection may say nothing.

@@ -175,6 +175,9 @@ func (p *tcpPort) Accept() (net.Conn, error) {
 			time.Sleep(10 * time.Millisecond) // out of descriptors: pion would stop listening for good
 			continue
 		}
+		if t, ok := c.(*net.TCPConn); ok {
+			_ = t.SetWriteBuffer(tcpWriteBuffer) // best effort
+		}
 		conn := &tcpConn{Conn: c, port: p}
 		p.mu.Lock()
 		full := len(p.conns) >= p.limit

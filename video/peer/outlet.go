@@ -90,7 +90,12 @@ func (o *outlet) stamp(u *stream.Unit) uint32 {
 	return ts
 }
 
-// write sends one packet.
+// errRefused tells that a packet was not taken: the queue of a slow TCP
+// connection is full, or the machine has lost its network.
+var errRefused = errors.New("the packet was not taken")
+
+// write sends one packet. If it is refused, it was not sent at all, and the same
+// one may be tried again: its number is not used for any other.
 func (o *outlet) write(p *rtp.Packet, ts uint32) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -99,8 +104,12 @@ func (o *outlet) write(p *rtp.Packet, ts uint32) error {
 	}
 	seq := o.seq
 	o.header.SequenceNumber, o.header.Timestamp, o.header.Marker = seq, ts, p.Marker
-	if _, err := o.to.WriteRTP(&o.header, p.Payload); err != nil {
+	n, err := o.to.WriteRTP(&o.header, p.Payload)
+	if err != nil {
 		return err
+	}
+	if n == 0 { // pion logs the error and says no more
+		return errRefused
 	}
 	o.seq++
 	o.repair.sent(p, seq, ts)

@@ -28,10 +28,15 @@ func (g *gap) wait(ctx context.Context) error {
 		return nil
 	}
 	g.n = 1
+	return g.sleep(ctx, burstTime)
+}
+
+// sleep waits for d or the end of ctx.
+func (g *gap) sleep(ctx context.Context, d time.Duration) error {
 	if g.timer == nil {
-		g.timer = time.NewTimer(burstTime)
+		g.timer = time.NewTimer(d)
 	} else {
-		g.timer.Reset(burstTime)
+		g.timer.Reset(d)
 	}
 	select {
 	case <-g.timer.C:

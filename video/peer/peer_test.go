@@ -118,6 +118,19 @@ func (f *film) slice(n int) []byte {
 	return f.sent[n]
 }
 
+func (f *film) count() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.n
+}
+
+// until waits until n pictures have been shown.
+func (f *film) until(n int) {
+	for f.count() < n {
+		time.Sleep(frame / 4)
+	}
+}
+
 func small(n int) int {
 	if n%25 == 0 {
 		return 30000

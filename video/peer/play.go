@@ -6,6 +6,8 @@ import (
 	"io"
 	"time"
 
+	"github.com/pion/rtp"
+
 	"stationd/video/stream"
 )
 
@@ -22,6 +24,8 @@ const (
 	// behind is how many units a reader may be late before it skips: two
 	// seconds at 25 pictures a second.
 	behind = 50
+	// refusedPause is how long to wait with a packet that was not taken.
+	refusedPause = 5 * time.Millisecond
 )
 
 // wishes decides which wishes for a key picture are granted.
@@ -71,14 +75,7 @@ func playOnce(ctx context.Context, from *stream.Stream, out *outlet, name string
 
 	reader := from.Read(stream.ReadOptions{Name: name, Capacity: behind, FromCache: true, Pace: true})
 	defer reader.Close()
-	begun, before := false, uint64(0) // what it passes over to find its first key picture is no loss
-	defer func() {
-		if begun {
-			out.skipped(reader.Skipped() - before)
-		}
-	}()
-
-	slow := false // a packet was refused: nothing more until a key picture
+	begun, skipped := false, uint64(0)
 	for {
 		u, err := reader.Next(ctx)
 		if err != nil {
@@ -87,26 +84,42 @@ func playOnce(ctx context.Context, from *stream.Stream, out *outlet, name string
 			}
 			return err
 		}
-		if !begun {
-			begun, before = true, reader.Skipped()
+		// What a reader passes over to find its first key picture is no loss.
+		if now := reader.Skipped(); now != skipped {
+			if begun {
+				out.skipped(now - skipped)
+			}
+			skipped = now
 		}
-		if slow && !u.Key {
-			out.skipped(1)
-			continue
-		}
-		slow = false
+		begun = true
 		ts := out.stamp(u)
 		for _, p := range u.Packets {
 			if err := pace.wait(ctx); err != nil {
 				return context.Cause(ctx)
 			}
-			if err := out.write(p, ts); err != nil {
-				if errors.Is(err, io.ErrClosedPipe) {
-					return errPeerGone
-				}
-				slow = true
-				break
+			if err := send(ctx, out, p, ts, pace); err != nil {
+				return err
 			}
+		}
+	}
+}
+
+// send sends one packet, however long the peer takes. Meanwhile the reader falls
+// behind, and goes on at a newer key picture: so the camera is not held up, the
+// picture that was begun is finished, and no sequence number is missing.
+func send(ctx context.Context, out *outlet, p *rtp.Packet, ts uint32, pace *gap) error {
+	for {
+		err := out.write(p, ts)
+		switch {
+		case err == nil:
+			return nil
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case !errors.Is(err, errRefused):
+			return errors.Join(errPeerGone, err)
+		}
+		if pace.sleep(ctx, refusedPause) != nil {
+			return context.Cause(ctx)
 		}
 	}
 }

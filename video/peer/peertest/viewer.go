@@ -69,6 +69,10 @@ func New(cfg Config) (*Viewer, error) {
 		}
 	}
 	var set webrtc.SettingEngine
+	// Browsers call over TCP too when they are told of a TCP port.
+	set.SetNetworkTypes([]webrtc.NetworkType{
+		webrtc.NetworkTypeUDP4, webrtc.NetworkTypeUDP6, webrtc.NetworkTypeTCP4, webrtc.NetworkTypeTCP6,
+	})
 	if cfg.Loopback {
 		set.SetIncludeLoopbackCandidate(true)
 		set.SetIPFilter(func(ip net.IP) bool { return ip.IsLoopback() && ip.To4() != nil })
@@ -82,11 +86,21 @@ func New(cfg Config) (*Viewer, error) {
 		return nil, err
 	}
 	v := &Viewer{cfg: cfg, pc: pc}
-	pc.OnTrack(func(t *webrtc.TrackRemote, _ *webrtc.RTPReceiver) {
+	pc.OnTrack(func(t *webrtc.TrackRemote, from *webrtc.RTPReceiver) {
 		v.mu.Lock()
 		v.track = t
 		v.mu.Unlock()
+		reports := make(chan struct{})
+		go func() {
+			defer close(reports)
+			for { // unread, the sender's reports are not answered
+				if _, _, err := from.ReadRTCP(); err != nil {
+					return
+				}
+			}
+		}()
 		v.receive(t)
+		<-reports
 	})
 	kinds := []webrtc.RTPCodecType{webrtc.RTPCodecTypeVideo}
 	if cfg.Audio {
