@@ -20,6 +20,7 @@ import (
 )
 
 func TestClipCoversItsSpan(t *testing.T) {
+	t.Parallel()
 	a := open(t, smallConfig(t.TempDir()))
 	start := time.Now().Add(-2 * time.Minute).Round(0)
 	c := newCamera(t, a, "cam1", start, film(t))
@@ -83,6 +84,7 @@ func TestClipWaitsForItsEnd(t *testing.T) {
 }
 
 func TestClipOfWhatIsNotThere(t *testing.T) {
+	t.Parallel()
 	a := open(t, smallConfig(t.TempDir()))
 	start := time.Now().Add(-time.Minute).Round(0)
 
@@ -110,6 +112,7 @@ func TestClipOfWhatIsNotThere(t *testing.T) {
 }
 
 func TestClipKeepsWallDistanceOverAGap(t *testing.T) {
+	t.Parallel()
 	a := open(t, smallConfig(t.TempDir()))
 	start := time.Now().Add(-time.Minute).Round(0)
 	c := newCamera(t, a, "cam1", start, film(t))
@@ -136,6 +139,7 @@ func TestClipKeepsWallDistanceOverAGap(t *testing.T) {
 }
 
 func TestClipEndsWhereTheParameterSetsChange(t *testing.T) {
+	t.Parallel()
 	a := open(t, smallConfig(t.TempDir()))
 	start := time.Now().Add(-time.Minute).Round(0)
 	c := newCamera(t, a, "cam1", start, film(t))
@@ -156,6 +160,7 @@ func TestClipEndsWhereTheParameterSetsChange(t *testing.T) {
 }
 
 func TestClipWithBFrames(t *testing.T) {
+	t.Parallel()
 	a := open(t, smallConfig(t.TempDir()))
 	start := time.Now().Add(-time.Minute).Round(0)
 	c := newCamera(t, a, "cam1", start, nil)
@@ -170,7 +175,7 @@ func TestClipWithBFrames(t *testing.T) {
 		c.now = c.now.Add(videotest.Interval)
 		if n%50 == 49 {
 			sent := c.now
-			waitFor(t, "the recorder to follow", func() bool { return a.Behind("cam1", sent) < 3*time.Second })
+			waitFor(t, "the recorder to follow", func() bool { return a.Behind("cam1", sent) < 100*time.Millisecond })
 		}
 	}
 	c.await()
@@ -184,7 +189,38 @@ func TestClipWithBFrames(t *testing.T) {
 	}
 }
 
+func TestClockIsSet(t *testing.T) {
+	t.Parallel()
+	a := open(t, smallConfig(t.TempDir()))
+	start := time.Now().Add(-2 * time.Minute).Round(0)
+	c := newCamera(t, a, "cam1", start, film(t))
+	c.play(20 * time.Second)
+	a.SetClock(-10 * time.Second) // the last ten seconds come twice
+	c.play(21 * time.Second)
+	a.SetClock(time.Hour)
+	c.play(20 * time.Second)
+	time.Sleep(1200 * time.Millisecond) // until the recorder hands over the rest
+	spans, gaps := a.Timeline("cam1", start.Add(-time.Hour), start.Add(2*time.Hour))
+	if len(spans) != 3 || len(gaps) != 1 || gaps[0].Reason != "clock" || !near(gaps[0].To.Sub(gaps[0].From), time.Hour, 100*time.Millisecond) {
+		t.Fatalf("spans %v, gaps %v", spans, gaps)
+	}
+	for i, want := range []time.Duration{20 * time.Second, 21 * time.Second, 20 * time.Second} {
+		if d := spans[i].To.Sub(spans[i].From); !near(d, want, 100*time.Millisecond) {
+			t.Errorf("span %d lasts %v", i, d)
+		}
+	}
+	// Of the seconds that came twice, a clip has the later telling.
+	clip, err := a.Clip(t.Context(), clipOf("c", start.Add(6*time.Second), start.Add(30*time.Second)))
+	if err != nil || clip.Status != station.ClipReady || clip.Gaps != 0 {
+		t.Fatalf("clip %+v, %v", clip, err)
+	}
+	if _, duration := probe(t, export(t, a, "c")); !near(duration, clip.End.Sub(clip.Start), 50*time.Millisecond) {
+		t.Errorf("it lasts %v", duration)
+	}
+}
+
 func TestClipIsMadeOnce(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	cfg := smallConfig(dir)
 	a := open(t, cfg)
@@ -270,6 +306,7 @@ func TestClipRefusesWhatItCannot(t *testing.T) {
 }
 
 func TestClipOverHTTP(t *testing.T) {
+	t.Parallel()
 	a := open(t, smallConfig(t.TempDir()))
 	start := time.Now().Add(-time.Minute).Round(0)
 	c := newCamera(t, a, "cam1", start, film(t))

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/dgraph-io/badger/v4"
 
@@ -57,6 +58,14 @@ func (a *Archive) findClips() error {
 			a.aside[dir] = sizeOf(dir)
 			continue
 		}
+		if strings.HasSuffix(e.Name(), partSuffix) {
+			if stale(dir) {
+				if err := os.RemoveAll(dir); err != nil {
+					a.log.Warn("removing a half clip failed", "dir", dir, "err", err)
+				}
+			}
+			continue
+		}
 		if checkClip(e.Name()) != nil {
 			continue
 		}
@@ -70,6 +79,16 @@ func (a *Archive) findClips() error {
 		a.clips[e.Name()] = c
 	}
 	return nil
+}
+
+// keepHalf is how long a half clip waits for its sender.
+const keepHalf = 30 * 24 * time.Hour
+
+// stale tells that a half clip is of no use any more: nobody has sent more of it
+// for long, or it was being made here and will be made anew.
+func stale(dir string) bool {
+	fi, err := os.Stat(filepath.Join(dir, wantName))
+	return err != nil || time.Since(fi.ModTime()) > keepHalf
 }
 
 func chunkKey(n int64) []byte { return binary.BigEndian.AppendUint64([]byte{'c'}, uint64(n)) }

@@ -13,11 +13,12 @@ const stepAtLeast = 100 * time.Millisecond
 // there the monotonic time. Index time therefore runs evenly, until the wall
 // clock is set; then a new era begins, on the new wall time.
 type clock struct {
-	now func() time.Time
+	now  func() time.Time
+	wall func(time.Time) int64 // what the wall clock showed then, Unix ns
 
 	mu     sync.Mutex
 	anchor time.Time
-	wall   int64 // of the anchor, Unix ns
+	zero   int64 // index time of the anchor
 	era    era
 }
 
@@ -29,9 +30,8 @@ type era struct {
 }
 
 func newClock(now func() time.Time) *clock {
-	c := &clock{now: now}
-	c.anchor = now()
-	c.wall = c.anchor.UnixNano()
+	c := &clock{now: now, wall: time.Time.UnixNano, anchor: now()}
+	c.zero = c.wall(c.anchor)
 	return c
 }
 
@@ -40,12 +40,12 @@ func (c *clock) index(t time.Time) (int64, era) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.now()
-	step := time.Duration(now.UnixNano()-c.wall) - now.Sub(c.anchor)
+	step := time.Duration(c.wall(now)-c.zero) - now.Sub(c.anchor)
 	if step.Abs() >= stepAtLeast {
-		c.anchor, c.wall = now, now.UnixNano()
+		c.anchor, c.zero = now, c.wall(now)
 		c.era = era{number: c.era.number + 1, back: step < 0}
 	}
-	return c.wall + int64(t.Sub(c.anchor)), c.era
+	return c.zero + int64(t.Sub(c.anchor)), c.era
 }
 
 // timeline puts one camera's pictures, which carry the stream's timeline, onto

@@ -77,6 +77,7 @@ func fill(t testing.TB, dir string, left disk.Bytes) {
 }
 
 func TestFullDisk(t *testing.T) {
+	t.Parallel()
 	dir := mounted(t, 256*disk.MiB)
 	cfg := smallConfig(filepath.Join(dir, "record"))
 	cfg.VolumeSize = 8 * disk.MiB
@@ -135,6 +136,7 @@ func TestFullDisk(t *testing.T) {
 }
 
 func TestStartOnAFullDisk(t *testing.T) {
+	t.Parallel()
 	dir := mounted(t, 256*disk.MiB)
 	cfg := smallConfig(filepath.Join(dir, "record"))
 	for round := range 3 {
@@ -164,6 +166,7 @@ func TestStartOnAFullDisk(t *testing.T) {
 
 // A clip is worth more than the rolling record.
 func TestRecordGivesWayToClip(t *testing.T) {
+	t.Parallel()
 	dir := mounted(t, 200*disk.MiB)
 	cfg := smallConfig(filepath.Join(dir, "record"))
 	cfg.MaxBytes = disk.GiB

@@ -81,6 +81,7 @@ func child(t *testing.T, dir string, alive time.Duration, before func()) time.Ti
 }
 
 func TestKill(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	var lasts []time.Time
 	for _, alive := range []time.Duration{3300 * time.Millisecond, 4700 * time.Millisecond, 6100 * time.Millisecond} {

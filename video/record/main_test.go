@@ -117,7 +117,7 @@ func (c *camera) play(d time.Duration) {
 	for end := c.now.Add(d); c.now.Before(end); {
 		c.feed(min(2*time.Second, end.Sub(c.now)))
 		sent := c.now
-		waitFor(c.t, "the recorder to follow", func() bool { return c.a.Behind(c.id, sent) < 3*time.Second })
+		waitFor(c.t, "the recorder to follow", func() bool { return c.a.Behind(c.id, sent) < 100*time.Millisecond })
 	}
 }
 

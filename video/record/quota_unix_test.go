@@ -36,6 +36,7 @@ func onDisk(t testing.TB, dir string) disk.Bytes {
 }
 
 func TestQuotaThroughSeveralTurnovers(t *testing.T) {
+	t.Parallel()
 	cfg := smallConfig(t.TempDir())
 	cfg.VolumeSize = disk.MiB
 	cfg.MaxBytes = 8 * disk.MiB
