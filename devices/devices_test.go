@@ -63,6 +63,11 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	}
 }
 
+// linked tells whether the only broker is connected.
+func linked(s *devices.Set) func() bool {
+	return func() bool { l := s.Links(); return len(l) == 1 && l[0].Connected }
+}
+
 // device connects a client with an account to the built-in broker.
 func device(t *testing.T, s *devices.Set, username string, password station.Secret) paho.Client {
 	t.Helper()
@@ -107,14 +112,14 @@ func TestAHouseholdThroughMosquitto(t *testing.T) {
 	cfg := config()
 	cfg.Broker.Listen = ""
 	s := run(t, cfg, d, reg)
-	eventually(t, "link", func() bool { l := s.Links(); return len(l) == 1 && l[0].Connected })
+	eventually(t, "link", linked(s))
 	simulate(t, sim)
 	household(t, sim, d)
 
 	s.Apply(devices.Registry{Sensors: sim.Registered()}) // the broker is removed
 	eventually(t, "the end of the link", func() bool { return len(s.Links()) == 0 })
 	s.Apply(reg)
-	eventually(t, "the link again", func() bool { l := s.Links(); return len(l) == 1 && l[0].Connected })
+	eventually(t, "the link again", linked(s))
 	n := len(d.all())
 	eventually(t, "readings again", func() bool { return len(d.all()) > n+10 })
 }
@@ -258,7 +263,7 @@ func TestWithoutSpaceAlarmsPassTheReadingsBeforeThem(t *testing.T) {
 		cfg := config()
 		cfg.Broker.Listen = ""
 		s := run(t, cfg, d, devices.Registry{Sensors: sensors, Brokers: []devices.BrokerLink{{Broker: station.Broker{ID: "yard", URL: broker.URL(), Topics: []string{"zigbee2mqtt/#"}}}}})
-		eventually(t, "link", func() bool { return s.Links()[0].Connected })
+		eventually(t, "link", linked(s))
 		for range 30 { // more than fit Mosquitto's window
 			broker.Publish("zigbee2mqtt/t", `{"temperature":20.5}`)
 		}
