@@ -3,7 +3,6 @@ package devices
 import (
 	"encoding/hex"
 	"hash/fnv"
-	"strconv"
 	"strings"
 	"time"
 
@@ -126,5 +125,3 @@ func proposedID(name, broker, topic string) string {
 	_, _ = h.Write([]byte(broker + "\x00" + topic))
 	return id.String() + "-" + hex.EncodeToString(h.Sum(nil))
 }
-
-func itoa(i int) string { return strconv.Itoa(i) }

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -88,7 +89,7 @@ func Check(sn station.Sensor) error {
 	}
 	for i, r := range sn.Rules {
 		if p, ok := station.AsProblem(CheckRule(r)); ok {
-			faults = append(faults, p.At("rules."+itoa(i)))
+			faults = append(faults, p.At("rules."+strconv.Itoa(i)))
 		}
 	}
 	return errors.Join(faults...)
