@@ -51,7 +51,7 @@ func (h *Hub) dial(ctx context.Context, r *running, from *stream.Stream, exchang
 		s.abandon()
 		return nil, fmt.Errorf("open relay leg: %w", err)
 	}
-	s.counts = out.counts
+	s.out, s.counts = out, out.counts
 	h.keep(s)
 	s.help(func() { out.listen(s.life, sender) })
 	s.help(func() { s.tryTCP(tcp) })

@@ -27,6 +27,7 @@ type Session struct {
 	done      chan struct{}
 	helpers   sync.WaitGroup
 	counts    func() Counts
+	out       *outlet // of a session that sends
 
 	connectOnce sync.Once
 }

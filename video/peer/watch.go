@@ -77,7 +77,7 @@ func (h *Hub) watch(ctx context.Context, r *running, offer string, from *stream.
 		s.abandon()
 		return nil, err
 	}
-	s.counts = out.counts
+	s.out, s.counts = out, out.counts
 	h.keep(s)
 	s.help(func() { out.listen(s.life, sender) })
 	go s.run(func(ctx context.Context) error { return play(ctx, from, out, "viewer "+s.ID, burstViewer) })

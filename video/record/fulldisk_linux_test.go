@@ -174,7 +174,7 @@ func TestRecordGivesWayToClip(t *testing.T) {
 	a := open(t, cfg)
 	start := time.Now().Add(-5 * time.Hour).Round(0)
 	c := newCamera(t, a, "cam1", start, film(t))
-	c.play(8 * time.Minute)
+	c.play(15 * time.Minute)
 	fill(t, dir, cfg.MinFree+6*disk.MiB)
 	was := a.Usage()
 	clip, err := a.Clip(t.Context(), clipOf("c", c.now.Add(-80*time.Second), c.now.Add(-10*time.Second)))

@@ -141,7 +141,7 @@ func TestKill(t *testing.T) {
 	if err := os.WriteFile(path, film.Bytes(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	tool(t, "ffmpeg", "-v", "warning", "-xerror", "-i", path, "-f", "null", "-")
+	decode(t, path)
 
 	clip, err := a.Clip(t.Context(), clipOf("hole", lasts[0].Add(-2*time.Second), lasts[1].Add(-time.Second)))
 	if err != nil || clip.Status != station.ClipReady || clip.Gaps == 0 {
