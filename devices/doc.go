@@ -6,13 +6,15 @@
 // What it promises:
 //
 //   - A message is acknowledged to its sender only after Sink.HandleReport
-//     returned nil for all that it says. What cannot be read, or concerns
-//     nobody, is acknowledged, counted, and the last few are kept (Oddities).
+//     returned nil for all that it says. What cannot be read is acknowledged,
+//     counted, and the last few are kept (Oddities); so is, without being kept,
+//     what concerns nobody.
 //   - Reports of one sensor are handed on one after the other, in the order in
 //     which they came; those of different sensors at the same time.
-//   - A report that raises an alarm, or ends one that was reported before, is
-//     never given up. A mere reading that the sink refuses for want of space
-//     is: see refused in deliver.go for why it must not wait.
+//   - A message of QoS 1 or 2 that raises an alarm, or ends one that was
+//     reported before, is never given up. A mere reading that the sink refuses
+//     for want of space is, or has to come again: takeFrom and takeEmbedded say
+//     which, and why it must not wait on the spot. QoS 0 protects nothing.
 //   - Silence is noticed by a timer and not by the next message, also of sensors
 //     last heard before the program was started, but never while the sensor's
 //     broker or bridge is away.
