@@ -138,17 +138,23 @@ func (d *desk) hello(ctx context.Context, c *child, session string, payload []by
 	w.ClipPort = d.clipPort
 
 	d.mu.Lock()
-	if !c.Online {
-		c.Since = now
-	}
 	c.session, c.epoch, c.Marks = session, h.Epoch, marks
-	c.Online, c.Version, c.Offset = true, h.Software, h.Time.Sub(now)
+	c.Version, c.Offset = h.Software, h.Time.Sub(now)
+	d.mu.Unlock()
+	if err := d.say(c.ID, protocol.ChannelWelcome, w); err != nil {
+		return err
+	}
+	// Only now: a station hears nothing before its welcome, and a call for a
+	// picture that overtook it would be lost.
+	d.mu.Lock()
+	if !c.Online {
+		c.Online, c.Since = true, now
+	}
 	d.mu.Unlock()
 	d.log.Info("station connected", "node", c.ID, "version", h.Software, "epoch", h.Epoch)
 	d.seen(ctx, c.ID, true, h.Software)
-	err = d.say(c.ID, protocol.ChannelWelcome, w)
 	d.resendOrders(c.ID)
-	return err
+	return nil
 }
 
 // events takes a batch in and answers with the mark.

@@ -16,8 +16,8 @@
 //   - Run waits for everything that it started. Nothing is remembered in memory
 //     that must outlive it.
 //
-// The broker's PUBACK is sent for whatever could be read. It is no promise: the
-// Ack is.
+// A PUBACK, for a station that asks for one, is sent for whatever could be read.
+// It is no promise: the Ack is.
 //
 // # Clips
 //

@@ -31,6 +31,9 @@ type pendingOrder struct {
 // again until the receipt comes, which the station's idempotence makes harmless.
 func (c *Centre) Order(ctx context.Context, node station.NodeID, cmd station.Command) (station.Receipt, error) {
 	d := c.desk
+	if !cmd.Expires.IsZero() && !cmd.Expires.After(d.deps.Now()) {
+		return station.Receipt{}, protocol.ErrExpired
+	}
 	payload, err := protocol.Encode(protocol.Order{Protocol: protocol.Version, Command: cmd})
 	if err != nil {
 		return station.Receipt{}, err
