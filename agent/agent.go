@@ -100,6 +100,10 @@ type Deps struct {
 	// Apply is called, from one goroutine at a time, with the whole registry at
 	// the start of Run and after every change of it.
 	Apply func(Registry)
+	// CheckSensor and CheckBroker tell whether what is to be stored can be
+	// listened to; nil accepts all.
+	CheckSensor func(station.Sensor) error
+	CheckBroker func(station.Broker) error
 	// Centre tells that a parent is configured, so that the desk shows whether
 	// it has an alarm.
 	Centre bool
@@ -118,6 +122,8 @@ type Agent struct {
 	now   func() time.Time
 
 	centreConfigured bool
+	checkSensor      func(station.Sensor) error
+	checkBroker      func(station.Broker) error
 
 	// changed is asked for a new Apply; one pending request is enough.
 	changed chan struct{}
@@ -128,9 +134,8 @@ type Agent struct {
 		sync.Mutex
 		more chan struct{}
 	}
-	progress progress
-	refused  refusals
-	guesses  limiter
+	refused refusals
+	guesses limiter
 }
 
 // New makes an agent. It opens and starts nothing.
@@ -144,12 +149,20 @@ func New(cfg Config, deps Deps) *Agent {
 		now:   deps.Now,
 
 		centreConfigured: deps.Centre,
+		checkSensor:      deps.CheckSensor,
+		checkBroker:      deps.CheckBroker,
 
 		changed: make(chan struct{}, 1),
 		cut:     make(chan struct{}, 1),
 	}
 	if a.now == nil {
 		a.now = time.Now
+	}
+	if a.checkSensor == nil {
+		a.checkSensor = func(station.Sensor) error { return nil }
+	}
+	if a.checkBroker == nil {
+		a.checkBroker = func(station.Broker) error { return nil }
 	}
 	if a.apply == nil {
 		a.apply = func(Registry) {}
@@ -180,6 +193,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	g.Go(func() error { return a.runClips(ctx) })
 	g.Go(func() error { return a.runSpace(ctx) })
 	g.Go(func() error { return a.runTrim(ctx) })
+	g.Go(func() error { return a.runBackup(ctx) })
 	if err := g.Wait(); err != nil && ctx.Err() == nil {
 		return err
 	}

@@ -273,10 +273,18 @@ func TestUnknownDeviceAlarms(t *testing.T) {
 	if live := r.live(); len(live) != 1 {
 		t.Fatal("an unadopted smoke detector is mute")
 	}
+	r.report("0x00158d", station.KindBattery, true)
+	if live := r.live(); len(live) != 1 {
+		t.Fatal("a device that nobody has named complains about its battery")
+	}
 	rep := station.Report{Sensor: "other", Received: r.clock.now(), Values: map[string]station.Value{"x": 1.0}}
 	unknown(&rep)
 	if err := r.HandleReport(context.Background(), rep); err == nil {
 		t.Fatal("more devices than allowed appeared")
+	}
+	r.report("third", station.KindGas, true, unknown)
+	if live := r.live(); len(live) != 2 {
+		t.Fatal("a call for help was refused because there are too many devices")
 	}
 }
 
@@ -405,19 +413,23 @@ func grep(t *testing.T, dir, text string) (found string) {
 }
 
 func TestBadSetupIsRefusedWithItsPlace(t *testing.T) {
-	r := newRig(t)
+	r := newRig(t, func(_ *agent.Config, d *agent.Deps) {
+		d.CheckSensor = func(s station.Sensor) error {
+			if s.Class == "nonsense" {
+				return station.Errorf(400, "sensor.class", "choose another", "there is no such class").At("class")
+			}
+			return nil
+		}
+	})
 	good := map[string]any{"id": "s1", "name": "温度", "place": "", "class": "temperature", "adopted": true,
 		"source": map[string]any{"broker": "embedded", "family": "json", "topic": "a/b"}}
 	for _, c := range []struct {
 		place  string
 		change map[string]any
 	}{
-		{"class", map[string]any{"class": "nonsense"}},
 		{"name", map[string]any{"name": " "}},
-		{"source.topic", map[string]any{"source": map[string]any{"broker": "embedded", "family": "json", "topic": "a/#"}}},
-		{"source.family", map[string]any{"source": map[string]any{"broker": "embedded", "family": "magic", "topic": "a"}}},
-		{"rules[0].op", map[string]any{"rules": []any{map[string]any{"kind": "level", "field": "x", "op": "~", "value": 1}}}},
-		{"rules[0].value", map[string]any{"rules": []any{map[string]any{"kind": "level", "field": "x", "op": "gt", "value": "a"}}}},
+		{"class", map[string]any{"class": "nonsense"}}, // as CheckSensor says
+		{"source.broker", map[string]any{"source": map[string]any{"family": "json", "topic": "a"}}},
 		{"cameras[0]", map[string]any{"cameras": []any{"none"}}},
 		{"id", map[string]any{"id": "../x"}},
 	} {

@@ -145,7 +145,7 @@ func (a *Agent) adoptUnknown(tx *store.Tx, r station.Report) (station.Sensor, er
 	if err != nil {
 		return station.Sensor{}, err
 	}
-	if n >= a.cfg.MaxUnknown {
+	if n >= a.cfg.MaxUnknown && !callsForHelp(r) {
 		return station.Sensor{}, station.Errorf(507, "sensor.unknown", "adopt or remove devices that appeared by themselves", "%d devices wait to be adopted, and %q is one too many", n, r.Sensor)
 	}
 	s := *r.Unknown
@@ -156,6 +156,11 @@ func (a *Agent) adoptUnknown(tx *store.Tx, r station.Report) (station.Sensor, er
 	return s, appendEvent(tx, station.LaneNormal, station.EventSensorChanged, "sensor/"+s.ID, "", r.Received, s)
 }
 
+// callsForHelp tells that people may be in danger.
+func callsForHelp(r station.Report) bool {
+	return slices.ContainsFunc(r.Signals, func(s station.Signal) bool { return s.Active && s.Kind.LifeSafety() })
+}
+
 // commitSignal raises, repeats or ends the one live alarm of a sensor and kind.
 // repeated says that this transmission was committed before.
 func (a *Agent) commitSignal(tx *store.Tx, sensor station.Sensor, sig station.Signal, r station.Report, repeated bool, change *reportChange) error {
@@ -164,6 +169,8 @@ func (a *Agent) commitSignal(tx *store.Tx, sensor station.Sensor, sig station.Si
 		return err
 	}
 	switch {
+	case !live && sig.Active && !sensor.Adopted && !sig.Kind.LifeSafety():
+		return nil // whose battery is low matters once somebody has named the device
 	case !live && sig.Active:
 		// A latched alarm is raised even when the transmission looks like a
 		// repeated one: raising it twice is a nuisance, losing it is a death.

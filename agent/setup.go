@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -38,7 +37,7 @@ func checkText(place, text string, most int) error {
 	return nil
 }
 
-func checkSensor(s station.Sensor) error {
+func (a *Agent) validSensor(s station.Sensor) error {
 	if err := checkText("name", s.Name, 60); err != nil {
 		return err
 	}
@@ -48,36 +47,10 @@ func checkSensor(s station.Sensor) error {
 	if err := checkText("place", s.Place, 120); err != nil {
 		return err
 	}
-	if !slices.Contains(station.Classes(), s.Class) {
-		return invalid("class", "use one of "+strings.Join(station.Classes(), ", "), "there is no class %q", s.Class)
+	if s.Source.Broker == "" {
+		return invalid("source.broker", "name the broker; the built-in one is "+station.EmbeddedBroker, "the sensor has no broker")
 	}
-	if s.Source.Broker == "" || s.Source.Topic == "" {
-		return invalid("source", "name the broker and the topic", "the sensor has no source")
-	}
-	if strings.ContainsAny(s.Source.Topic, "#+\x00") {
-		return invalid("source.topic", "give the sensor's one topic, without + and #", "the topic %q has a wildcard", s.Source.Topic)
-	}
-	if !slices.Contains([]string{"zigbee2mqtt", "json"}, s.Source.Family) {
-		return invalid("source.family", "use zigbee2mqtt or json", "there is no payload family %q", s.Source.Family)
-	}
-	for i, r := range s.Rules {
-		place := fmt.Sprintf("rules[%d]", i)
-		if r.Kind == "" || r.Field == "" {
-			return invalid(place, "give kind and field", "the rule is incomplete")
-		}
-		if !slices.Contains([]string{"eq", "ne", "gt", "ge", "lt", "le"}, r.Op) {
-			return invalid(place+".op", "use eq, ne, gt, ge, lt or le", "there is no comparison %q", r.Op)
-		}
-		switch r.Value.(type) {
-		case bool, float64, string:
-		default:
-			return invalid(place+".value", "use true, false, a number or a text", "the value %v cannot be compared", r.Value)
-		}
-		if _, number := r.Value.(float64); !number && r.Op != "eq" && r.Op != "ne" {
-			return invalid(place+".value", "compare by size with a number only", "%q needs a number", r.Op)
-		}
-	}
-	return nil
+	return a.checkSensor(s)
 }
 
 func preparePutSensor(a *Agent, cmd station.Command) (plan, error) {
@@ -86,7 +59,7 @@ func preparePutSensor(a *Agent, cmd station.Command) (plan, error) {
 		return plan{}, err
 	}
 	s.Node = ""
-	if err := checkSensor(s); err != nil {
+	if err := a.validSensor(s); err != nil {
 		return plan{}, err
 	}
 	now := a.now()
@@ -250,7 +223,7 @@ func prepareRemoveCamera(a *Agent, cmd station.Command) (plan, error) {
 	}}, nil
 }
 
-func preparePutBroker(_ *Agent, cmd station.Command) (plan, error) {
+func preparePutBroker(a *Agent, cmd station.Command) (plan, error) {
 	o, err := decodeBody[station.BrokerOrder](cmd)
 	if err != nil {
 		return plan{}, err
@@ -259,15 +232,9 @@ func preparePutBroker(_ *Agent, cmd station.Command) (plan, error) {
 	if err := checkID("id", b.ID); err != nil {
 		return plan{}, err
 	}
-	if b.ID == station.EmbeddedBroker {
-		return plan{}, invalid("id", "choose another ID", "the built-in broker cannot be replaced")
-	}
 	clean, user, inURL, err := splitCredentials(b.URL)
 	if err != nil {
 		return plan{}, err
-	}
-	if u, err := url.Parse(clean); err != nil || !slices.Contains([]string{"mqtt", "mqtts", "tcp", "ssl"}, u.Scheme) || u.Host == "" {
-		return plan{}, invalid("url", "write mqtt://host:1883 or mqtts://host:8883", "the address %q is no MQTT address", clean)
 	}
 	b.URL = clean
 	if user != "" {
@@ -276,8 +243,8 @@ func preparePutBroker(_ *Agent, cmd station.Command) (plan, error) {
 	if inURL != "" && (password == "" || password.Unchanged()) {
 		password = inURL
 	}
-	if len(b.Topics) == 0 {
-		return plan{}, invalid("topics", "name at least one topic filter, for example zigbee2mqtt/#", "there is nothing to subscribe to")
+	if err := a.checkBroker(b); err != nil {
+		return plan{}, err
 	}
 	return plan{subject: "broker/" + b.ID, lane: station.LaneNormal, registry: true, apply: func(tx *store.Tx) (any, error) {
 		b := b

@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 	"errors"
-	"sync/atomic"
 	"time"
 
 	"stationd/agent/account"
@@ -16,12 +15,13 @@ import (
 // that had to be repaired is told of.
 
 const (
-	spaceEvery = 2 * time.Second
-	trimEvery  = time.Minute
+	spaceEvery  = 2 * time.Second
+	trimEvery   = time.Minute
+	backupEvery = 24 * time.Hour
+	// backupFirst is soon after the start, so that a station which is often
+	// restarted has one too.
+	backupFirst = 10 * time.Minute
 )
-
-// progress counts the rounds of the upkeep loops.
-type progress struct{ rounds atomic.Uint64 }
 
 // reportOpening raises an alarm when the store had to be repaired or restored:
 // somebody must know that something may be missing.
@@ -111,7 +111,6 @@ func (a *Agent) runSpace(ctx context.Context) error {
 		default:
 			return err
 		}
-		a.progress.rounds.Add(1)
 		select {
 		case <-ctx.Done():
 			return nil
@@ -155,6 +154,23 @@ func (a *Agent) tellDropped(ctx context.Context, d station.Dropped) {
 	})
 	if err != nil && ctx.Err() == nil {
 		a.log.Warn("dropped readings not journalled", "err", err)
+	}
+}
+
+// runBackup keeps a backup to fall back on when the database is damaged.
+func (a *Agent) runBackup(ctx context.Context) error {
+	next := time.NewTimer(backupFirst)
+	defer next.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-next.C:
+		}
+		if err := a.store.Backup(ctx); err != nil && ctx.Err() == nil {
+			a.log.Warn("no backup made", "err", err)
+		}
+		next.Reset(backupEvery)
 	}
 }
 

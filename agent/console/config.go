@@ -12,8 +12,8 @@ import (
 type Config struct {
 	// Listen is the address, "127.0.0.1:8480". Anything but loopback needs TLS.
 	Listen string `yaml:"listen"`
-	// TLS is "off" (loopback only) or "auto": a certificate from the node's
-	// own authority, whose fingerprint `stationd status` prints.
+	// TLS is "off" (loopback only) or "auto": a certificate from the node's own
+	// authority, whose fingerprint the log tells at the start.
 	TLS string `yaml:"tls"`
 	// Hosts are further host names under which browsers may reach it. Loopback
 	// and plain addresses are always allowed; a name is not, because any page

@@ -116,8 +116,17 @@ func content(v any, mediaType string, schemas object) (object, error) {
 // schemaOf enters v's type and all it refers to into schemas, and returns the
 // reference to it.
 func schemaOf(v any, schemas object) (object, error) {
+	types := map[string]reflect.Type{}
 	r := jsonschema.Reflector{
 		Anonymous: true, AllowAdditionalProperties: true,
+		Namer: func(t reflect.Type) string {
+			if t.Name() == "" || t.PkgPath() == "" {
+				return t.Name()
+			}
+			name := schemaName(t)
+			types[name] = t
+			return name
+		},
 		Mapper: func(t reflect.Type) *jsonschema.Schema {
 			if t == reflect.TypeFor[station.Secret]() {
 				return &jsonschema.Schema{Type: "string", WriteOnly: true}
@@ -130,15 +139,56 @@ func schemaOf(v any, schemas object) (object, error) {
 		return nil, err
 	}
 	var doc struct {
-		Ref  string                     `json:"$ref"`
-		Defs map[string]json.RawMessage `json:"$defs"`
+		Ref  string            `json:"$ref"`
+		Defs map[string]object `json:"$defs"`
 	}
 	text := strings.ReplaceAll(string(raw), `"#/$defs/`, `"#/components/schemas/`)
 	if err := json.Unmarshal([]byte(text), &doc); err != nil {
 		return nil, err
 	}
 	for name, def := range doc.Defs {
+		if t := types[name]; t != nil {
+			dropRequired(def, omittedWhenZero(t))
+		}
 		schemas[name] = def
 	}
 	return object{"$ref": doc.Ref}, nil
+}
+
+// schemaName tells types of one name apart by their package; those of the
+// vocabulary have the plain name.
+func schemaName(t reflect.Type) string {
+	pkg := t.PkgPath()[strings.LastIndex(t.PkgPath(), "/")+1:]
+	name := strings.ToUpper(t.Name()[:1]) + t.Name()[1:]
+	if pkg == "station" {
+		return name
+	}
+	return strings.ToUpper(pkg[:1]) + pkg[1:] + name
+}
+
+// omittedWhenZero lists the members that encoding/json leaves out by the
+// option omitzero, which the reflector does not know.
+func omittedWhenZero(t reflect.Type) map[string]bool {
+	out := map[string]bool{}
+	if t.Kind() != reflect.Struct {
+		return out
+	}
+	for i := range t.NumField() {
+		name, opts, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+		if strings.Contains(opts, "omitzero") {
+			out[name] = true
+		}
+	}
+	return out
+}
+
+func dropRequired(def object, names map[string]bool) {
+	required, _ := def["required"].([]any)
+	kept := []any{}
+	for _, name := range required {
+		if text, ok := name.(string); !ok || !names[text] {
+			kept = append(kept, name)
+		}
+	}
+	def["required"] = kept
 }

@@ -17,7 +17,6 @@ import (
 	"stationd/uplink"
 	"stationd/uplink/centre"
 	"stationd/video"
-	"stationd/video/peer"
 	"stationd/video/record"
 )
 
@@ -39,12 +38,11 @@ type Config struct {
 	Console console.Config `yaml:"console"`
 	// Devices is how sensors are listened to.
 	Devices devices.Config `yaml:"devices"`
-	// Video is how cameras of stations are called up at a centre.
+	// Video is how cameras are pulled, where browsers and stations connect for
+	// live pictures, and how a centre calls pictures up.
 	Video video.Config `yaml:"video"`
 	// Record is the rolling record and the clips.
 	Record record.Config `yaml:"record"`
-	// Media is where browsers and stations connect for live pictures.
-	Media peer.Config `yaml:"media"`
 	// Uplink is the line to the parent. Without a URL there is none.
 	Uplink uplink.Config `yaml:"uplink"`
 	// Centre makes this node a centre: it accepts stations where listen is set.
@@ -78,7 +76,6 @@ func DefaultConfig() Config {
 		Devices: devices.DefaultConfig(),
 		Video:   video.DefaultConfig(),
 		Record:  record.DefaultConfig(),
-		Media:   peer.DefaultConfig(),
 		Uplink:  uplink.DefaultConfig(),
 		Centre:  CentreConfig{Config: centre.DefaultConfig(), Hosts: []string{"localhost", "127.0.0.1"}},
 	}
@@ -134,7 +131,6 @@ func (c Config) Validate() error {
 		{"devices", c.Devices.Validate()},
 		{"video", c.Video.Validate()},
 		{"record", c.Record.Validate()},
-		{"media", c.Media.Validate()},
 		{"uplink", c.Uplink.Validate()},
 		{"centre", c.Centre.Config.Validate()},
 	} {

@@ -28,8 +28,11 @@ func (n *node) lamps(space disk.State, usage record.Usage, nodes []station.Node)
 	}
 	lamp.ID = "storage"
 	out = append(out, lamp)
-	if rep := n.store.Opened(); rep.Quarantined != "" {
+	switch rep := n.store.Opened(); {
+	case rep.Quarantined != "":
 		out = append(out, station.Lamp{ID: "store", State: station.LampBad, Code: "store.restored", Hint: "store.look"})
+	case rep.Sealing != nil:
+		out = append(out, station.Lamp{ID: "store", State: station.LampBad, Code: "store.secrets", Hint: "store.retype-passwords"})
 	}
 	return out
 }

@@ -58,9 +58,10 @@ func openNode(cfg Config, log *slog.Logger) (_ *node, err error) {
 	cfg.Station.Version = version()
 	n.agent = agent.New(cfg.Station, agent.Deps{
 		Store: n.store, Clips: n.archive, Apply: n.apply, Centre: cfg.Uplink.Enabled(), Log: log.With("room", "agent"),
+		CheckSensor: devices.Check, CheckBroker: devices.CheckBroker,
 	})
 	n.devices = devices.New(cfg.Devices, devices.Deps{Node: n.store.Node(), Sink: n.agent, Log: log.With("room", "devices")})
-	n.hub = peer.New(cfg.Media, log.With("room", "media"))
+	n.hub = peer.New(cfg.Video.Peer, log.With("room", "media"))
 	if cfg.Centre.Enabled() {
 		if err := n.openCentre(); err != nil {
 			return nil, err
@@ -94,7 +95,7 @@ func (n *node) openCentre() error {
 func (n *node) openConsole() (err error) {
 	var certs *tls.Config
 	if n.cfg.Console.TLS == console.TLSAuto {
-		if certs, err = consoleTLS(n.cfg); err != nil {
+		if certs, err = consoleTLS(n.cfg, n.log); err != nil {
 			return err
 		}
 	}

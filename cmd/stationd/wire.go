@@ -2,7 +2,12 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
+	"encoding/pem"
+	"fmt"
+	"log/slog"
+	"os"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -168,7 +173,7 @@ func (n *node) remote() video.Remote {
 }
 
 // consoleTLS makes the console's certificate from the node's own authority.
-func consoleTLS(cfg Config) (*tls.Config, error) {
+func consoleTLS(cfg Config, log *slog.Logger) (*tls.Config, error) {
 	files, err := ownAuthority(cfg.Data).ensureServer(append([]string{"localhost", "127.0.0.1"}, cfg.Console.Hosts...))
 	if err != nil {
 		return nil, err
@@ -176,6 +181,13 @@ func consoleTLS(cfg Config) (*tls.Config, error) {
 	pair, err := tls.LoadX509KeyPair(files.Certificate, files.Key)
 	if err != nil {
 		return nil, err
+	}
+	authority, err := os.ReadFile(files.Authority)
+	if err != nil {
+		return nil, err
+	}
+	if block, _ := pem.Decode(authority); block != nil {
+		log.Info("console's authority; install it in the browsers that shall trust this console", "file", files.Authority, "sha256", fmt.Sprintf("%X", sha256.Sum256(block.Bytes)))
 	}
 	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
 }

@@ -40,7 +40,7 @@ func decodeNode(n ast.Node, into reflect.Value, path string) []error {
 	}
 	fresh := reflect.New(into.Type())
 	if err := yaml.NodeToValue(n, fresh.Interface()); err != nil {
-		return []error{station.Errorf(400, "config.invalid", hintFor(into.Type()), "%q cannot be used here", strings.TrimSpace(n.String())).At(at(path, n)).Because(err)}
+		return []error{station.Errorf(400, "config.invalid", hintFor(into.Type()), "%q cannot be used here", strings.TrimSpace(n.String())).At(at(path, n))}
 	}
 	into.Set(fresh.Elem())
 	return nil
