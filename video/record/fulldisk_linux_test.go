@@ -54,7 +54,8 @@ func free(t testing.TB, dir string) disk.Bytes {
 	return disk.Bytes(s.Bavail) * disk.Bytes(s.Bsize)
 }
 
-// fill writes until so much is left, to the last byte when it is nothing.
+// fill writes what is free now but for so much, or to the last byte when that is
+// nothing. What is freed meanwhile is left alone, or it would eat the record.
 func fill(t testing.TB, dir string, left disk.Bytes) {
 	t.Helper()
 	f, err := os.OpenFile(filepath.Join(dir, "filler"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
@@ -63,13 +64,13 @@ func fill(t testing.TB, dir string, left disk.Bytes) {
 	}
 	defer f.Close()
 	buf := make([]byte, 64<<10)
-	for len(buf) > 0 {
-		if free(t, dir) <= left && left > 0 {
-			return
-		}
-		if _, err := f.Write(buf); err != nil {
+	much := free(t, dir) - left
+	for written := disk.Bytes(0); len(buf) > 0 && (left == 0 || written < much); {
+		n, err := f.Write(buf)
+		if err != nil {
 			buf = buf[:len(buf)/2]
 		}
+		written += disk.Bytes(n)
 	}
 	if err := f.Sync(); err != nil && left > 0 {
 		t.Fatal(err)

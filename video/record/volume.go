@@ -239,7 +239,12 @@ func (v *volume) remove() error {
 	var err error
 	if db := v.db; db != nil {
 		v.db = nil
-		err = db.Close()
+		if v.writes {
+			// Closing it writes, which a full disk would not let it: its own blocks
+			// are no longer needed.
+			err = punch(v.dir, 0)
+		}
+		err = errors.Join(err, faults(db.Close))
 	}
 	return errors.Join(err, os.RemoveAll(v.dir))
 }

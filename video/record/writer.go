@@ -341,14 +341,7 @@ func (w *writer) sacrifice() {
 	a.mu.Lock()
 	a.active = nil
 	a.stats.Dropped++
-	read := v.pins > 0
 	a.mu.Unlock()
-	if !read {
-		// Closing a database writes, which a full disk would not let it.
-		if err := punch(v.dir, 0); err != nil {
-			a.log.Warn("freeing a volume's blocks failed", "dir", v.dir, "err", err)
-		}
-	}
 	a.freeHeadroom()
 	a.drop(v)
 }
