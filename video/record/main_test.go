@@ -206,7 +206,7 @@ func tool(t testing.TB, name string, args ...string) string {
 		t.Fatalf("%s is missing; install it with: apt-get install -y ffmpeg", name)
 	}
 	cmd := exec.Command(path, args...)
-	var stderr, stdout = new(prefixed), new(prefixed)
+	stderr, stdout := new(prefixed), new(prefixed)
 	cmd.Stdout, cmd.Stderr = stdout, stderr
 	if err := cmd.Run(); err != nil || len(*stderr) > 0 {
 		t.Fatalf("%s %v: %v\n%s", name, args, err, *stderr)
