@@ -10,7 +10,7 @@ import { details, loadDetail, status } from '../state/store.js';
 import { Acts } from './acts.js';
 import { Facts } from './facts.js';
 import { Queue } from './queue.js';
-import { Quiet, QuietSide } from './quiet.js';
+import { Quiet } from './quiet.js';
 import { Steps } from './steps.js';
 import { Title } from './title.js';
 import { Told } from './told.js';
@@ -104,6 +104,6 @@ export function Desk() {
             <${Told} alarm=${alarm} detail=${detail} />
             <${Facts} alarm=${alarm} detail=${detail} />
           </aside>`
-      : html`<${Quiet} /><${QuietSide} />`}
+      : html`<${Quiet} />`}
   </div>`;
 }

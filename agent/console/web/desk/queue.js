@@ -20,9 +20,24 @@ export function Queue() {
     ${!happening.value.length && html`<p class="none">${t(loaded.value ? 'queue.none' : 'loading')}</p>`}
     ${pending.value.length > 0 && html`<h2>${t('queue.pending')}</h2>`}
     ${pending.value.map((a) => html`<${Waiting} key=${a.id} alarm=${a} />`)}
-    ${recent.value.length > 0 && html`<h2>${t('queue.recent')}</h2>
-      <div class="fit">${recent.value.slice(0, recentMost).map((a) => html`<${Past} key=${a.id} alarm=${a} />`)}</div>`}
+    <${Over} />
   </section>`;
+}
+
+/** What is over: today's with its sum, then the days before, as far as there is room. */
+function Over() {
+  const start = new Date(now.value).setHours(0, 0, 0, 0);
+  const today = recent.value.filter((a) => Date.parse(a.raisedAt) >= start);
+  const earlier = recent.value.slice(today.length, recentMost);
+  /** @param {string} kind */
+  const judged = (kind) => today.filter((a) => verdict(a) === kind).length;
+  return html`<h2>${today.length ? t('queue.today.count', { n: today.length, real: judged('real'), false: judged('false') }) : t('queue.today')}</h2>
+    ${!today.length && loaded.value && html`<p class="none">${t('today.none')}</p>`}
+    <div class="fit">
+      ${today.slice(0, recentMost).map((a) => html`<${Past} key=${a.id} alarm=${a} />`)}
+      ${earlier.length > 0 && html`<h2 key="earlier">${t('queue.earlier')}</h2>`}
+      ${earlier.map((a) => html`<${Past} key=${a.id} alarm=${a} />`)}
+    </div>`;
 }
 
 /** @param {Alarm} a */

@@ -12,11 +12,10 @@ import { nodeName, status } from '../state/store.js';
 /** @typedef {import('../records.js').AlarmDetail} AlarmDetail */
 /** @typedef {{at: string, what: string, word: string, look?: string}} Line */
 
-/** @param {Alarm} alarm @param {AlarmDetail|null} detail @returns {Line[]} */
-function lines(alarm, detail) {
+/** @param {Alarm} alarm @returns {Line[]} */
+function lines(alarm) {
   /** @type {Line[]} */
   const list = [{ at: alarm.raisedAt, what: nodeName(alarm.node) || alarm.name, word: t('told.raised') }];
-  if (detail?.centre?.receivedAt) list.push({ at: detail.centre.receivedAt, what: t('told.centre'), word: t('told.received'), look: 'y' });
   for (const a of alarm.answers ?? []) {
     if (a.kind === 'undo') continue;
     list.push({ at: a.at, what: a.note ? `${a.name || a.by} “${a.note}”` : a.name || a.by, word: answerWord(a.kind), look: a.undone ? 'undone' : 'y' });
@@ -28,7 +27,7 @@ function lines(alarm, detail) {
 
 /** @param {{alarm: Alarm, detail: AlarmDetail|null, most?: number}} props */
 export function Told({ alarm, detail, most = 6 }) {
-  const all = lines(alarm, detail);
+  const all = lines(alarm);
   const shown = all.length > most ? [all[0], ...all.slice(1 - most)] : all;
   const up = detail?.centre;
   const line = status.value?.uplink;

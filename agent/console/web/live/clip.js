@@ -10,6 +10,8 @@ import { now } from '../state/clock.js';
 /** @typedef {import('../records.js').Clip} Clip */
 /** @typedef {import('../records.js').Alarm} Alarm */
 
+const thumb = 15; // width of the slider's handle in the stylesheet; its middle marks the place
+
 /** @param {{clip: Clip|null, alarm: Alarm}} props */
 export function ClipView({ clip, alarm }) {
   if (!clip || clip.status === 'pending') return html`<${Pending} clip=${clip} />`;
@@ -90,10 +92,10 @@ function Ready({ clip, alarm }) {
         <button type="button" class="play ${playing ? 'on' : ''}" onClick=${toggle} aria-label=${t(playing ? 'clip.pause' : 'clip.play')}>
           <svg viewBox="0 0 24 24" aria-hidden="true">${playing ? html`<path d="M7 5h4v14H7zM13 5h4v14h-4z"/>` : html`<path d="M8 5l12 7-12 7z"/>`}</svg>
         </button>
-        <div class="track">
+        <div class="track"><div class="rail">
           <input type="range" min="0" max=${length || 30} step="0.1" value=${at} onInput=${seek} aria-label=${t('clip.seek')}
             aria-valuetext=${hms(start + at * 1000)} />
-          ${length > 0 && moment > 0 && moment < length && html`<i class="moment" style=${{ left: `${(moment / length) * 100}%` }} title=${t('clip.moment')}></i>`}
+          ${length > 0 && moment > 0 && moment < length && html`<i class="moment" style=${{ left: `calc(${thumb / 2}px + (100% - ${thumb}px) * ${moment / length})` }} title=${t('clip.moment')}></i>`}</div>
           <span class="clock">${hms(start + at * 1000)}</span>
         </div>`}
     ${clip.gaps ? html`<p class="gap">${t('clip.gaps', { n: Math.round(clip.gaps / 1e9) })}</p>` : null}

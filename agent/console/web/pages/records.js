@@ -11,6 +11,7 @@ import { go, href, route } from '../state/route.js';
 import { may } from '../state/session.js';
 import { alarms, details, loadDetail, nodeName } from '../state/store.js';
 import { ClipView } from '../live/clip.js';
+import { Before } from '../desk/before.js';
 import { Facts } from '../desk/facts.js';
 import { Measured } from '../desk/measured.js';
 import { Title } from '../desk/title.js';
@@ -96,7 +97,7 @@ function OneRecord({ id }) {
     <${Title} alarm=${alarm} detail=${detail} />
     <div class="cols"><div>
         ${alarm.clip && may('video') && html`<div class="film"><${ClipView} clip=${detail?.clip ?? null} alarm=${alarm} /></div>`}
-        <${Measured} alarm=${alarm} detail=${detail} />
+        <${Measured} alarm=${alarm} detail=${detail} /><${Before} alarm=${alarm} />
       </div><div>
         <${Told} alarm=${alarm} detail=${detail} most=${40} />
         <${Facts} alarm=${alarm} detail=${detail} />

@@ -14,7 +14,7 @@ export function Toasts() {
       <button type="button" onClick=${() => (failure.value = null)}>${t('close')}</button>
     </div>`}
     ${undos.value.map((u, i) => {
-      const left = Math.max(0, Math.ceil((u.until - now.value) / 1000));
+      const left = Math.max(0, Math.min(60, Math.ceil((u.until - now.value) / 1000)));
       return html`<div class="toast" key=${u.id}>
         <p><strong>${answerWord(u.kind)}</strong> ${kindWord(u.alarm.kind)} · ${u.alarm.place || u.alarm.name}</p>
         <button type="button" data-testid="undo" onClick=${() => takeBack(u)}>${t('undo')}${i === undos.value.length - 1 && html`<kbd>Z</kbd>`}</button>
