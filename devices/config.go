@@ -59,9 +59,9 @@ func (c Config) Validate() error {
 		faults = append(faults, station.Errorf(400, "config.invalid", hint, format, args...).At(key))
 	}
 	if c.Broker.Listen != "" {
-		faults = append(faults, below("broker", c.Broker.Validate()))
+		faults = append(faults, station.Under("broker", c.Broker.Validate()))
 	}
-	faults = append(faults, below("link", c.Link.Validate()))
+	faults = append(faults, station.Under("link", c.Link.Validate()))
 	for key, d := range map[string]time.Duration{"commit_timeout": c.CommitTimeout, "grace": c.Grace, "press_lasts": c.PressLasts, "late_after": c.LateAfter} {
 		if d <= 0 || d > 24*time.Hour {
 			fault(key, "leave the key out for the default", "%s is not within 0s and 24h", d)
@@ -76,20 +76,4 @@ func (c Config) Validate() error {
 		}
 	}
 	return errors.Join(faults...)
-}
-
-// below puts key in front of the places of the faults in err.
-func below(key string, err error) error {
-	joined, ok := err.(interface{ Unwrap() []error })
-	if !ok {
-		return err
-	}
-	var out []error
-	for _, e := range joined.Unwrap() {
-		if p, ok := station.AsProblem(e); ok {
-			e = p.At(key + "." + p.Place)
-		}
-		out = append(out, e)
-	}
-	return errors.Join(out...)
 }

@@ -61,26 +61,8 @@ func (c Config) Validate() error {
 	if c.Queue < 1 || c.Queue > 1<<20 {
 		fault("queue", "use 1024", "must be between 1 and 1048576")
 	}
-	if err := c.Space.Validate(); err != nil {
-		faults = append(faults, under("space", err)...)
-	}
+	faults = append(faults, station.Under("space", c.Space.Validate()))
 	return errors.Join(faults...)
-}
-
-// under puts a key in front of the places of joined problems.
-func under(key string, err error) []error {
-	list, ok := err.(interface{ Unwrap() []error })
-	if !ok {
-		return []error{err}
-	}
-	var out []error
-	for _, e := range list.Unwrap() {
-		if p, ok := station.AsProblem(e); ok {
-			e = p.At(key + "." + p.Place)
-		}
-		out = append(out, e)
-	}
-	return out
 }
 
 // The files of a store, all in its directory.

@@ -134,30 +134,9 @@ func (c Config) Validate() error {
 		{"uplink", c.Uplink.Validate()},
 		{"centre", c.Centre.Config.Validate()},
 	} {
-		for _, err := range faults(room.err) {
-			if p, ok := station.AsProblem(err); ok {
-				err = p.At(strings.TrimSuffix(room.key+"."+p.Place, "."))
-			}
-			all = append(all, err)
-		}
+		all = append(all, station.Under(room.key, room.err))
 	}
 	return errors.Join(all...)
-}
-
-// faults takes joined errors apart.
-func faults(err error) []error {
-	if err == nil {
-		return nil
-	}
-	list, ok := err.(interface{ Unwrap() []error })
-	if !ok {
-		return []error{err}
-	}
-	var out []error
-	for _, e := range list.Unwrap() {
-		out = append(out, faults(e)...)
-	}
-	return out
 }
 
 // loadConfig reads the configuration file over the defaults. It reports every

@@ -18,8 +18,12 @@ func (n *node) lamps(space disk.State, usage record.Usage, nodes []station.Node)
 	if n.centre != nil {
 		out = append(out, childrenLamp(nodes))
 	}
-	out = append(out, n.video.Lamps()...)
-	out = append(out, n.devices.Lamps()...)
+	for _, l := range append(n.video.Lamps(), n.devices.Lamps()...) {
+		if n.centre != nil && l.State == station.LampOff {
+			continue // a centre need not have cameras and sensors of its own
+		}
+		out = append(out, l)
+	}
 	storage := append([]station.Lamp{spaceLamp(space)}, n.archive.Lamps()...)
 	slices.SortStableFunc(storage, func(a, b station.Lamp) int { return badness(b.State) - badness(a.State) })
 	lamp := storage[0]

@@ -88,7 +88,7 @@ func exitCode(err error, errs io.Writer) int {
 		return exitStopped
 	}
 	code := exitFailed
-	for _, e := range faults(err) {
+	for _, e := range station.Faults(err) {
 		fmt.Fprintln(errs, "stationd:", e)
 		if p, ok := station.AsProblem(e); ok && p.Code == "config.invalid" {
 			code = exitConfig

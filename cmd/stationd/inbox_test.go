@@ -1,0 +1,45 @@
+package main
+
+import (
+	"log/slog"
+	"testing"
+
+	"stationd/agent"
+	"stationd/agent/station"
+	"stationd/agent/store"
+	"stationd/uplink/centre"
+	"stationd/uplink/uplinktest"
+)
+
+// The core is a centre's inbox: it passes what every inbox must pass.
+func TestAgentIsAnInbox(t *testing.T) {
+	stores := map[*agent.Agent]*store.Store{}
+	open := func(t *testing.T) centre.Inbox {
+		cfg := store.DefaultConfig()
+		cfg.Dir, cfg.Node = t.TempDir(), "centre"
+		st, err := store.Open(cfg, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := st.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		a := agent.New(agent.DefaultConfig(), agent.Deps{Store: st, Log: slog.New(slog.DiscardHandler)})
+		stores[a] = st
+		return inbox{a}
+	}
+	uplinktest.TestInbox(t, open, func(b centre.Inbox, node station.NodeID, lane station.Lane) (out []station.Event) {
+		events, err := stores[b.(inbox).agent].Read(0, 10_000, lane)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, ev := range events {
+			if ev.Origin.Node == node {
+				out = append(out, ev)
+			}
+		}
+		return out
+	})
+}
