@@ -133,13 +133,12 @@ func (s *Set) watchOver(ctx context.Context, id string, pictures *stream.Stream)
 func (s *Set) settle(c *camera) {
 	was, now := c.state, c.state
 	now.Status, now.Cause, now.Hint = c.said.Status, c.said.Cause, c.said.Hint
-	if p, ok := c.stream.Params(); ok {
-		now.Codec, now.Width, now.Height = p.Codec, p.Width, p.Height
-	}
 	switch online, _, _ := c.stream.State(); {
 	case online:
+		p, _ := c.stream.Params()
 		now.Status, now.Cause, now.Hint = station.CameraOnline, "", ""
-		if p, _ := c.stream.Params(); p.Reordered {
+		now.Codec, now.Width, now.Height = p.Codec, p.Width, p.Height
+		if p.Reordered {
 			now.Cause, now.Hint = causeReorder, hintReorder
 		}
 	case now.Status == station.CameraOnline:

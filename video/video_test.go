@@ -371,21 +371,72 @@ func TestOnlyTheViewerEndsItsSession(t *testing.T) {
 	rtsp := cameras(t)
 	n := start(t, nil)
 	n.Apply([]video.Source{source(rtsp, "hall", "corridor")}, nil)
-	v := watch(t, n.whep("hall"), "corridor")
-	v.sees(t, 2)
-	for _, c := range []struct {
-		session, account string
-		status           int
-	}{{"nonsense", "", 404}} {
-		req, _ := http.NewRequest("DELETE", n.web.URL+"/api/v1/whep/"+c.session, nil)
-		req.Header.Set("Test-Account", c.account)
+	v, err := peertest.New(peertest.Config{Loopback: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer v.Close()
+	offer, err := v.Offer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(method, path, account, body string) *http.Response {
+		t.Helper()
+		req, err := http.NewRequest(method, n.web.URL+path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", "application/sdp")
+		req.Header.Set("Test-Account", account)
 		resp, err := http.DefaultClient.Do(req)
 		if err != nil {
 			t.Fatal(err)
 		}
-		resp.Body.Close()
-		if resp.StatusCode != c.status {
-			t.Errorf("%+v: %s", c, resp.Status)
+		_ = resp.Body.Close()
+		return resp
+	}
+	resp := ask("POST", "/api/v1/cameras/hall/whep", "lin", offer)
+	session := resp.Header.Get("Location")
+	if resp.StatusCode != 201 || !strings.HasPrefix(session, "/api/v1/whep/") || resp.Header.Get("Content-Type") != "application/sdp" {
+		t.Fatalf("%s, %v", resp.Status, resp.Header)
+	}
+	for _, c := range []struct {
+		path, account string
+		status        int
+	}{
+		{session, "wang", 404},
+		{"/api/v1/whep/nonsense", "lin", 404},
+		{session, "lin", 204},
+	} {
+		if resp := ask("DELETE", c.path, c.account, ""); resp.StatusCode != c.status {
+			t.Errorf("%s asks for %s: %s", c.account, c.path, resp.Status)
+		}
+	}
+	eventually(t, "the session ends", func() bool { return n.hub.Usage().Sessions == 0 })
+}
+
+// Every route declares what it needs.
+func TestRoutesDeclareTheirPermission(t *testing.T) {
+	for _, r := range video.New(video.DefaultConfig(), video.Deps{}).Routes() {
+		if r.Permission != station.PermVideo || r.Summary == "" {
+			t.Errorf("%s: %q", r.Pattern, r.Permission)
+		}
+	}
+}
+
+func TestConfigNamesEveryFault(t *testing.T) {
+	if err := video.DefaultConfig().Validate(); err != nil {
+		t.Error(err)
+	}
+	cfg := video.DefaultConfig()
+	cfg.LegTimeout = 0
+	cfg.Peer.MaxSessions = 0
+	cfg.Peer.UDPListen = "x"
+	cfg.RTSP.RetryMax = time.Millisecond
+	err := cfg.Validate()
+	for _, key := range []string{"leg_timeout", "peer.max_sessions", "peer.udp_listen", "rtsp.retry_max"} {
+		if err == nil || !strings.Contains(err.Error(), key+": ") {
+			t.Errorf("%s is not named in %v", key, err)
 		}
 	}
 }

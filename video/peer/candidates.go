@@ -17,8 +17,7 @@ import (
 const maxCandidates = 8
 
 // reachable lists the addresses that peers are told: advertise, or the bound
-// one, or every address of the machine in the family of bound, the loopback
-// last. The loopback is named because a station whose cable is out still has
+// one, or every IPv4 address of the machine, the loopback last. The loopback is named because a station whose cable is out still has
 // its own screen.
 func reachable(advertise []netip.Addr, bound netip.Addr, of func() ([]net.Addr, error)) []netip.Addr {
 	if len(advertise) > 0 {
@@ -35,7 +34,7 @@ func reachable(advertise []netip.Addr, bound netip.Addr, of func() ([]net.Addr, 
 			continue
 		}
 		switch ip := p.Addr().Unmap(); {
-		case ip.Is6() != bound.Is6(), ip.IsLinkLocalUnicast(), ip.IsMulticast():
+		case ip.Is6(), ip.IsLinkLocalUnicast(), ip.IsMulticast():
 		case ip.IsLoopback():
 			loopback = append(loopback, ip)
 		case !slices.Contains(found, ip):

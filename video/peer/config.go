@@ -11,8 +11,8 @@ import (
 // Config says where peers find the Hub and how many may come.
 type Config struct {
 	// UDPListen is the address of the one UDP port of all sessions. A host that
-	// is empty or 0.0.0.0 means every IPv4 address; an IPv6 address makes the
-	// Hub speak IPv6 instead.
+	// is empty or 0.0.0.0 means every IPv4 address; an IPv6 address of the
+	// machine makes the Hub speak IPv6 instead.
 	UDPListen string `yaml:"udp_listen"`
 	// TCPListen is the TCP port for peers whose network lets no UDP through.
 	// Empty means none.

@@ -22,7 +22,9 @@ func TestRelayLeg(t *testing.T) {
 		{name: "tcp", answer: func(sdp string) string { return without(sdp, " udp ") }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			here, there := hub(t, nil), hub(t, nil)
+			// Over TCP the farewell may be lost with the connection; then the
+			// time-out ends the centre's end.
+			here, there := hub(t, nil), hub(t, func(c *peer.Config) { c.SessionTimeout = 3 * time.Second })
 			camera, relayed := stream.New(stream.Config{}), stream.New(stream.Config{})
 			f := play(t, camera, 50, small)
 
@@ -98,6 +100,106 @@ func TestLegEndsAtTheCentre(t *testing.T) {
 		}
 	case <-time.After(5 * time.Second):
 		t.Fatal("the station's end lives on")
+	}
+}
+
+// A leg over a bad line: repaired hop by hop, so that the centre's viewers see
+// every picture, within the bounds of repair.
+func TestLegOverABadLine(t *testing.T) {
+	t.Parallel()
+	here, there := hub(t, nil), hub(t, nil)
+	udp, _ := there.Addr()
+	relay := relayUDP(t, udp, 20*time.Millisecond)
+	relay.up.Store(true)
+	camera, relayed := stream.New(stream.Config{}), stream.New(stream.Config{})
+	f := play(t, camera, 50, small)
+	ctx, cancel := context.WithCancel(context.Background())
+	dialled := make(chan error, 1)
+	accepted := make(chan *peer.Session, 1)
+	go func() {
+		dialled <- here.Dial(ctx, camera, func(ctx context.Context, offer string) (string, error) {
+			s, err := there.Accept(ctx, offer, relayed)
+			if err != nil {
+				return "", err
+			}
+			accepted <- s
+			return without(via("udp", relay.port())(s.Answer), " tcp "), nil
+		})
+	}()
+	leg := <-accepted
+	v := watch(t, there, f, relayed, repairing)
+	v.until(10*time.Second, "relayed pictures", atLeast(10))
+	relay.loss.Store(50)
+	from := f.count()
+	f.until(from + 150)
+	relay.loss.Store(0)
+	v.until(5*time.Second, "the last pictures", func(p []got) bool { return p[len(p)-1].n > from+150 })
+	whole := 0
+	seen, broken := v.seen()
+	for _, g := range seen {
+		if g.n >= from && g.n < from+150 {
+			whole++
+		}
+	}
+	c := leg.Counts()
+	t.Logf("%d of 150 pictures; %d packets lost on the way; leg: %+v", whole, relay.lost.Load(), c)
+	if whole < 140 || broken > 0 {
+		t.Errorf("%d of 150 pictures, %d broken", whole, broken)
+	}
+	if share := float64(c.Asked) / float64(c.Packets); share > 0.2 || c.Repaired == 0 {
+		t.Errorf("%.0f %% asked for, %d repaired", 100*share, c.Repaired)
+	}
+	if c.RoundTrip < 20*time.Millisecond || c.RoundTrip > time.Second {
+		t.Errorf("round trip %v", c.RoundTrip)
+	}
+	cancel()
+	if err := <-dialled; err != nil {
+		t.Error(err)
+	}
+}
+
+// The camera is lost at the station: the centre's stream says so, and the leg
+// stays.
+func TestLegTellsThatThePictureStopped(t *testing.T) {
+	t.Parallel()
+	here, there := hub(t, nil), hub(t, nil)
+	camera, relayed := stream.New(stream.Config{}), stream.New(stream.Config{})
+	f := play(t, camera, 25, small)
+	ctx, cancel := context.WithCancel(context.Background())
+	dialled := make(chan error, 1)
+	go func() {
+		dialled <- here.Dial(ctx, camera, func(ctx context.Context, offer string) (string, error) {
+			s, err := there.Accept(ctx, offer, relayed)
+			if err != nil {
+				return "", err
+			}
+			return s.Answer, nil
+		})
+	}()
+	is := func(online bool) {
+		t.Helper()
+		late := time.After(10 * time.Second)
+		for {
+			changed := relayed.Changed()
+			if now, _, _ := relayed.State(); now == online {
+				return
+			}
+			select {
+			case <-changed:
+			case <-late:
+				t.Fatalf("not online=%v in time", online)
+			}
+		}
+	}
+	is(true)
+	f.hold(true)
+	camera.Lost("cut")
+	is(false)
+	f.hold(false)
+	is(true)
+	cancel()
+	if err := <-dialled; err != nil {
+		t.Error(err)
 	}
 }
 

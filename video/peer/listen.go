@@ -24,7 +24,8 @@ import (
 const socketBuffer = 4 << 20
 
 // listenAddr parses host:port, where the host is an address or empty. Empty is
-// every IPv4 address.
+// every IPv4 address. Of IPv6 only a definite address is taken, and not the
+// loopback: pion sees none of the others.
 func listenAddr(s string) (netip.AddrPort, error) {
 	host, port, err := net.SplitHostPort(s)
 	if err != nil {
@@ -44,18 +45,18 @@ func listenAddr(s string) (netip.AddrPort, error) {
 	if err != nil {
 		return netip.AddrPort{}, err
 	}
-	return netip.AddrPortFrom(addr.Unmap(), uint16(n)), nil
+	if addr = addr.Unmap(); addr.Is6() && (addr.IsUnspecified() || addr.IsLoopback() || addr.IsLinkLocalUnicast()) {
+		return netip.AddrPort{}, fmt.Errorf("%v is no address for peers", addr)
+	}
+	return netip.AddrPortFrom(addr, uint16(n)), nil
 }
 
 // shown is the one local address that pion sees of a socket.
 func shown(bound netip.Addr) netip.Addr {
-	switch bound = bound.Unmap(); {
-	case !bound.IsUnspecified():
-		return bound
-	case bound.Is6():
-		return netip.IPv6Loopback()
+	if bound.IsUnspecified() {
+		return netip.AddrFrom4([4]byte{127, 0, 0, 1})
 	}
-	return netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	return bound.Unmap()
 }
 
 func network(proto string, a netip.Addr) string {

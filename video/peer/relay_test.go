@@ -20,6 +20,7 @@ type udpRelay struct {
 	back  *net.UDPConn // to the hub
 	loss  atomic.Int64 // of a thousand
 	dead  atomic.Bool
+	up    atomic.Bool // it loses on the way to the hub instead
 	delay time.Duration
 
 	toViewer, lost atomic.Int64
@@ -39,15 +40,22 @@ func relayUDP(t testing.TB, hub netip.AddrPort, delay time.Duration) *udpRelay {
 	_ = front.SetReadBuffer(4 << 20)
 	_ = back.SetReadBuffer(4 << 20)
 	r := &udpRelay{front: front, back: back, delay: delay}
-	rnd := rand.New(rand.NewPCG(1, 2))
 	var work sync.WaitGroup
 	work.Go(func() {
-		r.pass(front, func(from netip.AddrPort) { r.viewer.Store(&from) }, func(b []byte) { _, _ = back.Write(b) })
+		rnd := rand.New(rand.NewPCG(3, 4))
+		r.pass(front, func(from netip.AddrPort) { r.viewer.Store(&from) }, func(b []byte) {
+			if r.up.Load() && rnd.Int64N(1000) < r.loss.Load() {
+				r.lost.Add(1)
+				return
+			}
+			_, _ = back.Write(b)
+		})
 	})
 	work.Go(func() {
+		rnd := rand.New(rand.NewPCG(1, 2))
 		r.pass(back, nil, func(b []byte) {
 			r.toViewer.Add(1)
-			if rnd.Int64N(1000) < r.loss.Load() {
+			if !r.up.Load() && rnd.Int64N(1000) < r.loss.Load() {
 				r.lost.Add(1)
 				return
 			}

@@ -268,7 +268,7 @@ func TestReachable(t *testing.T) {
 	}{
 		{name: "bound to one", bound: "192.168.1.5", want: "192.168.1.5", has: all},
 		{name: "bound to all", bound: "0.0.0.0", want: "192.168.1.5 10.0.0.2 127.0.0.1", has: all},
-		{name: "IPv6", bound: "::", want: "fd00::5 ::1", has: all},
+		{name: "IPv6", bound: "fd00::5", want: "fd00::5", has: all},
 		{name: "no network", bound: "0.0.0.0", want: "127.0.0.1", has: has()},
 		{name: "configured", bound: "0.0.0.0", want: "203.0.113.4", advertise: []netip.Addr{netip.MustParseAddr("203.0.113.4")}, has: all},
 		{name: "bounded", bound: "0.0.0.0", want: "10.0.0.1 10.0.0.2 10.0.0.3 10.0.0.4 10.0.0.5 10.0.0.6 10.0.0.7 127.0.0.1",
@@ -324,9 +324,16 @@ func TestConfig(t *testing.T) {
 		t.Errorf("faults %q", keys)
 	}
 	mixed := DefaultConfig()
-	mixed.UDPListen, mixed.TCPListen = "[::1]:0", "127.0.0.1:0"
+	mixed.UDPListen, mixed.TCPListen = "[fd00::1]:0", "127.0.0.1:0"
 	if mixed.Validate() == nil {
 		t.Error("two families were taken")
+	}
+	for _, a := range []string{"[::]:0", "[::1]:0", "[fe80::1]:0", ":x", "host:1"} {
+		c := DefaultConfig()
+		c.UDPListen, c.TCPListen = a, ""
+		if c.Validate() == nil {
+			t.Errorf("%s was taken", a)
+		}
 	}
 }
 

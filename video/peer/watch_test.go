@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pion/webrtc/v4"
+
 	"stationd/agent/station"
 	"stationd/video/peer"
 	"stationd/video/peer/peertest"
@@ -245,6 +247,35 @@ func TestAnswerNamesConfiguredAddresses(t *testing.T) {
 		t.Error("an mDNS name in the answer")
 	}
 	v.until(5*time.Second, "pictures through a port on every address", atLeast(5))
+}
+
+// A Hub on an IPv6 address speaks IPv6, over both ports.
+func TestIPv6(t *testing.T) {
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ip net.IP
+	for _, a := range addrs {
+		if n, ok := a.(*net.IPNet); ok && n.IP.To4() == nil && n.IP.IsGlobalUnicast() {
+			ip = n.IP
+		}
+	}
+	if ip == nil {
+		t.Skip("this machine has no IPv6 address but the loopback, which pion does not use")
+	}
+	at := net.JoinHostPort(ip.String(), "0")
+	h := hub(t, func(c *peer.Config) { c.UDPListen, c.TCPListen = at, at })
+	s := stream.New(stream.Config{})
+	f := play(t, s, 25, small)
+	over6 := func(set *webrtc.SettingEngine) {
+		set.SetIPFilter(func(a net.IP) bool { return a.Equal(ip) })
+	}
+	for _, proto := range []string{" tcp ", " udp "} {
+		v := watch(t, h, f, s, viewerOptions{Config: peertest.Config{Setting: over6},
+			answer: func(sdp string) string { return without(sdp, proto) }})
+		v.until(10*time.Second, "pictures without"+proto, atLeast(5))
+	}
 }
 
 func offer(t testing.TB) string {
