@@ -31,6 +31,10 @@ type leg struct {
 	gone     bool
 }
 
+// farewell is how long telling a station that its picture is no longer wanted
+// may take, when all else has ended.
+const farewell = 2 * time.Second
+
 var (
 	errUnknown = &station.Problem{Code: "camera.unknown", Status: 404, Message: "there is no such camera",
 		Hint: "it may have been removed; go back and reload"}
@@ -216,8 +220,8 @@ func (s *Set) oneLeg(ctx context.Context, l *leg, session string) (held bool, er
 		default:
 		}
 		// The station is told in any case: it may be about to dial.
-		farewell, done := context.WithTimeout(context.WithoutCancel(ctx), background)
-		s.deps.Remote.CloseLeg(farewell, l.node, session)
+		last, done := context.WithTimeout(context.WithoutCancel(ctx), farewell)
+		s.deps.Remote.CloseLeg(last, l.node, session)
 		done()
 	}()
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"time"
 
 	"stationd/agent/station"
 )
@@ -66,6 +65,3 @@ func (s *Set) untold(state station.CameraState) {
 		s.unsaid[state.Camera] = state
 	}
 }
-
-// background is how long a farewell may take after the end of everything.
-const background = 2 * time.Second
