@@ -130,7 +130,7 @@ func (d *desk) start(dir string) {
 // until reads on until done says so, n times in a row or not.
 func (d *desk) until(what string, n int, done func(word string, w int, rest string) bool) {
 	d.t.Helper()
-	limit := time.After(40 * time.Second)
+	limit := time.After(2 * time.Minute) // a loaded machine is slow, not wrong
 	for n > 0 {
 		select {
 		case line, ok := <-d.lines:

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -37,6 +38,10 @@ type node struct {
 	uplink  *uplink.Uplink // nil without a parent
 	centre  *centre.Centre // nil without children
 	console *console.Server
+
+	statusMu  sync.Mutex // guards what follows
+	statusNow console.Status
+	statusAt  time.Time
 }
 
 // openNode opens the node's stores and plugs its rooms together. Nothing listens

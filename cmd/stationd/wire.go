@@ -192,8 +192,23 @@ func consoleTLS(cfg Config, log *slog.Logger) (*tls.Config, error) {
 	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
 }
 
-// status is the health of every room.
+// statusLife is how old a status may be. Counting what waits for the parent
+// walks the journal; a dozen open consoles must not walk it a dozen times.
+const statusLife = 900 * time.Millisecond
+
+// status is the health of every room, at most statusLife old.
 func (n *node) status() console.Status {
+	n.statusMu.Lock()
+	defer n.statusMu.Unlock()
+	if time.Since(n.statusAt) > statusLife {
+		n.statusNow, n.statusAt = n.gatherStatus(), time.Now()
+	}
+	st := n.statusNow
+	st.Now = time.Now()
+	return st
+}
+
+func (n *node) gatherStatus() console.Status {
 	quiet, err := n.agent.QuietSince()
 	if err != nil {
 		n.log.Error("quiet time not known", "err", err)
