@@ -36,7 +36,7 @@ func DefaultConfig() Config {
 
 // Validate names every fault with its key.
 func (c Config) Validate() error {
-	faults := []error{under("rtsp.", c.RTSP.Validate()), under("peer.", c.Peer.Validate())}
+	faults := []error{station.Under("rtsp", c.RTSP.Validate()), station.Under("peer", c.Peer.Validate())}
 	for _, x := range []struct {
 		key string
 		d   time.Duration
@@ -47,22 +47,4 @@ func (c Config) Validate() error {
 		}
 	}
 	return errors.Join(faults...)
-}
-
-// under puts the faults of a part below its key.
-func under(key string, err error) error {
-	if err == nil {
-		return nil
-	}
-	if all, ok := err.(interface{ Unwrap() []error }); ok {
-		var faults []error
-		for _, e := range all.Unwrap() {
-			faults = append(faults, under(key, e))
-		}
-		return errors.Join(faults...)
-	}
-	if p, ok := station.AsProblem(err); ok {
-		return p.At(key + p.Place)
-	}
-	return err
 }
