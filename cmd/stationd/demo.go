@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -36,8 +37,11 @@ const (
 	demoPause = 2 * time.Minute
 )
 
-// demoScenes are the alarms that come in turn, and the camera that sees each.
-var demoScenes = []struct{ sensor, camera string }{
+// demoScene is an alarm, and the camera that sees it.
+type demoScene struct{ sensor, camera string }
+
+// demoScenes are the alarms that come in turn.
+var demoScenes = []demoScene{
 	{"smoke-3-1202", "corridor"},
 	{"manhole-gate", "manhole"},
 	{"sos-7-101", "gate"},
@@ -59,7 +63,9 @@ func demo(ctx context.Context, dir string, out, errs io.Writer) (err error) {
 		err = errors.Join(err, g.Wait())
 	}()
 
-	cameras, err := videotest.Start(videotest.Config{})
+	// The usual port, so that the cameras which a second demo finds set up are
+	// there at once.
+	cameras, err := videotest.Start(videotest.Config{Listen: freePort(8554)})
 	if err != nil {
 		return fmt.Errorf("start the cameras: %w", err)
 	}
@@ -97,7 +103,11 @@ func demo(ctx context.Context, dir string, out, errs io.Writer) (err error) {
 	fmt.Fprintf(out, "\nthe first alarm comes in %d seconds; Ctrl-C ends\n", int(demoFirst.Seconds()))
 	sensors := devicestest.Sensors(devicestest.Config{URL: "mqtt://" + village.devices.Addr().String(), Username: demoSensors, Password: password})
 	g.Go(func() error { return sensors.Run(ctx) })
-	g.Go(func() error { return playScenes(ctx, sensors) })
+	next, err := nextScene(village.agent)
+	if err != nil {
+		return err
+	}
+	g.Go(func() error { return playScenes(ctx, sensors, next) })
 	<-ctx.Done()
 	return nil
 }
@@ -229,8 +239,21 @@ func demoInvitation(ctx context.Context, a *agent.Agent) (string, error) {
 	return a.Invite(ctx, "login", demoAccount, demoLink)
 }
 
-// playScenes lets one sensor after the other alarm and be normal again.
-func playScenes(ctx context.Context, sensors *devicestest.Simulation) error {
+// nextScene is the first whose alarm would be a new one: an earlier demo may have
+// left others that nobody has answered.
+func nextScene(a *agent.Agent) (int, error) {
+	live, err := a.LiveAlarms()
+	if err != nil {
+		return 0, err
+	}
+	return max(0, slices.IndexFunc(demoScenes, func(s demoScene) bool {
+		return !slices.ContainsFunc(live, func(al station.Alarm) bool { return al.Sensor == s.sensor })
+	})), nil
+}
+
+// playScenes lets one sensor after the other alarm and be normal again,
+// beginning with one of them.
+func playScenes(ctx context.Context, sensors *devicestest.Simulation, first int) error {
 	wait := func(d time.Duration) bool {
 		select {
 		case <-ctx.Done():
@@ -242,7 +265,7 @@ func playScenes(ctx context.Context, sensors *devicestest.Simulation) error {
 	if !wait(demoFirst) {
 		return nil
 	}
-	for i := 0; ; i++ {
+	for i := first; ; i++ {
 		sensor := demoScenes[i%len(demoScenes)].sensor
 		if err := sensors.Alarm(ctx, sensor); err != nil && ctx.Err() == nil {
 			return fmt.Errorf("play the alarm of %s: %w", sensor, err)
