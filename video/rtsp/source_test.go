@@ -137,7 +137,7 @@ func TestReconnects(t *testing.T) {
 		t.Error("it does not go on with a key picture")
 	}
 	passed := after[0].Arrival.Sub(last.Arrival)
-	if gap := after[0].PTS - last.PTS; gap < passed-100*time.Millisecond || gap > passed+100*time.Millisecond {
+	if gap := after[0].PTS - last.PTS; gap < passed-300*time.Millisecond || gap > passed+300*time.Millisecond {
 		t.Errorf("the timeline goes on by %v, by the clock %v have passed", gap, passed)
 	}
 }
@@ -152,7 +152,7 @@ func TestSilence(t *testing.T) {
 	s.Hang("gate")
 	begin := time.Now()
 	state, next := r.await(next, station.CameraOffline)
-	if d := time.Since(begin); d > 2*time.Second {
+	if d := time.Since(begin); d > 5*time.Second {
 		t.Errorf("noticed after %v", d)
 	}
 	if !strings.Contains(state.Cause, "no picture") {

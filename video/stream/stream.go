@@ -191,9 +191,11 @@ func (s *Stream) Close() {
 		return
 	}
 	s.closed = true
+	since := s.since
 	if s.online {
-		s.setState(false, time.Now(), "closed")
+		since = time.Now()
 	}
+	s.setState(false, since, "closed")
 	for _, r := range s.readers {
 		r.wake()
 	}

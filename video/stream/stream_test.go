@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -436,4 +437,57 @@ func TestChanged(t *testing.T) {
 			t.Error("silent about the loss")
 		}
 	})
+}
+
+// Readers come and go while it is written, lost and asked about; for the race
+// detector.
+func TestTogether(t *testing.T) {
+	s := stream.New(stream.Config{})
+	var all sync.WaitGroup
+	for i := range 8 {
+		all.Go(func() {
+			for n := range 50 {
+				r := s.Read(stream.ReadOptions{Capacity: 4 + i, FromCache: i%2 == 0, Record: i%3 == 0})
+				last := time.Duration(-1)
+				for range n {
+					u, err := r.Next(t.Context())
+					if errors.Is(err, io.EOF) {
+						return
+					}
+					if err != nil || u.PTS <= last {
+						t.Errorf("PTS %v after %v, %v", u.PTS, last, err)
+						return
+					}
+					last = u.PTS
+				}
+				_, _ = r.Skipped(), r.Behind()
+				r.Close()
+			}
+		})
+	}
+	all.Go(func() {
+		for {
+			changed := s.Changed()
+			_, _ = s.Params()
+			if _, _, cause := s.State(); cause == "closed" {
+				return
+			}
+			<-changed
+		}
+	})
+	for n := range 5000 {
+		nalus := [][]byte{slice(1, 50)}
+		if n%10 == 0 {
+			nalus = [][]byte{sps360, pps360, slice(5, 50)}
+		}
+		s.Write(nalus, time.Duration(n)*frame, time.Now(), n%37 == 0)
+		if n%500 == 499 {
+			s.Lost("off")
+		}
+	}
+	s.Close()
+	all.Wait()
+	if n := s.Stats().Readers; n > 8 {
+		t.Errorf("%d readers are left", n)
+	}
 }

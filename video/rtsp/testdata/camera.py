@@ -2,8 +2,10 @@
 
 usage: camera.py PORT [USER PASSWORD]   (port 0: any free one)
 
-Prints the port, and ends when its standard input is closed.
+Prints the port, and ends when its standard input is closed. With B_FRAMES=1 in
+the environment the encoder makes B-frames.
 """
+import os
 import sys
 
 import gi
@@ -16,12 +18,16 @@ from gi.repository import GLib, Gst, GstRtsp, GstRtspServer
 Gst.init(None)
 loop = GLib.MainLoop()
 
+if os.environ.get("B_FRAMES"):
+    encoder, profile = "x264enc bframes=2 b-adapt=false speed-preset=superfast", "main"
+else:  # zerolatency makes several slices of every picture
+    encoder, profile = "x264enc tune=zerolatency speed-preset=ultrafast", "constrained-baseline"
+
 factory = GstRtspServer.RTSPMediaFactory()
 factory.set_launch(
     "( videotestsrc is-live=true pattern=ball ! video/x-raw,width=640,height=360,framerate=25/1"
-    # zerolatency makes several slices of every picture
-    " ! x264enc tune=zerolatency speed-preset=ultrafast bitrate=600 key-int-max=25"
-    " ! rtph264pay name=pay0 pt=96 )"
+    " ! " + encoder + " bitrate=600 key-int-max=25 ! video/x-h264,profile=" + profile
+    + " ! rtph264pay name=pay0 pt=96 )"
 )
 factory.set_shared(True)
 
