@@ -21,11 +21,11 @@ export function passwordFault(password, again, account) {
   return '';
 }
 
-/** @param {{title: string, lead: string, children?: any}} props */
-function Gate({ title, lead, children }) {
+/** @param {{title: string, lead: string, wide?: boolean, children?: any}} props */
+function Gate({ title, lead, wide, children }) {
   return html`<div class="gate">
     <div class="gatebar"><b>${session.value?.node.name || t('app.name')}</b><${ThemeSwitch} /><${LangSwitch} /></div>
-    <main class="card"><h1>${title}</h1><p class="lead">${lead}</p>${children}</main>
+    <main class="card ${wide ? 'wide' : ''}"><h1>${title}</h1><p class="lead">${lead}</p>${children}</main>
     <p class="version">stationd ${session.value?.version ?? ''}</p>
   </div>`;
 }
@@ -44,14 +44,17 @@ export function Claim() {
     if (fault) throw new Problem(400, 'password', fault);
     await claim({ code: code.trim(), account, name: name.trim() || account, password });
   };
-  return html`<${Gate} title=${t('claim.title')} lead=${t(s?.needsCode ? 'claim.lead.code' : 'claim.lead')}>
+  return html`<${Gate} wide title=${t('claim.title')} lead=${t(s?.needsCode ? 'claim.lead.code' : 'claim.lead')}>
     <${Form} testid="claim-form" submit=${t('claim.submit')} onSubmit=${send}>
       ${(s?.needsCode || link.value.code) && html`<${Field} label=${t('claim.code')} hint=${t('claim.code.hint')} value=${code} onValue=${setCode} name="code" required autocomplete="one-time-code" spellcheck=${false} />`}
+      <div class="two">
       <${Field} label=${t('claim.account')} hint=${t('claim.account.rule')} value=${account} onValue=${(/** @type {string} */ v) => setAccount(v.trim().toLowerCase())} name="account" required autocomplete="username" spellcheck=${false} />
       <${Field} label=${t('claim.name')} hint=${t('claim.name.hint')} value=${name} onValue=${setName} name="name" required autocomplete="name" />
+      </div><div class="two">
       <${Field} label=${t('claim.password')} hint=${t('password.rule', { n: passwordLeast })} type="password" value=${password} onValue=${setPassword} name="password" required autocomplete="new-password" />
       <${Field} label=${t('claim.again')} type="password" value=${again} onValue=${setAgain} name="again" required autocomplete="new-password" />
-      <p class="hint rule" aria-live="polite">${password && (fault && (again || password.length < passwordLeast) ? fault : !fault ? `✓ ${t('password.good')}` : '')}</p>
+      </div>
+      <p class="hint verdict" aria-live="polite">${password && (fault && (again || password.length < passwordLeast) ? fault : !fault ? `✓ ${t('password.good')}` : '')}</p>
     <//>
   <//>`;
 }
