@@ -82,6 +82,9 @@ func (d *depacketizer) push(p *rtp.Packet, now time.Time) {
 	if len(p.Payload) == 0 {
 		return // some send them to keep connections open
 	}
+	if d.open && d.everySlice && d.seenSlice && slicePlace(p.Payload) == firstSlice {
+		d.flush(false) // and the timestamp stands still
+	}
 	if !d.open {
 		d.begin(p, now)
 	}
@@ -117,7 +120,7 @@ func (d *depacketizer) inOrder(seq uint16) bool {
 
 func (d *depacketizer) begin(p *rtp.Packet, now time.Time) {
 	d.ticks += int64(int32(p.Timestamp - d.timestamp))
-	if d.markerEnds && p.Timestamp == d.timestamp && continues(p.Payload) {
+	if d.markerEnds && p.Timestamp == d.timestamp && slicePlace(p.Payload) == laterSlice {
 		d.everySlice = true
 		d.gap = true // the rest of the picture has gone already
 	}
@@ -254,13 +257,25 @@ func (d *depacketizer) addOne(n []byte) {
 	d.unit.nalus = append(d.unit.nalus, n)
 }
 
-// continues tells whether a payload begins with a slice that is not its
-// picture's first: first_mb_in_slice, the first number of the slice header, is
-// not zero.
-func continues(payload []byte) bool {
+// What a payload begins with.
+const (
+	noSlice    = iota // something else, or the middle of a slice
+	firstSlice        // the first slice of a picture
+	laterSlice        // another slice
+)
+
+// slicePlace looks at first_mb_in_slice, the first number of the slice header:
+// it is zero in the first slice.
+func slicePlace(payload []byte) int {
 	t, at := payload[0]&0x1f, 1
 	if t == typeFUA && len(payload) > 1 && payload[1]&0x80 != 0 {
 		t, at = payload[1]&0x1f, 2
 	}
-	return (t == typeSlice || t == typeIDR) && len(payload) > at && payload[at]&0x80 == 0
+	switch {
+	case t != typeSlice && t != typeIDR || len(payload) <= at:
+		return noSlice
+	case payload[at]&0x80 != 0:
+		return firstSlice
+	}
+	return laterSlice
 }

@@ -143,6 +143,14 @@ func TestDepacketize(t *testing.T) {
 			},
 			[]got{{0, nalus(idr), true, false}, {0, nalus(idrRest), true, true}, {3600, nalus(idr, idrRest), true, false}},
 		},
+		"a marker on every slice, and a timestamp that stands still": {
+			[]*rtp.Packet{
+				packet(1, 0, true, idr...), packet(2, 0, true, idrRest...),
+				packet(3, 0, true, idr...), packet(4, 0, true, idrRest...),
+				packet(5, 0, true, slice...),
+			},
+			[]got{{0, nalus(idr), true, false}, {0, nalus(idrRest), true, true}, {0, nalus(idr, idrRest), true, false}},
+		},
 		"parameter sets with a marker of their own": {
 			[]*rtp.Packet{packet(1, 0, true, setSPS...), packet(2, 0, true, setPPS...), packet(3, 0, true, idr...)},
 			[]got{{0, nalus(setSPS), false, false}, {0, nalus(setPPS), false, false}, {0, nalus(idr), true, false}},

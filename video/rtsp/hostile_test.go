@@ -86,9 +86,12 @@ func TestManners(t *testing.T) {
 	cam := newFakeCamera(t)
 	cam.play = func(p *player) { p.forever() }
 	t.Run("play", func(t *testing.T) {
-		r := run(t, fast(cam.url()))
+		r := run(t, fast(cam.url()+"?channel=1&subtype=0"))
 		r.await(0, station.CameraOnline)
 	})
+	if n := cam.count("DESCRIBE " + cam.url() + "?channel=1&subtype=0"); n != 1 {
+		t.Error("the address was changed")
+	}
 	if n := cam.count("SETUP"); n != 1 {
 		t.Errorf("%d tracks were set up, want the video alone", n)
 	}
@@ -292,6 +295,24 @@ func TestNoKeyPictures(t *testing.T) {
 	state, _ := r.await(0, station.CameraUnsupported)
 	if !strings.Contains(state.Cause, "key picture") {
 		t.Errorf("state %+v", state)
+	}
+}
+
+// Nor can one that keeps its parameter sets to itself.
+func TestNoParameterSets(t *testing.T) {
+	t.Parallel()
+	cam := newFakeCamera(t)
+	cam.sdp, _, _ = strings.Cut(cam.sdp, "a=fmtp")
+	cam.play = func(p *player) {
+		p.film = withoutSets(p.film)
+		p.forever()
+	}
+	cfg := fast(cam.url())
+	cfg.KeyTimeout = 500 * time.Millisecond
+	r := run(t, cfg)
+	r.await(0, station.CameraUnsupported)
+	if online, _, _ := r.stream.State(); online {
+		t.Error("the stream is online without a picture")
 	}
 }
 

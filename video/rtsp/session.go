@@ -165,7 +165,13 @@ func (se *session) write(u accessUnit) {
 	now := int64(time.Since(se.began))
 	se.errors.Store(0)
 	se.picture.Store(now)
-	if u.key && !u.damaged && se.key.Swap(now) == 0 {
+	if !u.key || u.damaged {
+		return
+	}
+	if online, _, _ := se.s.to.State(); !online {
+		return // the stream cannot use it: there are no parameter sets
+	}
+	if se.key.Swap(now) == 0 {
 		se.firstKey.Store(now)
 		close(se.keySeen)
 	}
@@ -215,7 +221,7 @@ func (se *session) watch(ctx context.Context, ended <-chan error) error {
 			return fail(station.CameraOffline, "the camera is connected but sends no picture",
 				"if this goes on, restart the camera")
 		case now-max(key, playing) > cfg.KeyTimeout:
-			return fail(station.CameraUnsupported, "the camera sends no key pictures",
+			return fail(station.CameraUnsupported, "the camera sends no key picture that can be decoded",
 				"set a key frame interval (GOP) of two seconds in the camera's settings")
 		}
 	}

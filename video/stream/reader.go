@@ -11,7 +11,8 @@ type ReadOptions struct {
 	// Name is for people.
 	Name string
 	// Capacity is how many units the reader may be behind before it skips to a
-	// newer key picture; zero means 256, ten seconds at 25 pictures a second.
+	// newer key picture; zero means 256, ten seconds at 25 pictures a second. The
+	// most is 8192.
 	Capacity int
 	// FromCache starts with the last key picture and what came since, if they
 	// are still there; otherwise the reader starts with the next key picture.
@@ -24,7 +25,10 @@ type ReadOptions struct {
 	Record bool
 }
 
-const defaultCapacity = 256
+const (
+	defaultCapacity = 256
+	maxCapacity     = 8192
+)
 
 // maxPacedPackets bounds how fast a paced reader is given packets: 5,000 a
 // second are 48 Mbit/s. A key picture of 145 packets takes 29 ms, so that a
@@ -57,6 +61,7 @@ func (s *Stream) Read(opts ReadOptions) *Reader {
 	if opts.Capacity <= 0 {
 		opts.Capacity = defaultCapacity
 	}
+	opts.Capacity = min(opts.Capacity, maxCapacity)
 	r := &Reader{s: s, opts: opts, signal: make(chan struct{}, 1)}
 	s.mu.Lock()
 	defer s.mu.Unlock()
