@@ -8,7 +8,8 @@ import { stationNow } from './clock.js';
 
 /** @typedef {import('../records.js').Alarm} Alarm */
 
-const guard = 700; // keys are ignored so long after the desk changed by itself
+const guard = 700; // keys are ignored so long after one alarm took another's place by itself
+const guardFirst = 250; // and after an alarm came to the quiet desk, where no key was meant for another
 const linger = 45_000; // a finished alarm stays in sight so long
 const busy = 4_000; // who touched the page so lately is at work on what is shown
 
@@ -17,13 +18,13 @@ export const chosenId = signal('');
 /** The officer looked away from the alarms (Esc). */
 const looksAway = signal(false);
 const nudge = signal(0);
-let changedAt = 0;
+let deafUntil = 0;
 let touchedAt = -busy;
 
 export const chosen = computed(() => alarms.value.get(chosenId.value) ?? null);
 
 /** Whether the desk has stood still long enough for a key to mean what is shown. */
-export const settled = () => performance.now() - changedAt > guard;
+export const settled = () => performance.now() > deafUntil;
 
 /** @param {string} id chosen by a person */
 export function choose(id) {
@@ -63,7 +64,7 @@ export function startChoice() {
       else if (!current && !looksAway.peek()) next = (live[0] ?? waiting[0])?.id ?? '';
       else if (current?.state === 'cleared' && live.length) next = live[0].id;
       if (next && next !== chosenId.peek()) {
-        changedAt = performance.now();
+        deafUntil = performance.now() + (current ? guard : guardFirst);
         looksAway.value = false;
         chosenId.value = next;
       }
