@@ -10,7 +10,7 @@ export interface Alarm {
   state: 'raised' | 'acknowledged' | 'cleared';
   sensor?: string; name: string; place?: string;
   raisedAt: string; lastAt: string; count: number; deviceTime?: string; late?: boolean; values?: Values;
-  returnedAt?: string; clearedAt?: string; answers?: Answer[]; cameras?: string[]; clip?: string;
+  returnedAt?: string; clearedAt?: string; answers?: Answer[]; cameras?: string[]; clip?: string; centreAt?: string;
 }
 export interface Clip {
   id: string; node: string; camera: string; alarm?: string; status: 'pending' | 'ready' | 'failed';
@@ -36,12 +36,12 @@ export interface SensorRow { sensor: Sensor; state: SensorState | null }
 export interface Node { id: string; name: string; online: boolean; since: string; lastEvent?: string; version?: string }
 export interface Lamp { id: string; state: 'ok' | 'warn' | 'bad' | 'off'; code: string; args?: Record<string, any>; hint?: string }
 export interface UplinkStatus {
-  connected: boolean; since: string; lanes?: { lane: string; backlog: number; oldest?: string }[]; lastError?: string; hint?: string;
+  connected: boolean; since?: string; lanes?: { lane: string; backlog: number; oldest?: string }[]; lastError?: string; hint?: string;
 }
 export interface Status {
   now: string; lamps: Lamp[]; quietSince?: string; uplink?: UplinkStatus | null;
   storage?: { free: number; total: number; level: string; videoBytes?: number; oldestVideo?: string; daysLeft?: number } | null;
-  cameras?: { online: number; total: number }; sensors?: { online: number; total: number }; nodes?: Node[];
+  cameras?: { online: number; total: number }; sensors?: { online: number; total: number }; nodes?: Node[] | null; brokers?: BrokerLink[] | null;
 }
 export interface Session {
   claimed: boolean; needsCode?: boolean;
@@ -55,8 +55,7 @@ export interface AlarmDetail {
 }
 export interface JournalEvent { seq: number; type: string; subject: string; time: string; actor?: string; data?: any }
 export interface Broker { id: string; url: string; username?: string; hasPassword?: boolean; topics: string[] }
-export interface BrokerLink { connected: boolean; since?: string; error?: string }
-export interface BrokerRow { broker: Broker; link?: BrokerLink | null }
+export interface BrokerLink { id: string; connected: boolean; since?: string; lastError?: string; hint?: string }
 export interface DeviceAccount { username: string; topics?: string[] }
 export interface Account { account: string; name: string; role: string; disabled?: boolean }
 export interface Audit {

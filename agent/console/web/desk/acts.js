@@ -7,6 +7,7 @@ import { hm, when } from '../words/times.js';
 import { now } from '../state/clock.js';
 import { answer, sending, standing, verdict } from '../state/answering.js';
 import { may } from '../state/session.js';
+import { isForeign, nodeName } from '../state/store.js';
 
 /** @typedef {import('../records.js').Alarm} Alarm */
 /** @typedef {import('../records.js').AnswerKind} AnswerKind */
@@ -23,6 +24,11 @@ export function Acts({ alarm }) {
   if (alarm.state === 'cleared') {
     return html`<div class="acts done" data-testid="alarm-over"><p><strong>${t('alarm.over')}</strong>
       ${t('alarm.ended', { time: when(alarm.clearedAt, now.value) })}${judged && ` · ${answerWord(judged)}`}</p></div>`;
+  }
+  if (isForeign(alarm.node)) {
+    const last = list[list.length - 1];
+    return html`<div class="acts done" data-testid="answer-elsewhere"><p><strong>${t('answer.elsewhere', { station: nodeName(alarm.node) })}</strong>
+      ${last ? `${last.name || last.by} ${hm(last.at)} ${answerWord(last.kind)}` : t('answer.elsewhere.none')}</p></div>`;
   }
   if (!may('answer')) return html`<div class="acts done"><p>${t('answer.notAllowed')}</p></div>`;
   return html`<div class="acts" role="group" aria-label=${t('answers')}>

@@ -6,7 +6,7 @@ import { answer, takeBack, undos } from '../state/answering.js';
 import { chosen, chooseNext, choose, chosenId, expire, settled } from '../state/choice.js';
 import { now } from '../state/clock.js';
 import { may } from '../state/session.js';
-import { details, loadDetail, status } from '../state/store.js';
+import { details, isForeign, loadDetail } from '../state/store.js';
 import { Acts } from './acts.js';
 import { Facts } from './facts.js';
 import { Queue } from './queue.js';
@@ -47,7 +47,7 @@ function onKey(e) {
   if (e.key === 'Escape') return choose('');
   const kind = keys[e.key];
   const alarm = chosen.peek();
-  if (!kind || !alarm || alarm.state === 'cleared' || !may('answer')) return;
+  if (!kind || !alarm || alarm.state === 'cleared' || !may('answer') || isForeign(alarm.node)) return;
   if (e.key === ' ' && keepsSpace(el)) return;
   e.preventDefault();
   if (settled()) answer(alarm, kind);
@@ -81,11 +81,6 @@ export function Desk() {
   useEffect(() => {
     if (id && !details.peek().has(id)) loadDetail(id).catch(() => {});
   }, [id]);
-  // That the centre has received it is no event of this journal: ask again while it is open.
-  const beat = status.value?.now;
-  useEffect(() => {
-    if (detail?.centre?.configured && !detail.centre.receivedAt && id) loadDetail(id).catch(() => {});
-  }, [beat]);
   // The clip's id comes with a later event than the alarm: then its record is wanted too.
   useEffect(() => {
     if (alarm?.clip && detail && detail.clip?.id !== alarm.clip) loadDetail(alarm.id).catch(() => {});

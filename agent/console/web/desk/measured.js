@@ -1,7 +1,7 @@
 // @ts-check
 // What the sensor measured when it alarmed, and what it says now.
 import { html } from '../html.js';
-import { t, technicalFields, valueWord } from '../words/words.js';
+import { saysNothing, t, valueWord } from '../words/words.js';
 import { hms, when } from '../words/times.js';
 import { now } from '../state/clock.js';
 import { sensorRow } from '../state/store.js';
@@ -20,7 +20,7 @@ export function Measured({ alarm, detail }) {
   /** @param {string} f */
   const weight = (f) => (f === alarm.kind ? 0 : f === 'battery' ? 2 : 1);
   const fields = [...new Set([...Object.keys(then), ...Object.keys(later)])]
-    .filter((f) => !technicalFields.has(f))
+    .filter((f) => !saysNothing(f, then[f] || later[f]))
     .sort((a, b) => weight(a) - weight(b))
     .slice(0, fieldsMost);
   if (!fields.length) return null;

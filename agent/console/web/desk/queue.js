@@ -31,8 +31,10 @@ function Over() {
   const earlier = recent.value.slice(today.length, recentMost);
   /** @param {string} kind */
   const judged = (kind) => today.filter((a) => verdict(a) === kind).length;
-  return html`<h2>${today.length ? t('queue.today.count', { n: today.length, real: judged('real'), false: judged('false') }) : t('queue.today')}</h2>
-    ${!today.length && loaded.value && html`<p class="none">${t('today.none')}</p>`}
+  const other = [...happening.value, ...pending.value].some((a) => Date.parse(a.raisedAt) >= start);
+  const heading = today.length > 0 || (!other && loaded.value);
+  return html`${heading && html`<h2>${today.length ? t('queue.today.count', { n: today.length, real: judged('real'), false: judged('false') }) : t('queue.today')}</h2>`}
+    ${heading && !today.length && html`<p class="none">${t('today.none')}</p>`}
     <div class="fit">
       ${today.slice(0, recentMost).map((a) => html`<${Past} key=${a.id} alarm=${a} />`)}
       ${earlier.length > 0 && html`<h2 key="earlier">${t('queue.earlier')}</h2>`}

@@ -30,12 +30,13 @@ export function Told({ alarm, detail, most = 6 }) {
   const all = lines(alarm);
   const shown = all.length > most ? [all[0], ...all.slice(1 - most)] : all;
   const up = detail?.centre;
+  const received = alarm.centreAt || up?.receivedAt;
   const line = status.value?.uplink;
   return html`<section class="card told"><h2>${t('told')}</h2>
     <dl>${shown.map((l) => html`<div key=${l.at + l.word} class=${l.look}><dt>${hms(l.at)}</dt><dd>${l.what}</dd><dd class="w">${l.word}</dd></div>`)}</dl>
     ${!atCentre.value && up?.configured && html`<div class="ticks">
-      <div class=${up.receivedAt ? 'on' : ''} data-testid="centre-received" data-received=${up.receivedAt ? 'true' : 'false'}>
-        ${up.receivedAt ? `✓ ${t('told.centre.has')} ${hms(up.receivedAt)}` : line && !line.connected ? t('told.centre.down') : t('told.centre.wait', { n: Math.max(0, Math.round((now.value - Date.parse(alarm.raisedAt)) / 1000)) })}
+      <div class=${received ? 'on' : ''} data-testid="centre-received" data-received=${received ? 'true' : 'false'}>
+        ${received ? `✓ ${t('told.centre.has')} ${hms(received)}` : line && !line.connected ? t('told.centre.down') : t('told.centre.wait', { n: Math.max(0, Math.round((now.value - Date.parse(alarm.raisedAt)) / 1000)) })}
       </div></div>`}
     ${!atCentre.value && up && !up.configured && html`<p class="note">${t('told.centre.none')}</p>`}
   </section>`;

@@ -129,8 +129,8 @@ export function Player({ camera, node, caption, testid, compact }) {
 
   return html`
     <figure class="player ${compact ? 'compact' : ''}" data-camera=${id} data-state=${state} data-testid=${testid}>
-      <video ref=${video} muted autoplay playsinline aria-label=${t('live.of', { name })}></video>
-      <figcaption><span class="dot ${state}"></span><span class="name">${state === 'playing' ? t('live.now') + ' · ' : ''}${name}</span></figcaption>
+      <video ref=${video} muted autoplay playsinline aria-label=${t('live.of', { name: name || row?.camera.name || '' })}></video>
+      <figcaption><span class="dot ${state}"></span><span class="name">${[state === 'playing' ? t('live.now') : '', name].filter(Boolean).join(' · ')}</span></figcaption>
       ${state !== 'playing' && html`<${Veil} state=${state} since=${since} why=${why} source=${source} compact=${compact} />`}
     </figure>`;
 }

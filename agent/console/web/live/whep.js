@@ -78,19 +78,24 @@ export class Whep {
     if (state === 'disconnected') this.graceTimer = setTimeout(() => this.end(new Problem(0, 'lost', t('live.broken'))), 5_000);
   }
 
-  /** @param {Problem} problem */
+  /** The viewing broke. The server has noticed or will; there is nobody to take leave of. @param {Problem} problem */
   end(problem) {
     if (this.over) return;
+    this.location = '';
     this.close();
     this.told.onEnd(problem);
   }
 
+  /** Takes leave first and closes then: a connection that closes by itself ends the session, and the leave would find nothing. */
   hangUp() {
-    if (!this.location) return;
-    const url = new URL(this.location, location.origin);
+    const at = this.location;
     this.location = '';
+    const url = at ? new URL(at, location.origin) : null;
+    if (!url || url.origin !== location.origin) return this.pc.close();
     // keepalive: the page may be going away.
-    if (url.origin === location.origin) fetch(url, { method: 'DELETE', keepalive: true }).catch(() => {});
+    fetch(url, { method: 'DELETE', keepalive: true })
+      .catch(() => {})
+      .finally(() => this.pc.close());
   }
 
   close() {
@@ -99,7 +104,6 @@ export class Whep {
     clearTimeout(this.graceTimer);
     this.abort.abort();
     this.pc.ontrack = this.pc.onconnectionstatechange = null;
-    this.pc.close();
     this.hangUp();
   }
 }

@@ -12,30 +12,28 @@ import { passwordFault, passwordLeast } from './gate.js';
 
 /** @typedef {import('../records.js').Account} Account */
 
-const usualRoles = ['operator', 'chief', 'viewer', 'admin'];
+const roles = ['operator', 'chief', 'installer', 'viewer', 'admin'];
 
 export function Accounts() {
   const { data, problem, again } = useLoad('/accounts');
   const [editing, setEditing] = useState(/** @type {Account|null} */ (null));
   /** @type {Account[]} */
   const rows = data?.accounts ?? [];
-  /** @type {string[]} */
-  const roles = data?.roles ?? usualRoles;
   return html`<main class="page"><div class="head"><h1>${t('nav.accounts')}</h1><div class="grow"></div>
-      <button type="button" class="btn go" data-testid="account-add" onClick=${() => setEditing({ account: '', name: '', role: roles.includes('operator') ? 'operator' : roles[0] })}>${t('accounts.add')}</button></div>
+      <button type="button" class="btn go" data-testid="account-add" onClick=${() => setEditing({ account: '', name: '', role: roles[0] })}>${t('accounts.add')}</button></div>
     <${LoadProblem} problem=${problem} again=${again} />
     ${rows.length > 0 && html`<table class="list card"><thead><tr><th>${t('claim.name')}</th><th>${t('login.account')}</th><th>${t('account.role')}</th><th>${t('fact.state')}</th><th></th></tr></thead>
       <tbody>${rows.map((a) => html`<tr key=${a.account} data-testid="account-row" class=${a.disabled ? 'off' : ''}><td><b>${a.name}</b>${a.account === session.value?.actor?.account && html`<i class="tag">${t('account.me')}</i>`}</td><td>${a.account}</td><td>${roleWord(a.role)}</td>
         <td>${t(a.disabled ? 'account.disabled' : 'account.active')}</td><td class="end"><button type="button" class="btn quiet" onClick=${() => setEditing(a)}>${t('change')}</button></td></tr>`)}</tbody></table>`}
-    ${editing && html`<${AccountDialog} account=${editing} roles=${roles} onClose=${() => {
+    ${editing && html`<${AccountDialog} account=${editing} onClose=${() => {
       setEditing(null);
       again();
     }} />`}
   </main>`;
 }
 
-/** @param {{account: Account, roles: string[], onClose: () => void}} props */
-function AccountDialog({ account, roles, onClose }) {
+/** @param {{account: Account, onClose: () => void}} props */
+function AccountDialog({ account, onClose }) {
   const fresh = account.account === '';
   const me = account.account === session.value?.actor?.account;
   const [id, setId] = useState(account.account);
@@ -45,7 +43,7 @@ function AccountDialog({ account, roles, onClose }) {
   const [again, setAgain] = useState('');
   const [disabled, setDisabled] = useState(!!account.disabled);
   const send = async () => {
-    if (fresh && !/^[a-z0-9][a-z0-9._-]{1,31}$/.test(id)) throw new Problem(400, 'account.name', t('claim.account.rule'));
+    if (fresh && !/^[a-z0-9._-]{2,32}$/.test(id)) throw new Problem(400, 'account.name', t('claim.account.rule'));
     if (fresh || password) {
       const fault = passwordFault(password, again, id);
       if (fault) throw new Problem(400, 'password', fault);

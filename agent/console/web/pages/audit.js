@@ -1,13 +1,27 @@
 // @ts-check
 // Who did what, when, and what came of it.
 import { html, useEffect, useState } from '../html.js';
-import { t, wordFor } from '../words/words.js';
+import { kindWord, t, wordFor } from '../words/words.js';
 import { stamp } from '../words/times.js';
 import { get, Problem } from '../state/api.js';
+import { alarms, cameraRow, sensorRow } from '../state/store.js';
 
 /** @typedef {import('../records.js').Audit} Row */
 
 const perPage = 100;
+
+/** What a row is about, by name where it is known: "camera/gate" is "摄像机 小区北门". @param {string} path */
+function subject(path) {
+  const at = path.indexOf('/');
+  const kind = path.slice(0, at);
+  const id = path.slice(at + 1);
+  const label = wordFor(`subject.${kind}`);
+  if (at < 0 || !label) return path;
+  const alarm = kind === 'alarm' ? alarms.value.get(id) : null;
+  if (alarm) return `${kindWord(alarm.kind)} ${alarm.place || alarm.name}`;
+  const name = kind === 'camera' ? cameraRow(id)?.camera.name : kind === 'sensor' ? sensorRow(id)?.sensor.name : '';
+  return `${label} ${name || id}`;
+}
 
 export function AuditPage() {
   const [rows, setRows] = useState(/** @type {Row[]} */ ([]));
@@ -21,7 +35,7 @@ export function AuditPage() {
       const last = before[before.length - 1];
       const page = await get(`/audit?limit=${perPage}${last ? `&before=${last.seq}` : ''}`);
       setRows([...before, ...(page.rows ?? [])]);
-      setMore(!!page.more);
+      setMore((page.rows ?? []).length === perPage);
       setProblem(null);
     } catch (err) {
       if (err instanceof Problem) setProblem(err);
@@ -38,7 +52,7 @@ export function AuditPage() {
     ${rows.length > 0 && html`<table class="list card"><thead><tr><th>${t('record.time')}</th><th>${t('audit.who')}</th><th>${t('audit.what')}</th><th>${t('audit.subject')}</th><th>${t('audit.result')}</th></tr></thead>
       <tbody>${rows.map((r) => html`<tr key=${r.seq} data-testid="audit-row"><td><time>${stamp(r.at)}</time></td>
         <td><b>${r.actor.account === 'system' ? t('audit.system') : r.actor.name || r.actor.account}</b>${r.actor.address && html`<small>${r.actor.address}</small>`}</td>
-        <td>${wordFor(`action.${r.action}`) || r.action}</td><td>${r.subject}${r.detail && html`<small>${r.detail}</small>`}</td>
+        <td>${wordFor(`action.${r.action}`) || r.action}</td><td>${subject(r.subject)}${r.detail && html`<small>${r.detail}</small>`}</td>
         <td>${r.result === 'ok' ? t('audit.ok') : wordFor(`problem.${r.result}`) || r.result}</td></tr>`)}</tbody></table>`}
     ${more && html`<p class="more"><button type="button" class="btn" disabled=${busy} onClick=${() => load(rows)}>${t(busy ? 'busy' : 'records.more')}</button></p>`}
   </main>`;

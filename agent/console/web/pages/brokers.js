@@ -5,6 +5,7 @@ import { t } from '../words/words.js';
 import { when } from '../words/times.js';
 import { newKey, Problem, put, remove } from '../state/api.js';
 import { now } from '../state/clock.js';
+import { status } from '../state/store.js';
 import { Dialog } from '../ui/dialog.js';
 import { Field, Form } from '../ui/form.js';
 import { LoadProblem, useLoad } from '../ui/load.js';
@@ -12,20 +13,23 @@ import { RemoveButton } from '../ui/remove.js';
 import { secretMask } from './camera-dialog.js';
 
 /** @typedef {import('../records.js').Broker} Broker */
-/** @typedef {import('../records.js').BrokerRow} BrokerRow */
 
 export function Brokers() {
   const { data, problem, again } = useLoad('/brokers');
   const [editing, setEditing] = useState(/** @type {Broker|null} */ (null));
-  /** @type {BrokerRow[]} */
+  /** @type {Broker[]} */
   const rows = data?.brokers ?? [];
+  const links = new Map((status.value?.brokers ?? []).map((l) => [l.id, l]));
   return html`<section class="card"><h2>${t('brokers')}</h2>
     <p class="note">${t('brokers.hint')}</p>
     <${LoadProblem} problem=${problem} again=${again} />
-    <ul class="rows">${rows.map(({ broker, link }) => html`<li key=${broker.id}>
+    <ul class="rows">${rows.map((broker) => {
+      const link = links.get(broker.id);
+      return html`<li key=${broker.id}>
       <i class="light ${link ? (link.connected ? 'ok' : 'warn') : 'off'}"></i>
-      <div><b>${broker.url}</b><p>${broker.topics.join('  ')}</p>${link && html`<p>${t(link.connected ? 'broker.up' : 'broker.down', { time: when(link.since, now.value) })} ${!link.connected && link.error ? `· ${link.error}` : ''}</p>`}</div>
-      <button type="button" class="btn quiet" onClick=${() => setEditing(broker)}>${t('change')}</button></li>`)}</ul>
+      <div><b>${broker.url}</b><p>${(broker.topics ?? []).join('  ')}</p>${link && html`<p>${t(link.connected ? 'broker.up' : 'broker.down', { time: when(link.since, now.value) })} ${!link.connected && link.lastError ? `· ${link.lastError}` : ''}</p>`}</div>
+      <button type="button" class="btn quiet" onClick=${() => setEditing(broker)}>${t('change')}</button></li>`;
+    })}</ul>
     <button type="button" class="btn" data-testid="broker-add" onClick=${() => setEditing({ id: '', url: '', topics: [] })}>＋ ${t('brokers.add')}</button>
     ${editing && html`<${BrokerDialog} broker=${editing} onClose=${() => {
       setEditing(null);
@@ -40,7 +44,7 @@ function BrokerDialog({ broker, onClose }) {
   const [url, setUrl] = useState(broker.url);
   const [username, setUsername] = useState(broker.username ?? '');
   const [password, setPassword] = useState('');
-  const [topics, setTopics] = useState(broker.topics.join('\n'));
+  const [topics, setTopics] = useState((broker.topics ?? []).join('\n'));
   const send = async () => {
     if (!/^(mqtts?):\/\/[^/\s]+/.test(url.trim())) throw new Problem(400, 'broker.url', t('broker.url.rule'));
     const list = topics.split('\n').map((x) => x.trim()).filter(Boolean);

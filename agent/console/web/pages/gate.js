@@ -10,13 +10,14 @@ import { Problem } from '../state/api.js';
 import { startFeed } from '../state/feed.js';
 import { claim, expired, link, login, logout, session } from '../state/session.js';
 
-export const passwordLeast = 10;
+// The same rules as the server's, said before it is asked.
+export const passwordLeast = 8;
 
 /** Says what is still wrong with a new password; empty when it will do. @param {string} password @param {string} again @param {string} account */
 export function passwordFault(password, again, account) {
   if ([...password].length < passwordLeast) return t('password.short', { n: passwordLeast });
-  if (account && password.toLowerCase().includes(account.toLowerCase())) return t('password.account');
-  if (new Set(password).size < 5) return t('password.simple');
+  if (password.toLowerCase() === account.toLowerCase()) return t('password.account');
+  if (new Set(password).size < 2) return t('password.simple');
   if (password !== again) return t('password.differs');
   return '';
 }
@@ -38,7 +39,7 @@ export function Claim() {
   const [password, setPassword] = useState('');
   const [again, setAgain] = useState('');
   const fault = passwordFault(password, again, account);
-  const accountOk = /^[a-z0-9][a-z0-9._-]{1,31}$/.test(account);
+  const accountOk = /^[a-z0-9._-]{2,32}$/.test(account);
   const send = async () => {
     if (!accountOk) throw new Problem(400, 'account.name', t('claim.account.rule'));
     if (fault) throw new Problem(400, 'password', fault);

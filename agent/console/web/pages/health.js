@@ -5,6 +5,7 @@ import { html } from '../html.js';
 import { t, wordFor } from '../words/words.js';
 import { age, bytes, span, when } from '../words/times.js';
 import { now } from '../state/clock.js';
+import { lang } from '../state/prefs.js';
 import { href } from '../state/route.js';
 import { centre, may } from '../state/session.js';
 import { cameras, nodeName, status } from '../state/store.js';
@@ -31,11 +32,11 @@ function Line({ s }) {
   const u = s.uplink;
   if (!u) return centre.value ? null : html`<section class="card"><h2>${t('uplink')}</h2><p class="note">${t('lamp.uplink.off.long')}</p></section>`;
   return html`<section class="card"><h2>${t('uplink')}</h2>
-    <p class="big"><i class="light ${u.connected ? 'ok' : 'warn'}"></i>${t(u.connected ? 'uplink.up' : 'uplink.down', { time: when(u.since, now.value) })} <span class="tab">${age(now.value - Date.parse(u.since))}</span></p>
+    <p class="big"><i class="light ${u.connected ? 'ok' : 'warn'}"></i>${t(u.connected ? 'uplink.up' : 'uplink.down', { time: when(u.since, now.value) })} ${u.since && html`<span class="tab">${age(now.value - Date.parse(u.since))}</span>`}</p>
     <table class="small"><thead><tr><th>${t('uplink.lane')}</th><th>${t('uplink.backlog')}</th><th>${t('uplink.oldest')}</th></tr></thead>
       <tbody>${(u.lanes ?? []).map((l) => html`<tr key=${l.lane}><th>${wordFor(`lane.${l.lane}`) || l.lane}</th><td>${l.backlog}</td><td>${l.backlog && l.oldest ? span(now.value - Date.parse(l.oldest)) : '–'}</td></tr>`)}</tbody></table>
     ${u.lastError && html`<p class="note">${t('uplink.lastError')}：${u.lastError}</p>`}
-    ${u.hint && !u.connected && html`<p class="remedy">${t('fact.remedy')}：${wordFor(`hint.${u.hint}`) || u.hint}</p>`}
+    ${u.hint && !u.connected && lang.value === 'en' && html`<p class="remedy">${u.hint}</p>`}
   </section>`;
 }
 

@@ -2,7 +2,7 @@
 // All sensors: what they say, how they are, and the ones that turned up by
 // themselves and wait for a name.
 import { html, useState, useEffect } from '../html.js';
-import { classWord, t, technicalFields, valueWord } from '../words/words.js';
+import { classWord, saysNothing, t, valueWord } from '../words/words.js';
 import { when } from '../words/times.js';
 import { now } from '../state/clock.js';
 import { route } from '../state/route.js';
@@ -47,7 +47,7 @@ export function Sensors() {
 function Row({ row, change, onEdit }) {
   const { sensor, state } = row;
   const values = Object.entries(state?.values ?? {})
-    .filter(([f]) => f !== 'battery' && !technicalFields.has(f))
+    .filter(([f, v]) => f !== 'battery' && !saysNothing(f, v))
     .sort(([a], [b]) => Number(b === sensor.class) - Number(a === sensor.class))
     .slice(0, 3);
   const battery = state?.values?.battery;

@@ -2,6 +2,7 @@
 // Requests to the station's program. Every failure becomes a Problem that can be
 // shown to a person; a request that nobody answered is a Problem of code "lost".
 import { t, wordFor } from '../words/words.js';
+import { lang } from './prefs.js';
 
 /** What went wrong, in words for people. */
 export class Problem extends Error {
@@ -23,8 +24,9 @@ export function whenExpired(fn) {
 }
 
 /**
- * Reads an error reply. The console's own words come first; the server's
- * sentence, which is English, only where the table has none.
+ * Reads an error reply. The server's sentences are English and exact, so the
+ * English console shows them; the Chinese one has its own words for each code,
+ * and for a code it does not know those of the status.
  * @param {Response} reply
  */
 export async function problemOf(reply) {
@@ -37,8 +39,11 @@ export async function problemOf(reply) {
   }
   const code = body.code || String(reply.status);
   const status = wordFor(`status.${reply.status}`) || t('problem.other', { code: reply.status });
-  const message = wordFor(`problem.${code}`) || body.detail || body.title || status;
-  return new Problem(reply.status, code, message, wordFor(`problem.${code}.hint`) || body.hint || '', body.place || '');
+  const ours = wordFor(`problem.${code}`);
+  const english = lang.peek() === 'en';
+  const message = (english && body.detail) || ours || status;
+  const hint = (english && body.hint) || wordFor(`problem.${code}.hint`);
+  return new Problem(reply.status, code, message, hint, body.place || '');
 }
 
 /**

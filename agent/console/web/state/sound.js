@@ -3,10 +3,12 @@
 // Browsers refuse sound before the first touch of the page; that is a fault to
 // be shown, not hidden.
 import { computed, effect, signal } from '../html.js';
-import { happening } from './store.js';
+import { stationNow } from './clock.js';
+import { happening, isForeign } from './store.js';
 import { muted } from './prefs.js';
 
 const every = 2_400;
+const elsewhere = 15_000; // an alarm that is answered at its station rings here only so long
 
 /** "ok" sounds when needed, "off" was muted, "blocked" waits for a touch of the page. */
 const allowed = signal(false);
@@ -41,8 +43,11 @@ function beep(ctx, at, hertz, length) {
   tone.stop(at + length);
 }
 
+/** The first alarm that is ours to answer, or that just came up from a station. */
+const loudest = () => happening.peek().find((a) => !isForeign(a.node) || stationNow() - Date.parse(a.raisedAt) < elsewhere);
+
 function pattern() {
-  const first = happening.peek()[0];
+  const first = loudest();
   if (!first || muted.peek()) return;
   const ctx = context();
   if (ctx.state !== 'running') return;

@@ -37,14 +37,14 @@ function keyOf(node, id, known) {
   return known.has(full) || (node && !known.has(id) && !id.includes('.') && isForeign(node)) ? full : id;
 }
 
-/** Nodes that are not this one; set from the session. */
+/** This node's own id; set from the session. */
 let self = '';
 /** @param {string} id */
 export function setSelf(id) {
   self = id;
 }
-/** @param {string} node */
-const isForeign = (node) => self !== '' && node !== self;
+/** Whether something belongs to another node than this one. @param {string} node */
+export const isForeign = (node) => self !== '' && node !== self;
 
 /** @param {string} id @param {string} [node] */
 export function cameraRow(id, node) {
@@ -63,6 +63,16 @@ export function sensorRow(id, node) {
 export function nodeName(id) {
   if (!id || id === self) return '';
   return nodes.value.get(id)?.name || id;
+}
+
+/**
+ * A row as it is kept: a state that nobody has reported yet is no state.
+ * @template {CameraRow|SensorRow} R @param {R} row @returns {R}
+ */
+function known(row) {
+  const s = row.state;
+  const blank = !s || ('status' in s ? !s.status : Date.parse(s.lastSeen) <= 0);
+  return blank ? { ...row, state: null } : row;
 }
 
 /** @template T @param {Map<string, T>} map @param {string} key @param {T|null} value */
@@ -115,6 +125,7 @@ const apply = {
   'cityops.alarm.answered.v1': putAlarm,
   'cityops.alarm.returned.v1': putAlarm,
   'cityops.alarm.cleared.v1': putAlarm,
+  'cityops.alarm.received.v1': putAlarm,
   'cityops.clip.ready.v1': putClip,
   'cityops.clip.failed.v1': putClip,
   'cityops.reading.v1': (s) => {
@@ -142,6 +153,7 @@ const apply = {
     if (row) cameras.value = replaced(cameras.peek(), key, { ...row, state: s });
   },
   'cityops.node.state.v1': (n) => {
+    if (n.id === self) return; // a node tells of itself when its name changes
     nodes.value = replaced(nodes.peek(), n.id, n);
   },
 };
@@ -172,8 +184,8 @@ export async function loadAll() {
   batch(() => {
     putStatus(st);
     alarms.value = new Map([...(recent.alarms ?? []), ...(live.alarms ?? [])].map((/** @type {Alarm} */ a) => [a.id, a]));
-    cameras.value = new Map((cams.cameras ?? []).map((/** @type {CameraRow} */ r) => [keyOf(r.camera.node, r.camera.id, new Map()), r]));
-    sensors.value = new Map((sens.sensors ?? []).map((/** @type {SensorRow} */ r) => [keyOf(r.sensor.node, r.sensor.id, new Map()), r]));
+    cameras.value = new Map((cams.cameras ?? []).map((/** @type {CameraRow} */ r) => [keyOf(r.camera.node, r.camera.id, new Map()), known(r)]));
+    sensors.value = new Map((sens.sensors ?? []).map((/** @type {SensorRow} */ r) => [keyOf(r.sensor.node, r.sensor.id, new Map()), known(r)]));
     loaded.value = true;
   });
   for (const id of details.peek().keys()) loadDetail(id).catch(() => {});

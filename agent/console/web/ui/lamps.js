@@ -20,18 +20,22 @@ function argsOf(lamp) {
     total: a.total,
     missing: (a.total ?? 0) - (a.online ?? 0),
     rate: bitRate(a.rate),
-    since: a.since ? hm(a.since) : '',
+    since: Date.parse(a.since) > 0 ? hm(a.since) : '',
     backlog: a.backlog ?? 0,
     days: a.daysLeft === undefined || a.daysLeft === null ? '' : Math.floor(a.daysLeft),
     free: bytes(a.free),
     broker: a.broker,
+    count: a.count,
+    clips: a.clips,
+    bytes: bytes(a.bytes),
   };
 }
 
 /** The few words in the bar. @param {Lamp} lamp */
 export function lampWord(lamp) {
   const args = argsOf(lamp);
-  if (lamp.code === 'storage.ok' && args.days === '') return t('lamp.storage.ok.nodays');
+  if (lamp.code === 'storage.ok' && !args.days) return t('lamp.storage.ok.nodays');
+  if (lamp.code === 'uplink.ok' && !(lamp.args?.rate >= 1000)) return t('lamp.uplink.ok.idle');
   if (lamp.code === 'uplink.down' && !args.since) return t('lamp.uplink.down.nosince');
   return wordFor(`lamp.${lamp.code}`, args) || `${wordFor(`lamp.${lamp.id}`) || lamp.id} ${t(lamp.state === 'ok' ? 'lamp.fine' : 'lamp.fault')}`;
 }

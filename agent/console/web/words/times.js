@@ -24,7 +24,7 @@ function daysApart(at, now) {
 
 /** "10:42" today, "昨天 10:42", "11月3日 10:42", "2025-11-03 10:42" @param {string|number|undefined|null} at @param {number} now */
 export function when(at, now) {
-  if (!at || Number.isNaN(new Date(at).getTime())) return t('never');
+  if (!at || !(new Date(at).getTime() > 0)) return t('never'); // the server's zero time lies before 1970
   const d = new Date(at);
   const apart = daysApart(at, now);
   if (apart === 0) return hm(at);

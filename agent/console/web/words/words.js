@@ -64,5 +64,11 @@ export function valueWord(field, value) {
   return { label, text: wordFor(`value.${String(value).toLowerCase()}`) || String(value) };
 }
 
+/** Faults that are worth a word only when they are there. */
+const faults = new Set(['battery_low', 'tamper', 'fault']);
+
+/** Whether a field's value says nothing to an officer. @param {string} field @param {boolean|number|string|undefined} value */
+export const saysNothing = (field, value) => technicalFields.has(field) || (faults.has(field) && !value);
+
 /** Fields that say nothing to an officer. */
-export const technicalFields = new Set(['linkquality', 'update', 'update_available', 'last_seen', 'device', 'voltage', 'self_test', 'test', 'device_temperature']);
+const technicalFields = new Set(['linkquality', 'update', 'update_available', 'last_seen', 'device', 'voltage', 'self_test', 'test', 'device_temperature']);
