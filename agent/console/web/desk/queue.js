@@ -6,6 +6,7 @@ import { age, hm, span, when } from '../words/times.js';
 import { now } from '../state/clock.js';
 import { choose, chosenId, pick } from '../state/choice.js';
 import { standing, verdict } from '../state/answering.js';
+import { centre } from '../state/session.js';
 import { happening, loaded, nodeName, pending, recent } from '../state/store.js';
 
 /** @typedef {import('../records.js').Alarm} Alarm */
@@ -18,7 +19,7 @@ export function Queue() {
     <h2>${t('queue.happening')}</h2>
     ${happening.value.map((a) => html`<${Live} key=${a.id} alarm=${a} />`)}
     ${!happening.value.length && html`<p class="none">${t(loaded.value ? 'queue.none' : 'loading')}</p>`}
-    ${pending.value.length > 0 && html`<h2>${t('queue.pending')}</h2>`}
+    ${pending.value.length > 0 && html`<h2>${t(centre.value ? 'queue.pending.centre' : 'queue.pending')}</h2>`}
     ${pending.value.map((a) => html`<${Waiting} key=${a.id} alarm=${a} />`)}
     <${Over} />
   </section>`;

@@ -7,7 +7,7 @@ import { span, when } from '../words/times.js';
 import { now } from '../state/clock.js';
 import { tour } from '../state/prefs.js';
 import { href } from '../state/route.js';
-import { may } from '../state/session.js';
+import { centre, may } from '../state/session.js';
 import { cameras, happening, loaded, nodeName, pending, status } from '../state/store.js';
 import { Player } from '../live/player.js';
 
@@ -24,7 +24,7 @@ export function Quiet() {
   return html`<main>
     <div class="title calm" data-testid="quiet">
       <div class="what"><h1>${word}</h1>
-        <p>${busy ? t('quiet.busy.hint') : waiting ? t('quiet.waiting.n', { n: waiting }) : since ? t('quiet.since', { time: when(since, now.value) }) : ''}</p></div>
+        <p>${busy ? t('quiet.busy.hint') : waiting ? t(centre.value ? 'quiet.waiting.centre' : 'quiet.waiting.n', { n: waiting }) : since ? t('quiet.since', { time: when(since, now.value) }) : ''}</p></div>
       ${since && !busy && !waiting && html`<div class="since"><div class="age">${span(now.value - Date.parse(since))}</div><small>${t('quiet.length')}</small></div>`}
     </div>
     ${may('video') ? html`<${Wall} />` : html`<div></div>`}
