@@ -225,6 +225,22 @@ func TestRepeatedTransmission(t *testing.T) {
 			t.Fatalf("%+v %v", list, err)
 		}
 	})
+	t.Run("an old end does not end a new alarm", func(t *testing.T) {
+		// What a client has in flight comes again as a whole.
+		r := newRig(t)
+		r.addSensor("d", station.ClassDoor)
+		for _, dup := range []bool{false, true} {
+			r.report("d", station.KindDoor, true, on(1, dup))
+			r.report("d", station.KindDoor, false, on(2, dup))
+			r.report("d", station.KindDoor, true, on(3, dup))
+			if len(r.live()) != 1 {
+				t.Fatalf("the door is open, and no alarm is live (again: %t)", dup)
+			}
+		}
+		if list, _, err := r.Alarms("", 10); err != nil || len(list) != 2 {
+			t.Fatalf("%+v %v", list, err)
+		}
+	})
 	t.Run("first seen with DUP is raised", func(t *testing.T) {
 		r := newRig(t)
 		r.addSensor("d", station.ClassDoor)

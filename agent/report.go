@@ -189,6 +189,9 @@ func (a *Agent) commitSignal(tx *store.Tx, sensor station.Sensor, sig station.Si
 		return fmt.Errorf("alarm %s is live but not stored", id)
 	}
 	if !sig.Active {
+		if repeated {
+			return nil // it ended the alarm before this one
+		}
 		return a.endCondition(tx, &alarm, r.Received)
 	}
 	return a.repeat(tx, &alarm, r, repeated)
