@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"stationd/agent/station"
+	"stationd/devices/devicestest"
+)
+
+// sensors publishes what a neighbourhood's sensors do, and measures how long the
+// broker takes to acknowledge. The station's own acknowledges what is stored.
+func sensors(ctx context.Context, args []string, out, errs io.Writer) error {
+	flags := newFlags("sensors", "publish readings and alarms to an MQTT 3.1.1 broker", errs)
+	var (
+		at       stationFlags
+		password passwordFlags
+		every    rate = 50
+	)
+	broker := flags.String("broker", "mqtt://127.0.0.1:1883", "`address` of the broker, mqtt:// or mqtts://")
+	username := flags.String("username", "", "the sensors' `account` at the broker; with --station one is made")
+	password.add(flags, "password", "the sensors' account")
+	name := flags.String("name", "sim", "what the names of the sensors and of their connections begin with")
+	base := flags.String("base", "zigbee2mqtt", "base topic of the sensors behind Zigbee2MQTT, three of four")
+	count := flags.Int("count", 200, "`number` of sensors, at most 10000")
+	perLine := flags.Int("per-connection", 50, "`number` of sensors that share a connection, as behind one bridge")
+	flags.Var(&every, "rate", "how often all together publish, such as 50/s or 20/m")
+	alarm := flags.Duration("alarm-every", time.Minute, "how often one of them alarms; 0 for never")
+	span := flags.Duration("for", 10*time.Minute, "how long, at most 24h")
+	at.add(flags, "")
+	if err := parse(flags, args); err != nil {
+		return err
+	}
+	if err := errors.Join(
+		within("count", *count, 1, 10_000), within("per-connection", *perLine, 1, 10_000),
+		within("for", *span, time.Second, 24*time.Hour), within("alarm-every", *alarm, 0, 24*time.Hour),
+	); err != nil {
+		return err
+	}
+	if !validName(*name) {
+		return wrongUsage("--name: use a-z, 0-9 and '-', at most 20")
+	}
+	if u, err := url.Parse(*broker); err != nil || u.Host == "" || u.Scheme != "mqtt" && u.Scheme != "mqtts" {
+		return wrongUsage("--broker: %q is no address such as mqtt://host:1883", *broker)
+	}
+	cfg := devicestest.Config{URL: *broker, Username: *username}
+	var err error
+	if cfg.Password, err = password.read(); err != nil {
+		return err
+	}
+	if cfg.TLS, err = trusted(at.authority); err != nil {
+		return err
+	}
+	f := newFleet(*name, *base, *count, *perLine)
+	if at.url != "" {
+		if err := at.furnish(ctx, f, *name, &cfg); err != nil {
+			return err
+		}
+	}
+	if err := f.connect(ctx, cfg, *name); err != nil {
+		return err
+	}
+	defer f.close()
+	fmt.Fprintf(out, "%d sensors on %d connections publish %v to %s for %s\n", *count, len(f.lines), every, *broker, *span)
+
+	ctx, cancel := context.WithTimeout(ctx, *span)
+	defer cancel()
+	l := &load{fleet: f, rate: every, alarm: *alarm}
+	var telling sync.WaitGroup
+	telling.Go(func() {
+		for wait(ctx, time.Now().Add(10*time.Second)) {
+			l.tally.progress(out)
+		}
+	})
+	l.run(ctx)
+	telling.Wait()
+	return l.tally.summary(out)
+}
+
+// furnish sets the fleet up at a station: its sensors, and an account for them
+// where none is given.
+func (f *stationFlags) furnish(ctx context.Context, fl *fleet, name string, cfg *devicestest.Config) error {
+	s, err := f.signIn(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	for _, sn := range fl.sensors() {
+		if err := s.call(ctx, http.MethodPut, "sensors/"+sn.ID, sn, nil); err != nil {
+			return fmt.Errorf("set up sensor %s: %w", sn.ID, err)
+		}
+	}
+	if cfg.Username != "" {
+		return nil
+	}
+	var made station.DeviceCredential
+	if err := s.call(ctx, http.MethodPut, "devices/"+name, nil, &made); err != nil {
+		return fmt.Errorf("set up account %s at the broker: %w", name, err)
+	}
+	cfg.Username, cfg.Password = made.Username, station.Secret(made.Password)
+	return admitted(ctx, *cfg, name)
+}
+
+// admitted returns when the broker lets the account in, which is a moment after
+// the station has made it.
+func admitted(ctx context.Context, cfg devicestest.Config, name string) error {
+	cfg.ClientID = name + "-1"
+	for late := time.Now().Add(10 * time.Second); ; {
+		l, err := openLine(ctx, cfg)
+		if err == nil {
+			l.close()
+			return nil
+		}
+		if time.Now().After(late) || !wait(ctx, time.Now().Add(100*time.Millisecond)) {
+			return err
+		}
+	}
+}
+
+// validName accepts what can stand in a topic, a path and a client's name.
+func validName(name string) bool {
+	return name != "" && len(name) <= 20 && !strings.ContainsFunc(name, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-'
+	})
+}
