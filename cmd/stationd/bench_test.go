@@ -78,6 +78,7 @@ func BenchmarkBroker(b *testing.B) {
 			for p := range publish {
 				publish[p] = benchConnect(b, n, password)
 			}
+			before := n.devices.Stats().Reports
 			b.ReportAllocs()
 			load{bm.publishers, func(p, _ int) error {
 				under[p] = append(under[p], publish[p](leakTopic(p), leakPayload(false)))
@@ -88,6 +89,9 @@ func BenchmarkBroker(b *testing.B) {
 				under[p] = under[p][1:]
 				return oldest()
 			}}.measure(b)
+			if stored := n.devices.Stats().Reports - before; int(stored) < b.N-bm.window {
+				b.Errorf("%d of %d readings are stored", stored, b.N)
+			}
 		})
 	}
 }
