@@ -68,6 +68,8 @@ type ClipMaker interface {
 	// Clip waits until c.To is recorded and returns the clip ready or failed.
 	// It may be called again for the same ID. An error means: try later.
 	Clip(ctx context.Context, c station.Clip) (station.Clip, error)
+	// RemoveClip gives a clip's room back; station.ErrNotFound where there is none.
+	RemoveClip(id string) error
 }
 
 // Registry is all that is set up: what devices and video work from.
@@ -95,7 +97,7 @@ type CameraLink struct {
 // Deps is what the agent is handed.
 type Deps struct {
 	Store *store.Store
-	// Clips makes clips; nil where nothing is recorded (a centre).
+	// Clips makes and keeps clips.
 	Clips ClipMaker
 	// Apply is called, from one goroutine at a time, with the whole registry at
 	// the start of Run and after every change of it.

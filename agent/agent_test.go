@@ -161,15 +161,19 @@ func TestAlarmLife(t *testing.T) {
 	if live = r.live(); len(live) != 1 || live[0].State != station.StateRaised || live[0].ReturnedAt.IsZero() {
 		t.Fatalf("a smoke alarm must wait for an answer: %+v", live)
 	}
+	r.must(r.answer(live[0].ID, station.AnswerReceived))
+	if got := r.live(); len(got) != 1 || got[0].State != station.StateAcknowledged {
+		t.Fatalf("a smoke alarm that was received still waits for a judgement: %+v", got)
+	}
 	r.must(r.answer(live[0].ID, station.AnswerFalse))
 	if got := r.live(); len(got) != 0 {
 		t.Fatalf("still live after return and answer: %+v", got)
 	}
 	r.must(r.answer(live[0].ID, station.AnswerUndo))
-	if got := r.live(); len(got) != 1 || got[0].State != station.StateRaised || len(got[0].Answers) != 1 || !got[0].Answers[0].Undone {
+	if got := r.live(); len(got) != 1 || got[0].State != station.StateAcknowledged || len(got[0].Answers) != 2 || !got[0].Answers[1].Undone {
 		t.Fatalf("undo did not bring it back: %+v", got)
 	}
-	want := "raised repeated returned cleared answered"
+	want := "raised repeated returned answered cleared answered"
 	if got := strings.Join(r.types(), " "); got != want {
 		t.Fatalf("events %q, want %q", got, want)
 	}
@@ -588,6 +592,8 @@ func (m clipMaker) Clip(ctx context.Context, c station.Clip) (station.Clip, erro
 	}
 }
 
+func (m clipMaker) RemoveClip(string) error { return nil }
+
 func TestClipFollowsItsAlarm(t *testing.T) {
 	maker := clipMaker{make: make(chan error)}
 	r := newRig(t, func(_ *agent.Config, d *agent.Deps) { d.Clips = maker })
@@ -630,6 +636,10 @@ func TestClipFollowsItsAlarm(t *testing.T) {
 	}
 	if pending, _ = r.PendingClips(context.Background()); len(pending) != 0 {
 		t.Fatal("an uploaded clip waits to be uploaded")
+	}
+	r.must(r.do(station.CommandRemoveClip, clip, nil))
+	if c, err = r.Clip(clip); err != nil || c.Status != station.ClipRemoved {
+		t.Fatalf("%+v %v", c, err)
 	}
 }
 

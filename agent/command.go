@@ -37,6 +37,9 @@ type plan struct {
 	kept any
 	// registry asks for the registry to be applied afresh afterwards.
 	registry bool
+	// after is done once the change is durable; nil is nothing. It must be safe
+	// to do again.
+	after func() error
 }
 
 // orders is every command there is. One without a permission cannot be used.
@@ -50,6 +53,7 @@ var orders = map[string]order{
 	station.CommandRemoveBroker:  {station.PermConfigure, about("broker"), prepareRemoveBroker},
 	station.CommandPutDevice:     {station.PermConfigure, about("device"), preparePutDevice},
 	station.CommandRemoveDevice:  {station.PermConfigure, about("device"), prepareRemoveDevice},
+	station.CommandRemoveClip:    {station.PermConfigure, about("clip"), prepareRemoveClip},
 	station.CommandPutAccount:    {station.PermAccounts, about("account"), preparePutAccount},
 	station.CommandRemoveAccount: {station.PermAccounts, about("account"), prepareRemoveAccount},
 }
@@ -143,6 +147,11 @@ func (a *Agent) handle(ctx context.Context, cmd station.Command) (station.Receip
 	}
 	if p.registry && !repeated {
 		a.registryChanged()
+	}
+	if p.after != nil {
+		if err := p.after(); err != nil {
+			return station.Receipt{}, err
+		}
 	}
 	return receipt, nil
 }

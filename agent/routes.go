@@ -73,6 +73,7 @@ func (a *Agent) Routes() []station.Route {
 		{Pattern: "DELETE /api/v1/accounts/{id}", Permission: station.PermAccounts, Resource: "account/{id}", Summary: "Remove an account and end its sessions", Status: http.StatusNoContent, Handler: a.remove(station.CommandRemoveAccount)},
 
 		{Pattern: "GET /api/v1/clips/{id}", Permission: station.PermVideo, Resource: "clip/{id}", Summary: "What is known of a clip", Reply: station.Clip{}, Handler: station.Handler(a.getClip)},
+		{Pattern: "DELETE /api/v1/clips/{id}", Permission: station.PermConfigure, Resource: "clip/{id}", Summary: "Remove a clip's film for good; its record and the audit stay", Status: http.StatusNoContent, Handler: a.remove(station.CommandRemoveClip)},
 		{Pattern: "GET /api/v1/nodes", Permission: station.PermWatch, Summary: "List the stations below this centre", Reply: nodeList{}, Handler: list(a.Nodes, func(v []station.Node) any { return nodeList{v} })},
 		{Pattern: "GET /api/v1/audit", Permission: station.PermAudit, Summary: "Read the audit, newest first", Reply: auditList{}, Handler: station.Handler(a.getAudit)},
 	}

@@ -147,7 +147,7 @@ func preparePutCamera(a *Agent, cmd station.Command) (plan, error) {
 	if err != nil {
 		return plan{}, err
 	}
-	if u, err := url.Parse(clean); err != nil || (u.Scheme != "rtsp" && u.Scheme != "rtsps") || u.Host == "" {
+	if u, err := url.Parse(clean); err != nil || u.Scheme != "rtsp" || u.Host == "" {
 		return plan{}, invalid("url", "write rtsp://address/path", "the address %q is no RTSP address", clean)
 	}
 	c.URL = clean

@@ -35,6 +35,7 @@ var eventPermissions = map[string]station.Permission{
 	station.EventAlarmReceived:   station.PermWatch,
 	station.EventClipReady:       station.PermWatch,
 	station.EventClipFailed:      station.PermWatch,
+	station.EventClipRemoved:     station.PermWatch,
 	station.EventReading:         station.PermWatch,
 	station.EventSensorChanged:   station.PermWatch,
 	station.EventSensorRemoved:   station.PermWatch,

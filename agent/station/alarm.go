@@ -20,13 +20,12 @@ const (
 	KindTamper      AlarmKind = "tamper"
 	KindBattery     AlarmKind = "battery"
 	KindOffline     AlarmKind = "offline"
-	KindCamera      AlarmKind = "camera" // a camera is lost
-	KindDisk        AlarmKind = "disk"   // storage runs low
-	KindStore       AlarmKind = "store"  // the store was repaired or restored
+	KindDisk        AlarmKind = "disk"  // storage runs low
+	KindStore       AlarmKind = "store" // the store was repaired or restored
 )
 
 // LifeSafety tells whether people may come to harm. Such an alarm is latched:
-// it stays live until a person answers it, whatever the sensor says later.
+// it stays live until a person has judged it, whatever the sensor says later.
 func (k AlarmKind) LifeSafety() bool {
 	switch k {
 	case KindSmoke, KindGas, KindSOS:
@@ -173,7 +172,9 @@ func (a *Alarm) Live() bool { return a.State != StateCleared }
 // and removes it when an undone answer brings the alarm back.
 //
 //   - A latched (life-safety) alarm ends when the condition has ended and a
-//     person has answered.
+//     person has judged it: real, false or test. That it was received, or that
+//     somebody was called, does not end it: the detector may be silent again
+//     before anybody has looked.
 //   - Any other ends when the condition has ended.
 //   - A verdict "false" or "test" does not end an alarm whose condition holds:
 //     the detector is still shouting, and a second event would be lost in it.
@@ -181,7 +182,7 @@ func (a *Alarm) Settle(at time.Time) {
 	ended := !a.ReturnedAt.IsZero()
 	answered := a.Answered()
 	switch {
-	case ended && (answered || !a.Kind.LifeSafety()):
+	case ended && (a.Verdict() != "" || !a.Kind.LifeSafety()):
 		a.State = StateCleared
 		if a.ClearedAt.IsZero() {
 			a.ClearedAt = at

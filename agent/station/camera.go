@@ -55,6 +55,7 @@ const (
 	ClipPending ClipStatus = "pending" // its last seconds are still to come
 	ClipReady   ClipStatus = "ready"
 	ClipFailed  ClipStatus = "failed"
+	ClipRemoved ClipStatus = "removed" // by a person, who is named in the audit
 )
 
 // Clip is a protected piece of one camera's record.

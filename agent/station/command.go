@@ -38,6 +38,7 @@ const (
 	CommandRemoveBroker  = "broker.remove"  // Subject broker
 	CommandPutDevice     = "device.put"     // Subject user name; result DeviceCredential
 	CommandRemoveDevice  = "device.remove"  // Subject user name
+	CommandRemoveClip    = "clip.remove"    // Subject clip
 	CommandPutAccount    = "account.put"    // body AccountOrder
 	CommandRemoveAccount = "account.remove" // Subject account
 )

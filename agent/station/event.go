@@ -52,6 +52,7 @@ const (
 	EventAlarmReceived   = "cityops.alarm.received.v1"   // Alarm: the parent has it; parents pass it over
 	EventClipReady       = "cityops.clip.ready.v1"       // Clip
 	EventClipFailed      = "cityops.clip.failed.v1"      // Clip
+	EventClipRemoved     = "cityops.clip.removed.v1"     // Clip; each node removes its own file
 	EventReading         = "cityops.reading.v1"          // SensorState
 	EventSensorChanged   = "cityops.sensor.changed.v1"   // Sensor
 	EventSensorRemoved   = "cityops.sensor.removed.v1"   // Sensor

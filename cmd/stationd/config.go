@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"stationd/agent"
@@ -100,6 +101,17 @@ func (c *Config) settle() {
 		files := ownAuthority(c.Data).server()
 		c.Centre.Certificate, c.Centre.Key, c.Centre.Authority = files.Certificate, files.Key, files.Authority
 	}
+}
+
+// serverHosts are the names in the node's one server certificate: browsers and
+// stations may reach it under different ones.
+func (c Config) serverHosts() []string {
+	hosts := append([]string{"localhost", "127.0.0.1"}, c.Console.Hosts...)
+	if c.Centre.Enabled() {
+		hosts = append(hosts, c.Centre.Hosts...)
+	}
+	slices.Sort(hosts)
+	return slices.Compact(hosts)
 }
 
 // Validate reports every fault of every room, each with its whole key.

@@ -87,7 +87,7 @@ func openNode(cfg Config, log *slog.Logger) (_ *node, err error) {
 func (n *node) openCentre() error {
 	own := ownAuthority(n.cfg.Data)
 	if n.cfg.Centre.Config.Certificate == own.server().Certificate {
-		if _, err := own.ensureServer(n.cfg.Centre.Hosts); err != nil {
+		if _, err := own.ensureServer(n.cfg.serverHosts()); err != nil {
 			return fmt.Errorf("make the centre's certificate: %w", err)
 		}
 	}

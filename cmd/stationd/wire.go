@@ -174,7 +174,7 @@ func (n *node) remote() video.Remote {
 
 // consoleTLS makes the console's certificate from the node's own authority.
 func consoleTLS(cfg Config, log *slog.Logger) (*tls.Config, error) {
-	files, err := ownAuthority(cfg.Data).ensureServer(append([]string{"localhost", "127.0.0.1"}, cfg.Console.Hosts...))
+	files, err := ownAuthority(cfg.Data).ensureServer(cfg.serverHosts())
 	if err != nil {
 		return nil, err
 	}
