@@ -22,7 +22,7 @@ export function CameraDialog({ camera, onClose }) {
   const [password, setPassword] = useState('');
   const [record, setRecord] = useState(camera.record);
   const send = async () => {
-    if (!/^rtsps?:\/\/[^/\s]+/.test(url.trim())) throw new Problem(400, 'camera.url', t('camera.url.rule'));
+    if (!/^rtsp:\/\/[^/\s]+/.test(url.trim())) throw new Problem(400, 'camera.url', t('camera.url.rule'));
     const id = fresh ? `cam-${newKey().slice(0, 8)}` : camera.id;
     await put(`/cameras/${encodeURIComponent(id)}`, {
       ...camera, id, name: name.trim(), place: place.trim(), url: url.trim(), username: username.trim(), record,
