@@ -110,6 +110,11 @@ func open(cfg Config, log *slog.Logger, opt options) (_ *Store, err error) {
 	if err := s.guard.Tend(); err != nil {
 		log.Warn("reserve not taken", slog.Any("error", err))
 	}
+	// Each start after a kill makes a table. Where lives are too short for tend
+	// to merge them, they are merged before the next one begins.
+	if s.freshTables() > mostFresh {
+		s.merge()
+	}
 	go s.commitLoop()
 	s.tended.Add(1)
 	go s.tend()
@@ -134,7 +139,9 @@ func badgerOptions(dir string, log *slog.Logger) badger.Options {
 	// own compactors cannot be held back, and a full disk would kill the process.
 	opt.NumCompactors = 0
 	opt.NumLevelZeroTables = levelZero
-	opt.NumLevelZeroTablesStall = 64
+	// Badger would wait for its own compactors when there are so many tables, in
+	// Open too: for ever.
+	opt.NumLevelZeroTablesStall = 1 << 30
 	opt.CompactL0OnClose = false
 	opt.MetricsEnabled = false
 	opt.Logger = badgerLog{log}

@@ -43,8 +43,22 @@ func (s *Store) tend() {
 	}
 }
 
-// levelZero is how many tables gather before they are merged.
-const levelZero = 3
+const (
+	// levelZero is how many tables gather before they are merged.
+	levelZero = 3
+	// mostFresh is how many may be there at a start before it waits for that.
+	mostFresh = 16
+)
+
+// freshTables is how many tables have not been merged.
+func (s *Store) freshTables() (n int) {
+	for _, t := range s.db.Tables() {
+		if t.Level == 0 {
+			n++
+		}
+	}
+	return n
+}
 
 // merge merges tables down when there are enough of them. It does nothing, and
 // returns false, when there is not clearly room for the result: Badger would be
