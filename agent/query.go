@@ -134,7 +134,7 @@ func cameraView(tx *store.Tx, id string) (CameraView, bool, error) {
 
 func sensorState(tx *store.Tx, id string) (station.SensorState, error) {
 	st, _, err := store.Get[station.SensorState](tx, key(stateTable, id))
-	st.Sensor, st.Fingerprints = id, nil
+	st.Sensor, st.Seen = id, nil
 	return st, err
 }
 

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -27,19 +28,19 @@ const maxFingerprints = 64
 const repeatQuiet = 10 * time.Second
 
 // HandleReport commits one sensor message and returns when it is durable; only
-// then may the message be acknowledged to whoever sent it. A message that
-// carries a signal goes by the urgent lane and may use the reserve of the disk.
+// then may the message be acknowledged to whoever sent it. A message with news
+// goes by the urgent lane and may use the reserve of the disk.
 //
 // Errors: station.ErrNoSpace when the disk is too full for it; a problem with
 // code "sensor.unknown" when the device is unknown and no more may appear;
 // context errors, after which the message may nevertheless have been stored.
 func (a *Agent) HandleReport(ctx context.Context, r station.Report) error {
-	lane := station.LaneBulk
-	if len(r.Signals) > 0 {
-		lane = station.LaneUrgent
+	lane, err := a.laneOf(r)
+	if err != nil {
+		return err
 	}
 	var change reportChange
-	err := a.store.Update(ctx, lane, func(tx *store.Tx) error {
+	err = a.store.Update(ctx, lane, func(tx *store.Tx) error {
 		change = reportChange{} // the closure may be run again
 		return a.commitReport(tx, r, &change)
 	})
@@ -53,6 +54,55 @@ func (a *Agent) HandleReport(ctx context.Context, r station.Report) error {
 		a.wakeClips()
 	}
 	return nil
+}
+
+// seenBefore tells whether a transmission is among those remembered.
+func seenBefore(seen []byte, print uint64) bool {
+	for ; print != 0 && len(seen) >= 8; seen = seen[8:] {
+		if binary.BigEndian.Uint64(seen) == print {
+			return true
+		}
+	}
+	return false
+}
+
+// remember adds a transmission and forgets the oldest beyond maxFingerprints.
+func remember(seen []byte, print uint64) []byte {
+	seen = binary.BigEndian.AppendUint64(seen, print)
+	return seen[max(0, len(seen)-8*maxFingerprints):]
+}
+
+// laneOf tells how deep into the disk's free space a report may go. That a
+// condition holds is urgent, and so is that one ends. A detector that says once
+// more that there is no smoke is neither: the reserve is not there for it.
+func (a *Agent) laneOf(r station.Report) (station.Lane, error) {
+	if len(r.Signals) == 0 {
+		return station.LaneBulk, nil
+	}
+	if slices.ContainsFunc(r.Signals, func(s station.Signal) bool { return s.Active || s.Kind == station.KindOffline }) {
+		return station.LaneUrgent, nil
+	}
+	if a.store.Guard().Check(station.LaneNormal) == nil {
+		return station.LaneNormal, nil // where there is room the lane makes no difference
+	}
+	lane := station.LaneNormal
+	err := a.store.View(func(tx *store.Tx) error {
+		state, _, err := store.Get[station.SensorState](tx, key(stateTable, r.Sensor))
+		if err != nil {
+			return err
+		}
+		for _, sig := range r.Signals {
+			_, live, err := store.Get[string](tx, liveKey(r.Sensor, sig.Kind))
+			if err != nil {
+				return err
+			}
+			if was, known := state.Values[sig.Field].(bool); live || known && sig.Value != was {
+				lane = station.LaneUrgent
+			}
+		}
+		return nil
+	})
+	return lane, err
 }
 
 // reportChange is what must be done after the commit of a report.
@@ -75,12 +125,9 @@ func (a *Agent) commitReport(tx *store.Tx, r station.Report, change *reportChang
 	}
 	state.Sensor = sensor.ID
 
-	repeated := r.Duplicate && r.Fingerprint != 0 && slices.Contains(state.Fingerprints, r.Fingerprint)
+	repeated := r.Duplicate && seenBefore(state.Seen, r.Fingerprint)
 	if len(r.Signals) > 0 && r.Fingerprint != 0 && !repeated {
-		state.Fingerprints = append(state.Fingerprints, r.Fingerprint)
-		if n := len(state.Fingerprints); n > maxFingerprints {
-			state.Fingerprints = slices.Delete(state.Fingerprints, 0, n-maxFingerprints)
-		}
+		state.Seen = remember(state.Seen, r.Fingerprint)
 	}
 	if r.Live && !r.Retained && !r.Late {
 		state.LastSeen = r.Received
@@ -125,7 +172,7 @@ func (a *Agent) appendReading(tx *store.Tx, sensor station.Sensor, state station
 		}
 		return err
 	}
-	state.Fingerprints = nil
+	state.Seen = nil
 	return appendEvent(tx, station.LaneBulk, station.EventReading, "sensor/"+sensor.ID, "", r.Received, state)
 }
 

@@ -125,8 +125,9 @@ type SensorState struct {
 	// DeviceSkew is the device's clock minus ours at the last report that had
 	// a device time.
 	DeviceSkew time.Duration `json:"deviceSkew,omitempty"`
-	// Fingerprints are the last transmissions that carried a signal.
-	Fingerprints []uint64 `json:"fingerprints,omitempty"`
+	// Seen are the fingerprints of the last transmissions that carried a signal,
+	// eight bytes each, the newest last. It never leaves the store.
+	Seen []byte `json:"seen,omitempty"`
 }
 
 // Broker is an MQTT 3.1.1 broker outside the program that sensors publish to.
