@@ -202,6 +202,13 @@ func (n *node) Run(ctx context.Context) error {
 			return err
 		}
 	}
+	// A sensor may come as soon as its broker listens, and must be known then: one
+	// that is called a stranger may not come again.
+	registry, err := n.agent.Registry()
+	if err != nil {
+		return err
+	}
+	n.apply(registry)
 	g, ctx := errgroup.WithContext(ctx)
 	for _, p := range n.parts() {
 		g.Go(func() error { return p.supervise(ctx, n.log) })
