@@ -87,7 +87,7 @@ func openLogbook(t *testing.T, name string) *logbook {
 			}
 		}
 		if t.Failed() {
-			t.Logf("%s printed:\n%s", name, text[max(0, len(text)-16<<10):])
+			t.Logf("%s printed:\n%s", name, text[max(0, len(text)-32<<10):])
 		}
 	})
 	return l
@@ -171,15 +171,21 @@ func (p *process) stop(sig os.Signal, within time.Duration) (code int, took time
 	select {
 	case <-p.ended:
 	case <-time.After(within):
-		_ = p.cmd.Process.Signal(syscall.SIGQUIT) // its goroutines are in the log then
-		select {
-		case <-p.ended:
-		case <-time.After(5 * time.Second):
-			p.kill()
-		}
+		p.stacks()
 		p.t.Fatalf("still running %v after %v", within, sig)
 	}
 	return p.cmd.ProcessState.ExitCode(), time.Since(began)
+}
+
+// stacks ends a process that hangs; what its goroutines were doing is in its log
+// then.
+func (p *process) stacks() {
+	_ = p.cmd.Process.Signal(syscall.SIGQUIT)
+	select {
+	case <-p.ended:
+	case <-time.After(5 * time.Second):
+		p.kill()
+	}
 }
 
 // leftovers tells whether a process of its group lives on after it has ended.
@@ -249,9 +255,13 @@ func (n *node) launch() {
 
 func (n *node) await(within time.Duration) time.Duration {
 	n.t.Helper()
-	return eventually(n.t, within, n.id+" is up", func() error {
+	began := time.Now()
+	return eventually(n.t, within+time.Second, n.id+" is up", func() error {
 		if !n.running() {
 			n.t.Fatalf("%s ended: %v", n.id, n.cmd.ProcessState)
+		}
+		if time.Since(began) > within {
+			n.stacks()
 		}
 		status, body, err := n.do(http.MethodGet, "/readyz", nil, nil)
 		if err == nil && status != http.StatusOK {
@@ -266,7 +276,7 @@ func (n *node) claim() {
 	n.t.Helper()
 	var code string
 	eventually(n.t, 10*time.Second, n.id+" prints its claim code", func() error {
-		found := n.log.all(0, `link=\S+/#claim=(\S+) code=(\S+)`)
+		found := n.log.all(0, `/#claim=(\w+)" code=(\w+)`)
 		if len(found) == 0 || found[0][1] != found[0][2] {
 			return errors.New("no link with a code")
 		}
