@@ -92,17 +92,27 @@ func (a *Agent) laneOf(r station.Report) (station.Lane, error) {
 			return err
 		}
 		for _, sig := range r.Signals {
-			_, live, err := store.Get[string](tx, liveKey(r.Sensor, sig.Kind))
+			alarm, live, err := liveAlarm(tx, r.Sensor, sig.Kind)
 			if err != nil {
 				return err
 			}
-			if was, known := state.Values[sig.Field].(bool); live || known && sig.Value != was {
+			holds := live && alarm.ReturnedAt.IsZero()
+			if was, known := state.Values[sig.Field].(bool); holds || known && sig.Value != was {
 				lane = station.LaneUrgent
 			}
 		}
 		return nil
 	})
 	return lane, err
+}
+
+// liveAlarm is the one live alarm of a sensor and kind, if there is one.
+func liveAlarm(tx *store.Tx, sensor string, kind station.AlarmKind) (station.Alarm, bool, error) {
+	id, live, err := store.Get[string](tx, liveKey(sensor, kind))
+	if err != nil || !live {
+		return station.Alarm{}, false, err
+	}
+	return store.Get[station.Alarm](tx, key(alarmTable, id))
 }
 
 // reportChange is what must be done after the commit of a report.
@@ -211,7 +221,7 @@ func callsForHelp(r station.Report) bool {
 // commitSignal raises, repeats or ends the one live alarm of a sensor and kind.
 // repeated says that this transmission was committed before.
 func (a *Agent) commitSignal(tx *store.Tx, sensor station.Sensor, sig station.Signal, r station.Report, repeated bool, change *reportChange) error {
-	id, live, err := store.Get[string](tx, liveKey(sensor.ID, sig.Kind))
+	alarm, live, err := liveAlarm(tx, sensor.ID, sig.Kind)
 	if err != nil {
 		return err
 	}
@@ -227,13 +237,6 @@ func (a *Agent) commitSignal(tx *store.Tx, sensor station.Sensor, sig station.Si
 		return a.raise(tx, sensor, sig, r, change)
 	case !live:
 		return nil
-	}
-	alarm, ok, err := store.Get[station.Alarm](tx, key(alarmTable, id))
-	if err != nil {
-		return err
-	}
-	if !ok {
-		return fmt.Errorf("alarm %s is live but not stored", id)
 	}
 	if !sig.Active {
 		if repeated {
