@@ -1,75 +1,21 @@
 package rtsp_test
 
 import (
-	"bufio"
-	"io"
-	"os"
-	"os/exec"
-	"strings"
 	"testing"
 	"time"
 
 	"stationd/agent/station"
 	"stationd/video/stream"
+	"stationd/video/videotest"
 )
 
 // These tests have a server in front of them that is not ours: GStreamer's, with
 // a live x264 encoder as the camera.
 
-const gstreamerPackages = "apt-get install -y --no-install-recommends python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly"
-
-// gstreamer starts the camera and returns its port and a way to kill it.
-func gstreamer(t *testing.T, env string, args ...string) (port string, kill func()) {
-	t.Helper()
-	// Debian's python has Debian's gi; another one may be first in PATH.
-	python := ""
-	for _, p := range []string{"/usr/bin/python3", "python3"} {
-		const probe = "import gi; gi.require_version('GstRtspServer', '1.0'); from gi.repository import GstRtspServer"
-		if exec.Command(p, "-c", probe).Run() == nil {
-			python = p
-			break
-		}
-	}
-	if python == "" {
-		t.Fatal("GStreamer's RTSP server is missing: " + gstreamerPackages)
-	}
-	cmd := exec.Command(python, append([]string{"testdata/camera.py"}, args...)...)
-	cmd.Env = append(os.Environ(), env)
-	cmd.Stderr = os.Stderr
-	stdin, err := cmd.StdinPipe() // closed when this process ends, which ends the camera
-	if err != nil {
-		t.Fatal(err)
-	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	line, err := bufio.NewReader(stdout).ReadString('\n')
-	if err != nil {
-		t.Fatalf("the camera says no port: %v; if an element is missing: %s", err, gstreamerPackages)
-	}
-	killed := false
-	kill = func() {
-		if killed {
-			return
-		}
-		killed = true
-		_ = cmd.Process.Kill()
-		_ = stdin.Close()
-		_, _ = io.Copy(io.Discard, stdout)
-		_ = cmd.Wait()
-	}
-	t.Cleanup(kill)
-	return strings.TrimSpace(line), kill
-}
-
 func TestGStreamerCamera(t *testing.T) {
 	t.Parallel()
-	port, kill := gstreamer(t, "", "0", "admin", "口令 1")
-	cfg := fast("rtsp://127.0.0.1:" + port + "/live")
+	camera := videotest.StartGStreamer(t, videotest.GStreamerConfig{Username: "admin", Password: "口令 1"})
+	cfg := fast(camera.URL())
 	cfg.RequestTimeout = 5 * time.Second
 	cfg.Username, cfg.Password = "admin", "口令 1"
 	r := run(t, cfg)
@@ -96,9 +42,9 @@ func TestGStreamerCamera(t *testing.T) {
 	}
 
 	// The camera dies and comes back; the reader stays.
-	kill()
+	camera.Kill()
 	_, next = r.await(next, station.CameraOffline)
-	gstreamer(t, "", port, "admin", "口令 1")
+	videotest.StartGStreamer(t, videotest.GStreamerConfig{Port: camera.Port, Username: "admin", Password: "口令 1"})
 	last := before[len(before)-1]
 	for range int(r.stream.Stats().Units) - len(before) {
 		last = units(t, reader, last.PTS, 1)[0]
@@ -120,8 +66,7 @@ func TestGStreamerCamera(t *testing.T) {
 // Trap 6: B-frames are told, since WebRTC cannot carry them.
 func TestGStreamerBFrames(t *testing.T) {
 	t.Parallel()
-	port, _ := gstreamer(t, "B_FRAMES=1", "0")
-	cfg := fast("rtsp://127.0.0.1:" + port + "/live")
+	cfg := fast(videotest.StartGStreamer(t, videotest.GStreamerConfig{BFrames: true}).URL())
 	cfg.RequestTimeout = 5 * time.Second
 	r := run(t, cfg)
 	r.await(0, station.CameraOnline)
