@@ -183,19 +183,21 @@ func (a *Agent) Name() string { return a.cfg.Name }
 // journal. It returns nil when ctx ends, after all its goroutines have.
 func (a *Agent) Run(ctx context.Context) error {
 	for _, first := range []func(context.Context) error{a.reportOpening, a.introduce} {
-		if err := first(ctx); err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
+		switch err := first(ctx); {
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, station.ErrNoSpace):
+			// Whoever started us would start us in a circle, and nobody would
+			// listen to the sensors.
+			a.log.Error("no room for what is told at the start", "err", err)
+		case err != nil:
 			return err
 		}
 	}
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return a.runRegistry(ctx) })
-	g.Go(func() error { return a.runClips(ctx) })
-	g.Go(func() error { return a.runSpace(ctx) })
-	g.Go(func() error { return a.runTrim(ctx) })
-	g.Go(func() error { return a.runBackup(ctx) })
+	g, parts := errgroup.WithContext(ctx)
+	for _, part := range []func(context.Context) error{a.runRegistry, a.runClips, a.runSpace, a.runTrim, a.runBackup} {
+		g.Go(func() error { return part(parts) })
+	}
 	if err := g.Wait(); err != nil && ctx.Err() == nil {
 		return err
 	}

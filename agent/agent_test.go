@@ -53,9 +53,18 @@ type rig struct {
 
 func newRig(t *testing.T, change ...func(*agent.Config, *agent.Deps)) *rig {
 	t.Helper()
-	dir := t.TempDir()
+	return newRigOn(t, t.TempDir(), nil, change...)
+}
+
+// newRigOn is newRig on a directory that may hold a store already, whose
+// settings may be changed.
+func newRigOn(t *testing.T, dir string, settings func(*store.Config), change ...func(*agent.Config, *agent.Deps)) *rig {
+	t.Helper()
 	cfg := store.DefaultConfig()
 	cfg.Dir, cfg.Node = dir, "village-1"
+	if settings != nil {
+		settings(&cfg)
+	}
 	st, err := store.Open(cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)

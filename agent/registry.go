@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 
 	"stationd/agent/station"
 	"stationd/agent/store"
@@ -55,7 +56,7 @@ func (a *Agent) Registry() (Registry, error) {
 				r.Remote = append(r.Remote, c)
 				return nil
 			}
-			password, _, err := tx.Secret(cameraSecret(c.ID))
+			password, err := a.password(tx, cameraSecret(c.ID))
 			r.Cameras = append(r.Cameras, CameraLink{Camera: c, Password: password})
 			return err
 		})
@@ -63,7 +64,7 @@ func (a *Agent) Registry() (Registry, error) {
 			return err
 		}
 		err = store.Each(tx, brokerTable, func(_ store.Key, b station.Broker) error {
-			password, _, err := tx.Secret(brokerSecret(b.ID))
+			password, err := a.password(tx, brokerSecret(b.ID))
 			r.Brokers = append(r.Brokers, BrokerLink{Broker: b, Password: password})
 			return err
 		})
@@ -76,6 +77,17 @@ func (a *Agent) Registry() (Registry, error) {
 		})
 	})
 	return r, err
+}
+
+// password is a kept password. Where the key that sealed it is lost there is
+// none: that camera stays dark, but everything else goes on.
+func (a *Agent) password(tx *store.Tx, name string) (station.Secret, error) {
+	password, _, err := tx.Secret(name)
+	if errors.Is(err, store.ErrNoKey) || errors.Is(err, store.ErrWrongKey) {
+		a.log.Error("kept password cannot be opened", "secret", name, "err", err)
+		return "", nil
+	}
+	return password, err
 }
 
 // HandleCameraState stores how a camera's source is, when it changed.

@@ -13,7 +13,8 @@ import (
 	"stationd/agent/store"
 )
 
-// Who gets in: the first claim, sign-in, sign-in links, sessions.
+// Who gets in: the first claim, sign-in, sign-in links, sessions. All of it may
+// use the reserve of the disk: whoever comes to answer an alarm must get in.
 
 // limiter slows guessing from one address: a burst of ten, then one in six
 // seconds. It remembers a bounded number of addresses and forgets all of them
@@ -64,7 +65,7 @@ func (a *Agent) Claimed() (bool, error) {
 func (a *Agent) Invite(ctx context.Context, purpose, name string, life time.Duration) (string, error) {
 	token, digest := account.NewToken()
 	inv := account.Invitation{Digest: digest, Purpose: purpose, Account: name, Expires: a.now().Add(life)}
-	err := a.store.Update(ctx, station.LaneNormal, func(tx *store.Tx) error {
+	err := a.store.Update(ctx, station.LaneUrgent, func(tx *store.Tx) error {
 		if purpose == "claim" {
 			var old []store.Key
 			err := store.Each(tx, inviteTable, func(k store.Key, i account.Invitation) error {
@@ -114,7 +115,7 @@ func (a *Agent) Claim(ctx context.Context, code string, o station.AccountOrder, 
 	}
 	acc.Hash = account.Hash(o.Password)
 	actor = acc.Actor(address)
-	err = a.store.Update(ctx, station.LaneNormal, func(tx *store.Tx) error {
+	err = a.store.Update(ctx, station.LaneUrgent, func(tx *store.Tx) error {
 		taken := false
 		err := store.Each(tx, accountTable, func(_ store.Key, _ account.Account) error {
 			taken = true
@@ -158,7 +159,7 @@ func (a *Agent) Login(ctx context.Context, name string, password station.Secret,
 	}
 	good := account.Matches(acc.Hash, password) && !acc.Disabled
 	var token string
-	err = a.store.Update(ctx, station.LaneNormal, func(tx *store.Tx) error {
+	err = a.store.Update(ctx, station.LaneUrgent, func(tx *store.Tx) error {
 		row := station.Audit{At: a.now(), Actor: station.Actor{Account: name, Address: address}, Action: "login", Subject: "account/" + name, Result: "ok"}
 		now, known, err := store.Get[account.Account](tx, key(accountTable, name))
 		if err != nil {
@@ -199,7 +200,7 @@ func (a *Agent) LoginByLink(ctx context.Context, link, address string) (token st
 	if err := a.guesses.allow(address); err != nil {
 		return "", actor, err
 	}
-	err = a.store.Update(ctx, station.LaneNormal, func(tx *store.Tx) error {
+	err = a.store.Update(ctx, station.LaneUrgent, func(tx *store.Tx) error {
 		inv, err := a.redeem(tx, "login", link)
 		if err != nil {
 			return err
@@ -247,7 +248,7 @@ func (a *Agent) Session(ctx context.Context, token, address string) (station.Act
 		return station.Actor{}, err
 	}
 	if now.Sub(s.Seen) >= account.SessionTouch {
-		err := a.store.Update(ctx, station.LaneNormal, func(tx *store.Tx) error {
+		err := a.store.Update(ctx, station.LaneUrgent, func(tx *store.Tx) error {
 			s, ok, err := store.Get[account.Session](tx, k)
 			if err != nil || !ok {
 				return err
@@ -264,7 +265,7 @@ func (a *Agent) Session(ctx context.Context, token, address string) (station.Act
 
 // Logout ends the session.
 func (a *Agent) Logout(ctx context.Context, token string) error {
-	return a.store.Update(ctx, station.LaneNormal, func(tx *store.Tx) error {
+	return a.store.Update(ctx, station.LaneUrgent, func(tx *store.Tx) error {
 		return tx.Delete(key(sessionTable, account.Digest(token)))
 	})
 }

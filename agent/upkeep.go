@@ -47,7 +47,7 @@ func (a *Agent) reportOpening(ctx context.Context) error {
 // introduce journals the node's name and version when they have changed, so
 // that the parent calls it by its name.
 func (a *Agent) introduce(ctx context.Context) error {
-	return a.store.Update(ctx, station.LaneNormal, func(tx *store.Tx) error {
+	return a.store.Update(ctx, station.LaneUrgent, func(tx *store.Tx) error {
 		self := station.Node{ID: a.store.Node(), Name: a.cfg.Name, Version: a.cfg.Version}
 		before, _, err := store.Get[station.Node](tx, selfKey)
 		if err != nil || before == self {
@@ -73,12 +73,8 @@ func (a *Agent) ownAlarm(tx *store.Tx, kind station.AlarmKind, at time.Time, val
 
 // endOwnAlarm ends it.
 func (a *Agent) endOwnAlarm(tx *store.Tx, kind station.AlarmKind, at time.Time) error {
-	id, live, err := store.Get[string](tx, liveKey("", kind))
+	alarm, live, err := liveAlarm(tx, "", kind)
 	if err != nil || !live {
-		return err
-	}
-	alarm, ok, err := store.Get[station.Alarm](tx, key(alarmTable, id))
-	if err != nil || !ok {
 		return err
 	}
 	return a.endCondition(tx, &alarm, at)

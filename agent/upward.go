@@ -41,7 +41,9 @@ func (a *Agent) Advance(ctx context.Context, c store.Cursor) error {
 		}
 	}
 	c.At = a.now()
-	return a.store.Update(ctx, c.Lane, func(tx *store.Tx) error {
+	// A cursor that moves lets the journal be trimmed: whatever its lane, it may
+	// use the reserve.
+	return a.store.Update(ctx, station.LaneUrgent, func(tx *store.Tx) error {
 		for _, id := range raised {
 			alarm, ok, err := store.Get[station.Alarm](tx, key(alarmTable, id))
 			if err != nil {
