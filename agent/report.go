@@ -202,11 +202,11 @@ func (a *Agent) adoptUnknown(tx *store.Tx, r station.Report) (station.Sensor, er
 	if err != nil {
 		return station.Sensor{}, err
 	}
-	if n >= a.cfg.MaxUnknown && !callsForHelp(r) {
+	if n >= a.cfg.MaxUnknown && !callsForHelp(r) && !r.Unknown.Adopted {
 		return station.Sensor{}, station.Errorf(507, "sensor.unknown", "adopt or remove devices that appeared by themselves", "%d devices wait to be adopted, and %q is one too many", n, r.Sensor)
 	}
 	s := *r.Unknown
-	s.ID, s.Adopted = r.Sensor, false
+	s.ID = r.Sensor
 	if err := store.Put(tx, key(sensorTable, s.ID), s); err != nil {
 		return s, err
 	}

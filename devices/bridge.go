@@ -52,7 +52,9 @@ func (s *Set) stranger(reg *registry, m *message, b bridge, r payload.Reading) *
 	proposed := station.Sensor{Source: station.SensorSource{Broker: m.broker, Family: payload.FamilyZigbee2MQTT, Topic: m.topic}}
 	switch {
 	case r.Bridge:
-		proposed.Name, proposed.Class, proposed.SilentAfter = "Zigbee2MQTT "+b.base, station.ClassOther, -1
+		// It need not be named by anybody: while it is away its sensors are not
+		// reported, so that its own alarm must be.
+		proposed.Name, proposed.Class, proposed.SilentAfter, proposed.Adopted = "Zigbee2MQTT "+b.base, station.ClassOther, -1, true
 	case r.Presence != "":
 		// It concerns a registered sensor or nobody.
 		for _, sn := range reg.byTopic[source{m.broker, b.base + "/" + r.Device}] {
@@ -85,7 +87,7 @@ func (s *Set) stranger(reg *registry, m *message, b bridge, r payload.Reading) *
 	}
 	sn := &sensor{Sensor: proposed, rules: rs, bridge: b, stranger: true, decoder: payload.Zigbee2MQTT{Base: b.base}}
 	sn.memory = s.remember(sn, station.SensorState{})
-	if len(s.strangers) < s.cfg.MaxUnknown {
+	if len(s.strangers) < s.cfg.MaxUnknown || proposed.Adopted {
 		s.strangers[at], s.memories[proposed.ID] = sn, sn.memory
 		return sn
 	}

@@ -167,15 +167,72 @@ func (s *Set) say(ctx context.Context, sn *sensor, r payload.Reading, m *message
 			rep.Signals = append(rep.Signals, station.Signal{Kind: station.KindOffline})
 		}
 	}
+	if mem.overtaken(rep.Fingerprint) {
+		// It was put off, and what was sent behind it has been stored since: an
+		// end of an alarm from before the alarm must not end it.
+		rep.Late, rep.Live, rep.Signals, next = true, false, nil, nil
+	}
 	spare := s.canSpare(sn, rep.Signals)
-	if err := s.deliver(ctx, rep); err != nil {
-		if spare && errors.Is(err, station.ErrNoSpace) {
-			return refused(err)
+	switch err := s.deliver(ctx, rep); {
+	case err == nil:
+		mem.stored(rep.Fingerprint)
+		s.learn(sn, r, &rep, next)
+		return nil
+	case spare && errors.Is(err, station.ErrNoSpace):
+		// The sensor was heard, whatever becomes of what it said.
+		if rep.Live {
+			s.mu.Lock()
+			mem.heard = now
+			s.mu.Unlock()
+		}
+		if err = refused(err); err != nil {
+			mem.putOff(rep.Fingerprint)
 		}
 		return err
+	case sn.stranger && isUnknown(err):
+		// There are too many of them, and this one is in no danger. If it came
+		// again and again, nothing behind it would ever be heard.
+		s.counts.tooMany.Add(1)
+		s.log.Info("device beyond the limit of unknown ones", "broker", m.broker, "topic", m.topic)
+		return nil
+	default:
+		return err
 	}
-	s.learn(sn, r, &rep, next)
-	return nil
+}
+
+// isUnknown tells that the sink takes in no further device.
+func isUnknown(err error) bool {
+	p, ok := station.AsProblem(err)
+	return ok && p.Code == "sensor.unknown"
+}
+
+// mostOwed bounds how many messages of a sensor are known to have been put off.
+const mostOwed = 64
+
+// putOff notes that a message was left for later. m.turn is held, here and in
+// the two below.
+func (m *memory) putOff(fingerprint uint64) {
+	if fingerprint == 0 {
+		return
+	}
+	if m.owed == nil || len(m.owed) >= mostOwed {
+		m.owed = map[uint64]uint64{}
+	}
+	if _, known := m.owed[fingerprint]; !known {
+		m.owed[fingerprint] = m.taken
+	}
+}
+
+// stored notes that a message was.
+func (m *memory) stored(fingerprint uint64) {
+	m.taken++
+	delete(m.owed, fingerprint)
+}
+
+// overtaken tells that a message was put off and a later one stored since.
+func (m *memory) overtaken(fingerprint uint64) bool {
+	at, owed := m.owed[fingerprint]
+	return owed && m.taken > at
 }
 
 // canSpare tells whether a report can be done without: no condition holds in
@@ -223,9 +280,9 @@ func (s *Set) learn(sn *sensor, r payload.Reading, rep *station.Report, next []v
 	for _, sig := range rep.Signals {
 		switch {
 		case sig.Kind == station.KindOffline && sig.Active:
-			mem.offline, mem.cause = active, byBridge
+			mem.offline, mem.cause, mem.unsure = active, byBridge, false
 		case sig.Kind == station.KindOffline:
-			mem.offline = inactive
+			mem.offline, mem.unsure = inactive, false
 		case sig.Active && slices.Contains(r.Events, sig.Field):
 			mem.presses[sig.Kind] = rep.Received.Add(s.cfg.PressLasts)
 			wake(s.kick)
@@ -235,8 +292,9 @@ func (s *Set) learn(sn *sensor, r payload.Reading, rep *station.Report, next []v
 	}
 }
 
+// isOffline tells whether the sensor was reported as offline, or may have been.
 func (s *Set) isOffline(m *memory) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return m.offline == active
+	return m.offline == active || m.unsure
 }

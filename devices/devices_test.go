@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -252,6 +253,14 @@ func TestWithoutSpaceAlarmsPassTheReadingsBeforeThem(t *testing.T) {
 		d.setRefuse(nil) // space returns, and the readings come by themselves
 		acked(t, reading)
 		eventually(t, "the reading", func() bool { return strings.Contains(d.signals("t"), "-temperature") })
+		// "No smoke" was said before the alarm, and comes after it.
+		eventually(t, "the message put off", func() bool {
+			all := d.all()
+			return slices.ContainsFunc(all, func(r station.Report) bool { return r.Sensor == "a" && r.Values["smoke"] == false })
+		})
+		if got := d.signals("a"); got != "+smoke" {
+			t.Errorf("what was put off before the alarm ended it: %s", got)
+		}
 	})
 	t.Run("Mosquitto", func(t *testing.T) {
 		broker := devicestest.StartMosquitto(t)
@@ -320,6 +329,27 @@ func TestStrangers(t *testing.T) {
 	hear(t, s, "zigbee2mqtt/new-9", `{"gas":true}`)
 	if r := d.all()[6]; say(r.Signals) != "+gas" || r.Unknown == nil {
 		t.Errorf("a stranger in danger is not heard: %+v", r)
+	}
+}
+
+// TestStrangersBeyondWhatTheSinkTakes: what the sink will never take must not come
+// again for ever, or what is behind it would never come.
+func TestStrangersBeyondWhatTheSinkTakes(t *testing.T) {
+	d := &desk{}
+	d.setRefuse(func(r station.Report) error {
+		if r.Unknown != nil {
+			return station.Errorf(507, "sensor.unknown", "", "too many")
+		}
+		return nil
+	})
+	account, password := devicestest.Account("z2m")
+	s := run(t, config(), d, devices.Registry{Accounts: []station.BrokerAccount{account}, Sensors: []station.Sensor{z2m("a", station.ClassSmoke)}})
+	c := device(t, s, "z2m", password)
+	c.Publish("zigbee2mqtt/nobody", 1, false, `{"temperature":20}`)
+	c.Publish("zigbee2mqtt/a", 1, false, `{"smoke":true}`)
+	eventually(t, "the alarm", func() bool { return len(d.all()) > 0 })
+	if r := d.all()[0]; r.Sensor != "a" || r.Duplicate || s.Stats().Strangers != 1 {
+		t.Errorf("the alarm behind a stranger: %+v, stats %+v", r, s.Stats())
 	}
 }
 

@@ -55,11 +55,14 @@ type memory struct {
 	judged   rules     // the rules that verdicts belong to
 	verdicts []verdict // one for each rule
 	values   map[string]station.Value
+	taken    uint64            // messages stored
+	owed     map[uint64]uint64 // those put off, by fingerprint: taken at that time
 
 	// With Set.mu held:
 	heard   time.Time // last sign of life, or when it was first looked for
 	offline verdict
 	cause   absence
+	unsure  bool                            // it may have been reported as offline: the answer did not come
 	battery bool                            // has reported a battery
 	presses map[station.AlarmKind]time.Time // when an event's condition is over
 	retryAt time.Time                       // no timer report before

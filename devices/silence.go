@@ -134,7 +134,10 @@ func (s *Set) upSince(broker string) (time.Time, bool) {
 	}
 	r := s.links[broker]
 	if r == nil {
-		return time.Time{}, false
+		// A broker that is not set up, or no more: nothing will ever be heard of
+		// its sensors, and nobody else says so.
+		_, coming := s.registry.Load().targets[broker]
+		return time.Time{}, !coming
 	}
 	st := r.link.Status()
 	return st.Since, st.Connected
@@ -178,8 +181,9 @@ func (s *Set) reportDue(ctx context.Context, d due) {
 	switch {
 	case err != nil:
 		mem.retryAt = now.Add(timerRetry)
+		mem.unsure = mem.unsure || d.kind == station.KindOffline && !errors.Is(err, station.ErrNoSpace)
 	case d.kind == station.KindOffline:
-		mem.offline, mem.cause = active, bySilence
+		mem.offline, mem.cause, mem.unsure = active, bySilence, false
 	default:
 		delete(mem.presses, d.kind)
 	}

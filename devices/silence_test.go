@@ -181,6 +181,9 @@ func TestABridgeThatIsAwayIsOneFault(t *testing.T) {
 		if len(reports) != 1 || reports[0].Unknown == nil || say(reports[0].Signals) != "+offline" || reports[0].Live {
 			t.Fatalf("got %+v", reports)
 		}
+		if !reports[0].Unknown.Adopted {
+			t.Error("the one fault waits for somebody to name the bridge")
+		}
 		if l := s.Lamps()[0]; l.Code == "sensors.ok" {
 			t.Error("the lamp says that all is well")
 		}
@@ -250,6 +253,48 @@ func TestATimersReportIsTriedAgain(t *testing.T) {
 		d.setRefuse(nil)
 		time.Sleep(6 * time.Second)
 		expect(t, d, "a", "+offline")
+	})
+}
+
+// TestASensorThatIsRefusedIsNotSilent: a full disk is one fault, not one for each
+// sensor.
+func TestASensorThatIsRefusedIsNotSilent(t *testing.T) {
+	bubble(t, devices.Registry{Sensors: []station.Sensor{z2m("a", station.ClassTemperature)}}, func(t *testing.T, s *devices.Set, d *desk) {
+		d.setRefuse(full)
+		for range 20 {
+			time.Sleep(time.Minute)
+			if err := s.Hear(t.Context(), "zigbee2mqtt/a", `{"temperature":20}`); !errors.Is(err, station.ErrNoSpace) {
+				t.Fatal(err)
+			}
+		}
+		expect(t, d, "a", "")
+		time.Sleep(11 * time.Minute)
+		expect(t, d, "a", "+offline")
+	})
+}
+
+// TestABrokerThatIsNotSetUp: nothing will ever come from there, and no link says
+// that it is down.
+func TestABrokerThatIsNotSetUp(t *testing.T) {
+	lost := z2m("a", station.ClassTemperature)
+	lost.Source.Broker = "yard"
+	bubble(t, devices.Registry{Sensors: []station.Sensor{lost}}, func(t *testing.T, s *devices.Set, d *desk) {
+		time.Sleep(11 * time.Minute)
+		expect(t, d, "a", "+offline")
+	})
+}
+
+// TestAnOfflineReportOfUnknownOutcomeIsTakenBack: it may have been stored.
+func TestAnOfflineReportOfUnknownOutcomeIsTakenBack(t *testing.T) {
+	bubble(t, devices.Registry{Sensors: []station.Sensor{z2m("a", station.ClassTemperature)}}, func(t *testing.T, s *devices.Set, d *desk) {
+		d.setRefuse(func(station.Report) error { return context.DeadlineExceeded })
+		time.Sleep(10*time.Minute + 2*time.Second)
+		synctest.Wait()
+		d.setRefuse(nil)
+		hear(t, s, "zigbee2mqtt/a", `{"temperature":20}`)
+		expect(t, d, "a", "-temperature -offline")
+		hear(t, s, "zigbee2mqtt/a", `{"temperature":20}`)
+		expect(t, d, "a", "-temperature -offline -temperature")
 	})
 }
 

@@ -81,7 +81,8 @@ type Rule struct {
 type Report struct {
 	// Sensor is the sensor's ID. Where Unknown is set it is the proposed one.
 	Sensor string
-	// Unknown describes a device that is not in the registry yet.
+	// Unknown describes a device that is not in the registry yet. Adopted in it
+	// means that it counts as it is, without anybody naming it: a bridge.
 	Unknown *Sensor
 	// Values are the decoded fields; empty for a pure liveness message.
 	Values map[string]Value
