@@ -1,0 +1,24 @@
+package agent_test
+
+import (
+	"testing"
+
+	"stationd/agent"
+	"stationd/agent/station"
+)
+
+// TestABridgeNeedsNoName: while it is away its sensors are not reported as silent,
+// so its own alarm must not wait until somebody has named it.
+func TestABridgeNeedsNoName(t *testing.T) {
+	r := newRig(t, func(c *agent.Config, _ *agent.Deps) { c.MaxUnknown = 0 })
+	r.report("zigbee2mqtt", station.KindOffline, true, func(rep *station.Report) {
+		rep.Unknown = &station.Sensor{Name: "Zigbee2MQTT", Class: station.ClassOther, SilentAfter: -1, Adopted: true}
+	})
+	if live := r.live(); len(live) != 1 || live[0].Kind != station.KindOffline {
+		t.Fatalf("the bridge is away, and nobody is told: %+v", live)
+	}
+	r.report("zigbee2mqtt", station.KindOffline, false)
+	if live := r.live(); len(live) != 0 {
+		t.Fatalf("the bridge is back: %+v", live)
+	}
+}
