@@ -12,6 +12,10 @@ import (
 
 // What people do about an alarm.
 
+// maxAnswers bounds the answers of one alarm: an alarm that is too large to be
+// stored would make its sensor mute.
+const maxAnswers = 50
+
 func prepareAnswer(a *Agent, cmd station.Command) (plan, error) {
 	body, err := decodeBody[station.AnswerOrder](cmd)
 	if err != nil {
@@ -38,9 +42,12 @@ func prepareAnswer(a *Agent, cmd station.Command) (plan, error) {
 			if alarm.Node != a.store.Node() {
 				return nil, station.Errorf(http.StatusConflict, "alarm.elsewhere", "answer it at the station", "the alarm belongs to the station %s", alarm.Node)
 			}
-			if body.Kind == station.AnswerUndo {
-				err = undo(tx, &alarm, cmd.Actor, now)
-			} else {
+			switch {
+			case body.Kind == station.AnswerUndo:
+				err = undo(&alarm, cmd.Actor, now)
+			case len(alarm.Answers) >= maxAnswers:
+				err = station.Errorf(http.StatusConflict, "answer.many", "what more there is to say belongs elsewhere", "the alarm has %d answers already", len(alarm.Answers))
+			default:
 				alarm.Answers = append(alarm.Answers, station.Answer{
 					Kind: body.Kind, By: cmd.Actor.Account, Name: cmd.Actor.Name, At: now, Note: strings.TrimSpace(body.Note),
 				})
@@ -48,13 +55,25 @@ func prepareAnswer(a *Agent, cmd station.Command) (plan, error) {
 			if err != nil {
 				return nil, err
 			}
-			return alarm, a.settleAnswered(tx, &alarm, cmd.Actor.Account, now)
+			if alarm.Kind == station.KindStore {
+				// A store that was set aside stays so. What ends is that nobody
+				// has read of it.
+				alarm.ReturnedAt = time.Time{}
+				if alarm.Answered() {
+					alarm.ReturnedAt = now
+				}
+			}
+			if err := a.settleAnswered(tx, &alarm, cmd.Actor.Account, now); err != nil {
+				return nil, err
+			}
+			return alarm, nil
 		},
 	}, nil
 }
 
 // settleAnswered settles an alarm after an answer. A closed alarm stays closed
-// when a late judgement is added; its live slot may belong to another by now.
+// when a late judgement is added. One that an undone answer would bring back
+// finds its place taken when the sensor has raised another since.
 func (a *Agent) settleAnswered(tx *store.Tx, alarm *station.Alarm, actor string, now time.Time) error {
 	wasLive := alarm.Live()
 	probe := *alarm
@@ -65,11 +84,18 @@ func (a *Agent) settleAnswered(tx *store.Tx, alarm *station.Alarm, actor string,
 		}
 		return appendEvent(tx, station.LaneUrgent, station.EventAlarmAnswered, "alarm/"+alarm.ID, actor, now, *alarm)
 	}
+	if !wasLive {
+		if _, taken, err := store.Get[string](tx, liveKey(alarm.Sensor, alarm.Kind)); err != nil {
+			return err
+		} else if taken {
+			return station.Errorf(http.StatusConflict, "answer.superseded", "answer the new alarm", "the sensor has raised a new alarm since")
+		}
+	}
 	return a.settle(tx, alarm, station.EventAlarmAnswered, actor, now)
 }
 
 // undo takes back the actor's own last answer, within a minute.
-func undo(tx *store.Tx, alarm *station.Alarm, actor station.Actor, now time.Time) error {
+func undo(alarm *station.Alarm, actor station.Actor, now time.Time) error {
 	last := -1
 	for i, x := range alarm.Answers {
 		if !x.Undone && x.By == actor.Account {
@@ -81,15 +107,6 @@ func undo(tx *store.Tx, alarm *station.Alarm, actor station.Actor, now time.Time
 	}
 	if now.Sub(alarm.Answers[last].At) > station.UndoWindow {
 		return station.Errorf(http.StatusConflict, "answer.late", "give the right answer instead; both stay in the record", "the answer is older than a minute")
-	}
-	if !alarm.Live() {
-		other, taken, err := store.Get[string](tx, liveKey(alarm.Sensor, alarm.Kind))
-		if err != nil {
-			return err
-		}
-		if taken && other != alarm.ID {
-			return station.Errorf(http.StatusConflict, "answer.superseded", "answer the new alarm", "the sensor has raised a new alarm since")
-		}
 	}
 	alarm.Answers[last].Undone = true
 	return nil

@@ -111,38 +111,3 @@ func sameCameraState(x, y station.CameraState) bool {
 	x.Since = y.Since
 	return x == y
 }
-
-// Announce journals everything that is set up and every live alarm once more.
-// The wiring calls it when a target is forwarded to for the first time: what was
-// set up before may have left the journal long ago.
-func (a *Agent) Announce(ctx context.Context) error {
-	return a.store.Update(ctx, station.LaneNormal, func(tx *store.Tx) error {
-		now := a.now()
-		err := store.Each(tx, sensorTable, func(_ store.Key, s station.Sensor) error {
-			return appendEvent(tx, station.LaneNormal, station.EventSensorChanged, "sensor/"+s.ID, "", now, s)
-		})
-		if err != nil {
-			return err
-		}
-		err = store.Each(tx, cameraTable, func(_ store.Key, c station.Camera) error {
-			if err := appendEvent(tx, station.LaneNormal, station.EventCameraChanged, "camera/"+c.ID, "", now, c); err != nil {
-				return err
-			}
-			st, ok, err := store.Get[station.CameraState](tx, key(camStTable, c.ID))
-			if err != nil || !ok {
-				return err
-			}
-			return appendEvent(tx, station.LaneNormal, station.EventCameraState, "camera/"+c.ID, "", now, st)
-		})
-		if err != nil {
-			return err
-		}
-		return store.Each(tx, liveTable, func(_ store.Key, id string) error {
-			alarm, ok, err := store.Get[station.Alarm](tx, key(alarmTable, id))
-			if err != nil || !ok {
-				return err
-			}
-			return appendEvent(tx, station.LaneUrgent, station.EventAlarmRaised, "alarm/"+id, "", now, alarm)
-		})
-	})
-}

@@ -192,18 +192,20 @@ func (a *Agent) adoptUnknown(tx *store.Tx, r station.Report) (station.Sensor, er
 	if r.Unknown == nil {
 		return station.Sensor{}, station.Errorf(404, "sensor.unknown", "add the sensor first", "there is no sensor %q", r.Sensor)
 	}
-	n := 0
-	err := store.Each(tx, sensorTable, func(_ store.Key, s station.Sensor) error {
-		if !s.Adopted {
-			n++
+	if !callsForHelp(r) && !r.Unknown.Adopted {
+		n := 0
+		err := store.Each(tx, sensorTable, func(_ store.Key, s station.Sensor) error {
+			if !s.Adopted {
+				n++
+			}
+			return nil
+		})
+		if err != nil {
+			return station.Sensor{}, err
 		}
-		return nil
-	})
-	if err != nil {
-		return station.Sensor{}, err
-	}
-	if n >= a.cfg.MaxUnknown && !callsForHelp(r) && !r.Unknown.Adopted {
-		return station.Sensor{}, station.Errorf(507, "sensor.unknown", "adopt or remove devices that appeared by themselves", "%d devices wait to be adopted, and %q is one too many", n, r.Sensor)
+		if n >= a.cfg.MaxUnknown {
+			return station.Sensor{}, station.Errorf(507, "sensor.unknown", "adopt or remove devices that appeared by themselves", "%d devices wait to be adopted, and %q is one too many", n, r.Sensor)
+		}
 	}
 	s := *r.Unknown
 	s.ID = r.Sensor
@@ -241,6 +243,13 @@ func (a *Agent) commitSignal(tx *store.Tx, sensor station.Sensor, sig station.Si
 	if !sig.Active {
 		if repeated {
 			return nil // it ended the alarm before this one
+		}
+		began := alarm.RaisedAt
+		if !alarm.DeviceTime.IsZero() {
+			began = alarm.DeviceTime
+		}
+		if r.Late && r.DeviceTime.Before(began) {
+			return nil // a backlog tells of the time before the alarm
 		}
 		return a.endCondition(tx, &alarm, r.Received)
 	}
@@ -319,6 +328,32 @@ func (a *Agent) endCondition(tx *store.Tx, alarm *station.Alarm, at time.Time) e
 	}
 	alarm.ReturnedAt = at
 	return a.settle(tx, alarm, station.EventAlarmReturned, "", at)
+}
+
+// endUnwatched ends the conditions of a sensor's live alarms whose kind nobody
+// watches any more: no report will say that they are over.
+func (a *Agent) endUnwatched(tx *store.Tx, sensor string, at time.Time, watched func(station.AlarmKind) bool) error {
+	var ids []string
+	err := store.Each(tx, key(liveTable, sensor)+"/", func(_ store.Key, id string) error {
+		ids = append(ids, id)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		alarm, ok, err := store.Get[station.Alarm](tx, key(alarmTable, id))
+		if err != nil {
+			return err
+		}
+		if !ok || watched(alarm.Kind) {
+			continue
+		}
+		if err := a.endCondition(tx, &alarm, at); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // settle derives the alarm's state, stores it, keeps the live index true and

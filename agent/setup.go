@@ -4,7 +4,10 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"reflect"
+	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"stationd/agent/station"
@@ -63,7 +66,7 @@ func preparePutSensor(a *Agent, cmd station.Command) (plan, error) {
 	now := a.now()
 	return plan{subject: "sensor/" + s.ID, lane: station.LaneNormal, registry: true, apply: func(tx *store.Tx) (any, error) {
 		// A device that appeared by itself keeps the ID it came with.
-		_, known, err := store.Get[station.Sensor](tx, key(sensorTable, s.ID))
+		before, known, err := store.Get[station.Sensor](tx, key(sensorTable, s.ID))
 		if err != nil {
 			return nil, err
 		}
@@ -83,8 +86,23 @@ func preparePutSensor(a *Agent, cmd station.Command) (plan, error) {
 		if err := store.Put(tx, key(sensorTable, s.ID), s); err != nil {
 			return nil, err
 		}
+		if before.Class != s.Class || !reflect.DeepEqual(before.Rules, s.Rules) {
+			if err := a.endUnwatched(tx, s.ID, now, watchedBy(s)); err != nil {
+				return nil, err
+			}
+		}
 		return s, appendEvent(tx, station.LaneNormal, station.EventSensorChanged, "sensor/"+s.ID, cmd.Actor.Account, now, s)
 	}}, nil
+}
+
+// watchedBy tells which kinds a sensor with other rules than before still judges
+// for certain. What it turns out to judge beyond that, by the default rules of its
+// class, its next report tells.
+func watchedBy(s station.Sensor) func(station.AlarmKind) bool {
+	return func(kind station.AlarmKind) bool {
+		return kind == station.KindOffline || len(s.Rules) == 0 && kind.LifeSafety() ||
+			slices.ContainsFunc(s.Rules, func(r station.Rule) bool { return r.Kind == kind })
+	}
 }
 
 func prepareRemoveSensor(a *Agent, cmd station.Command) (plan, error) {
@@ -101,6 +119,9 @@ func prepareRemoveSensor(a *Agent, cmd station.Command) (plan, error) {
 			return nil, err
 		}
 		if err := tx.Delete(key(stateTable, s.ID)); err != nil {
+			return nil, err
+		}
+		if err := a.endUnwatched(tx, s.ID, now, func(station.AlarmKind) bool { return false }); err != nil {
 			return nil, err
 		}
 		return nil, appendEvent(tx, station.LaneNormal, station.EventSensorRemoved, "sensor/"+s.ID, cmd.Actor.Account, now, s)
@@ -217,6 +238,33 @@ func prepareRemoveCamera(a *Agent, cmd station.Command) (plan, error) {
 		if err := tx.DeleteSecret(cameraSecret(c.ID)); err != nil {
 			return nil, err
 		}
+		if err := takeCameraFromSensors(tx, c.ID, cmd.Actor.Account, now); err != nil {
+			return nil, err
+		}
 		return nil, appendEvent(tx, station.LaneNormal, station.EventCameraRemoved, "camera/"+c.ID, cmd.Actor.Account, now, c)
 	}}, nil
+}
+
+// takeCameraFromSensors lets no sensor wait for clips of a camera that is gone.
+func takeCameraFromSensors(tx *store.Tx, camera, actor string, now time.Time) error {
+	var seen []station.Sensor
+	err := store.Each(tx, sensorTable, func(_ store.Key, s station.Sensor) error {
+		if slices.Contains(s.Cameras, camera) {
+			seen = append(seen, s)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, s := range seen {
+		s.Cameras = slices.DeleteFunc(s.Cameras, func(c string) bool { return c == camera })
+		if err := store.Put(tx, key(sensorTable, s.ID), s); err != nil {
+			return err
+		}
+		if err := appendEvent(tx, station.LaneNormal, station.EventSensorChanged, "sensor/"+s.ID, actor, now, s); err != nil {
+			return err
+		}
+	}
+	return nil
 }
