@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"time"
 
 	"stationd/agent/station"
 	"stationd/agent/store"
@@ -9,8 +10,14 @@ import (
 
 // What the uplink needs of the journal.
 
+// markAtOnce bounds how many alarms are marked in one transaction: after an
+// outage a cursor may move over more than one can hold.
+const markAtOnce = 100
+
 // Advance moves a cursor behind what its target has stored. Alarms that the
-// target has got are marked so for the desk, in the same transaction.
+// target has got are marked so for the desk, before it or with it. A cursor that
+// goes back to before what the journal still holds is of a target that was
+// replaced: it is told everything that is set up once more.
 func (a *Agent) Advance(ctx context.Context, c store.Cursor) error {
 	before := store.Cursor{}
 	err := a.store.View(func(tx *store.Tx) (err error) {
@@ -20,46 +27,78 @@ func (a *Agent) Advance(ctx context.Context, c store.Cursor) error {
 	if err != nil {
 		return err
 	}
+	if before.Epoch != c.Epoch {
+		before.Seq = 0 // a number of an earlier life
+	}
+	if c.Lane == station.LaneNormal && c.Seq < before.Seq && c.Seq+1 < a.store.Tail(c.Lane) {
+		if err := a.Announce(ctx); err != nil {
+			return err
+		}
+	}
 	var raised []string
-	if c.Lane == station.LaneUrgent && before.Epoch == c.Epoch {
-		for after := before.Seq; after < c.Seq; {
-			events, err := a.store.Read(after, 500, station.LaneUrgent)
-			if err != nil {
-				return err
-			}
-			if len(events) == 0 {
-				break
-			}
-			for _, ev := range events {
-				if after = ev.Seq; after > c.Seq {
-					break
-				}
-				if ev.Type == station.EventAlarmRaised {
-					raised = append(raised, ev.Subject[len("alarm/"):])
-				}
-			}
+	if c.Lane == station.LaneUrgent {
+		if raised, err = a.raisedIn(before.Seq, c.Seq); err != nil {
+			return err
 		}
 	}
 	c.At = a.now()
+	for ; len(raised) > markAtOnce; raised = raised[markAtOnce:] {
+		err := a.store.Update(ctx, station.LaneUrgent, func(tx *store.Tx) error {
+			return markReceived(tx, raised[:markAtOnce], c.At)
+		})
+		if err != nil {
+			return err
+		}
+	}
 	// A cursor that moves lets the journal be trimmed: whatever its lane, it may
 	// use the reserve.
 	return a.store.Update(ctx, station.LaneUrgent, func(tx *store.Tx) error {
-		for _, id := range raised {
-			alarm, ok, err := store.Get[station.Alarm](tx, key(alarmTable, id))
-			if err != nil {
-				return err
-			}
-			if !ok || !alarm.CentreAt.IsZero() {
-				continue
-			}
-			alarm.CentreAt = c.At
-			if err := store.Put(tx, key(alarmTable, id), alarm); err != nil {
-				return err
-			}
-			if err := appendEvent(tx, station.LaneNormal, station.EventAlarmReceived, "alarm/"+id, "", c.At, alarm); err != nil {
-				return err
-			}
+		if err := markReceived(tx, raised, c.At); err != nil {
+			return err
 		}
 		return tx.PutCursor(c)
 	})
+}
+
+// raisedIn lists the alarms that were raised behind after and up to upTo.
+func (a *Agent) raisedIn(after, upTo uint64) (ids []string, err error) {
+	for after < upTo {
+		events, err := a.store.Read(after, 500, station.LaneUrgent)
+		if err != nil {
+			return nil, err
+		}
+		if len(events) == 0 {
+			break
+		}
+		for _, ev := range events {
+			if after = ev.Seq; after > upTo {
+				break
+			}
+			if ev.Type == station.EventAlarmRaised {
+				ids = append(ids, ev.Subject[len("alarm/"):])
+			}
+		}
+	}
+	return ids, nil
+}
+
+// markReceived notes that the target has got these alarms.
+func markReceived(tx *store.Tx, ids []string, at time.Time) error {
+	for _, id := range ids {
+		alarm, ok, err := store.Get[station.Alarm](tx, key(alarmTable, id))
+		if err != nil {
+			return err
+		}
+		if !ok || !alarm.CentreAt.IsZero() {
+			continue
+		}
+		alarm.CentreAt = at
+		if err := store.Put(tx, key(alarmTable, id), alarm); err != nil {
+			return err
+		}
+		if err := appendEvent(tx, station.LaneNormal, station.EventAlarmReceived, "alarm/"+id, "", at, alarm); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -156,6 +156,14 @@ func (s *Store) Read(after uint64, limit int, lanes ...station.Lane) ([]station.
 	return out, err
 }
 
+// Tail is the sequence below which a lane has no rows any more.
+func (s *Store) Tail(lane station.Lane) uint64 {
+	if i := laneIndex(lane); i >= 0 {
+		return s.journalNow().lanes[i].tail
+	}
+	return 0
+}
+
 // walk is an iterator over the rows of one lane.
 type walk struct {
 	it   *badger.Iterator
