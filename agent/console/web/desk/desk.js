@@ -14,7 +14,7 @@ import { Quiet } from './quiet.js';
 import { Steps } from './steps.js';
 import { Title } from './title.js';
 import { Told } from './told.js';
-import { Views } from './views.js';
+import { Film, Views } from './views.js';
 
 /** @type {Record<string, import('../records.js').AnswerKind>} */
 const keys = { ' ': 'received', 1: 'real', 2: 'false', 3: 'test', 4: 'called' };
@@ -25,12 +25,17 @@ function belongsTo(el) {
   return el.matches('input:not([type=range]), select, textarea, dialog *') || document.querySelector('dialog[open]') !== null;
 }
 
+let tabbed = false; // whether the focus was last moved by keyboard; what was clicked shows it too once a key is pressed
+
 /** A button or link that was reached by keyboard keeps its space bar; rows of the queue give it up. @param {Element|null} el */
-const keepsSpace = (el) => !!el?.matches('button:focus-visible, a:focus-visible, summary:focus-visible, input:focus-visible') && !el.matches('.item');
+const keepsSpace = (el) => tabbed && !!el?.matches('button, a, summary, input') && !el.matches('.item');
+
+const onPointer = () => (tabbed = false);
 
 /** @param {KeyboardEvent} e */
 function onKey(e) {
   const el = document.activeElement;
+  if (e.key === 'Tab') tabbed = true;
   if (e.repeat || e.altKey || e.metaKey || belongsTo(el)) return;
   if (e.key.toLowerCase() === 'z') {
     const last = undos.peek()[undos.peek().length - 1];
@@ -63,9 +68,11 @@ export function Desk() {
   useEffect(() => {
     addEventListener('keydown', onKey);
     addEventListener('keyup', onKeyUp);
+    addEventListener('pointerdown', onPointer);
     return () => {
       removeEventListener('keydown', onKey);
       removeEventListener('keyup', onKeyUp);
+      removeEventListener('pointerdown', onPointer);
     };
   }, []);
   useSignalEffect(() => {
@@ -95,9 +102,9 @@ export function Desk() {
             <${Acts} alarm=${alarm} />
           </main>
           <aside>
+            <${Film} alarm=${alarm} detail=${detail} />
             <${Steps} kind=${alarm.kind} />
-            <${Told} alarm=${alarm} detail=${detail} />
-            <${Facts} alarm=${alarm} detail=${detail} />
+            <div class="rest"><${Told} alarm=${alarm} detail=${detail} /><${Facts} alarm=${alarm} detail=${detail} /></div>
           </aside>`
       : html`<${Quiet} />`}
   </div>`;

@@ -10,6 +10,7 @@ import { href } from '../state/route.js';
 import { centre, may } from '../state/session.js';
 import { cameras, happening, loaded, nodeName, pending, status } from '../state/store.js';
 import { Player } from '../live/player.js';
+import { lampWord } from '../ui/lamps.js';
 
 const few = 4; // two by two; legible at three metres
 const many = 9;
@@ -20,11 +21,14 @@ export function Quiet() {
   const since = status.value?.quietSince;
   const busy = happening.value.length;
   const waiting = pending.value.length;
-  const word = !loaded.value ? t('loading') : busy ? t('quiet.busy', { n: busy }) : waiting ? t('quiet.waiting') : t('quiet');
+  // All is not well while a lamp says otherwise.
+  const wrong = (status.value?.lamps ?? []).filter((l) => l.state === 'warn' || l.state === 'bad').map(lampWord);
+  const word = !loaded.value ? t('loading') : busy ? t('quiet.busy', { n: busy }) : waiting ? t('quiet.waiting') : t(wrong.length ? 'quiet.but' : 'quiet');
+  const length = since ? t('quiet.since', { time: when(since, now.value) }) : loaded.value ? t('quiet.never') : '';
   return html`<main>
     <div class="title calm" data-testid="quiet">
       <div class="what"><h1>${word}</h1>
-        <p>${busy ? t('quiet.busy.hint') : waiting ? t(centre.value ? 'quiet.waiting.centre' : 'quiet.waiting.n', { n: waiting }) : since ? t('quiet.since', { time: when(since, now.value) }) : ''}</p></div>
+        <p>${busy ? t('quiet.busy.hint') : waiting ? t(centre.value ? 'quiet.waiting.centre' : 'quiet.waiting.n', { n: waiting }) : wrong.length ? t('quiet.look', { what: wrong.join(t('comma')) }) : length}</p></div>
       ${since && !busy && !waiting && html`<div class="since"><div class="age">${span(now.value - Date.parse(since))}</div><small>${t('quiet.length')}</small></div>`}
     </div>
     ${may('video') ? html`<${Wall} />` : html`<div></div>`}

@@ -5,10 +5,13 @@ import { html, useEffect, useState } from '../html.js';
 import { kindWord, t } from '../words/words.js';
 import { age, hms, span, when } from '../words/times.js';
 import { now } from '../state/clock.js';
-import { nodeName } from '../state/store.js';
+import { nextLive } from '../state/choice.js';
+import { happening, nodeName } from '../state/store.js';
 
 /** @typedef {import('../records.js').Alarm} Alarm */
 /** @typedef {import('../records.js').AlarmDetail} AlarmDetail */
+
+const roomy = 22; // signs; a longer place gets the whole width
 
 /** @param {{alarm: Alarm, detail: AlarmDetail|null}} props */
 export function Title({ alarm, detail }) {
@@ -17,7 +20,9 @@ export function Title({ alarm, detail }) {
   const ended = over ? Date.parse(alarm.clearedAt || alarm.lastAt) : 0;
   const place = alarm.place || alarm.name;
   const station = nodeName(alarm.node);
-  return html`<div class="title ${alarm.state} ${alarm.severity}" data-testid="alarm" data-alarm=${alarm.id} data-state=${alarm.state}>
+  const others = happening.value.filter((a) => a.id !== alarm.id).length;
+  const long = [...station, ...place].length > roomy;
+  return html`<div class="title ${alarm.state} ${alarm.severity} ${long ? 'long' : ''}" data-testid="alarm" data-alarm=${alarm.id} data-state=${alarm.state}>
     <div class="what">
       <h1 data-testid="alarm-title">${kindWord(alarm.kind)}</h1>
       <p title=${place}>${station && html`<b class="from">${station}</b>`}${place}</p>
@@ -26,6 +31,7 @@ export function Title({ alarm, detail }) {
       <div class="age" data-testid="alarm-age">${over ? span(ended - raised) : age(now.value - raised)}</div>
       <small>${facts(alarm, detail).join(' · ')}</small>
     </div>
+    ${others > 0 && html`<button type="button" class="others" onClick=${nextLive}>${t('alarm.others', { n: others })} ›</button>`}
     <${Spoken} alarm=${alarm} place=${place} />
   </div>`;
 }

@@ -35,7 +35,7 @@ export function Told({ alarm, detail, most = 6 }) {
   return html`<section class="card told"><h2>${t('told')}</h2>
     <dl>${shown.map((l) => html`<div key=${l.at + l.word} class=${l.look}><dt>${hms(l.at)}</dt><dd>${l.what}</dd><dd class="w">${l.word}</dd></div>`)}</dl>
     ${!atCentre.value && up?.configured && html`<div class="ticks">
-      <div class=${received ? 'on' : ''} data-testid="centre-received" data-received=${received ? 'true' : 'false'}>
+      <div class=${received ? 'on' : line && !line.connected ? 'off' : ''} data-testid="centre-received" data-received=${received ? 'true' : 'false'}>
         ${received ? `✓ ${t('told.centre.has')} ${hms(received)}` : line && !line.connected ? t('told.centre.down') : t('told.centre.wait', { n: Math.max(0, Math.round((now.value - Date.parse(alarm.raisedAt)) / 1000)) })}
       </div></div>`}
     ${!atCentre.value && up && !up.configured && html`<p class="note">${t('told.centre.none')}</p>`}

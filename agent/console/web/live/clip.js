@@ -16,8 +16,8 @@ const thumb = 15; // width of the slider's handle in the stylesheet; its middle 
 export function ClipView({ clip, alarm }) {
   if (!clip || clip.status === 'pending') return html`<${Pending} clip=${clip} />`;
   if (clip.status === 'failed') {
-    return html`<figure class="clip"><figcaption>${t('clip.title')}</figcaption>
-      <div class="veil" data-testid="clip-failed"><p><strong>${t('clip.failed')}</strong></p><p>${t('clip.failed.hint')}</p></div></figure>`;
+    return html`<figure class="clip"><div class="picture"><div class="veil" data-testid="clip-failed"><p><strong>${t('clip.failed')}</strong></p><p>${t('clip.failed.hint')}</p></div></div>
+      <figcaption><span class="name">${t('clip.title')}</span></figcaption></figure>`;
   }
   return html`<${Ready} key=${clip.id} clip=${clip} alarm=${alarm} />`;
 }
@@ -29,9 +29,9 @@ function Pending({ clip }) {
   const left = clip ? Math.max(0, Math.ceil((to - now.value) / 1000)) : 0;
   const done = clip ? Math.min(100, Math.max(0, ((now.value - from) / (to - from)) * 100)) : 0;
   return html`<figure class="clip pending" data-testid="clip-pending">
-    <figcaption>${caption(clip)}</figcaption>
-    <div class="veil"><p><strong>${t('clip.pending')}${left > 0 ? ` · ${t('left.seconds', { n: left })}` : ''}</strong></p></div>
-    <progress max="100" value=${done} aria-label=${t('clip.pending')}></progress>
+    <div class="picture"><div class="veil"><p><strong>${t('clip.pending')}</strong></p><p>${left > 0 ? t('left.seconds', { n: left }) : ''}</p></div>
+      <progress max="100" value=${done} aria-label=${t('clip.pending')}></progress></div>
+    <figcaption><span class="name">${caption(clip)}</span></figcaption>
   </figure>`;
 }
 
@@ -81,23 +81,23 @@ function Ready({ clip, alarm }) {
   };
 
   return html`<figure class="clip" data-state=${playing ? 'playing' : 'ready'}>
-    <video ref=${video} data-testid="clip-video" src=${`/api/v1/clips/${encodeURIComponent(clip.id)}/video.mp4`} preload="auto" playsinline muted
-      aria-label=${t('clip.title')} onLoadedMetadata=${onMeta} onClick=${toggle}
-      onPlay=${() => setPlaying(true)} onPause=${() => setPlaying(false)} onSeeked=${() => setAt(video.current?.currentTime ?? 0)}
-      onError=${() => setBroken(true)}></video>
-    <figcaption>${caption(clip)}</figcaption>
-    ${broken
-      ? html`<div class="veil"><p><strong>${t('clip.broken')}</strong></p></div>`
-      : html`
-        <button type="button" class="play ${playing ? 'on' : ''}" onClick=${toggle} aria-label=${t(playing ? 'clip.pause' : 'clip.play')}>
-          <svg viewBox="0 0 24 24" aria-hidden="true">${playing ? html`<path d="M7 5h4v14H7zM13 5h4v14h-4z"/>` : html`<path d="M8 5l12 7-12 7z"/>`}</svg>
-        </button>
-        <div class="track"><div class="rail">
-          <input type="range" min="0" max=${length || 30} step="0.1" value=${at} onInput=${seek} aria-label=${t('clip.seek')}
-            aria-valuetext=${hms(start + at * 1000)} />
-          ${length > 0 && moment > 0 && moment < length && html`<i class="moment" style=${{ left: `calc(${thumb / 2}px + (100% - ${thumb}px) * ${moment / length})` }} title=${t('clip.moment')}></i>`}</div>
-          <span class="clock">${hms(start + at * 1000)}</span>
-        </div>`}
-    ${clip.gaps ? html`<p class="gap">${t('clip.gaps', { n: Math.round(clip.gaps / 1e9) })}</p>` : null}
+    <div class="picture">
+      <video ref=${video} data-testid="clip-video" src=${`/api/v1/clips/${encodeURIComponent(clip.id)}/video.mp4`} preload="auto" playsinline muted
+        aria-label=${t('clip.title')} onLoadedMetadata=${onMeta} onClick=${toggle}
+        onPlay=${() => setPlaying(true)} onPause=${() => setPlaying(false)} onSeeked=${() => setAt(video.current?.currentTime ?? 0)}
+        onError=${() => setBroken(true)}></video>
+      ${broken
+        ? html`<div class="veil"><p><strong>${t('clip.broken')}</strong></p></div>`
+        : html`<button type="button" class="play ${playing ? 'on' : ''}" onClick=${toggle} aria-label=${t(playing ? 'clip.pause' : 'clip.play')}>
+            <svg viewBox="0 0 24 24" aria-hidden="true">${playing ? html`<path d="M7 5h4v14H7zM13 5h4v14h-4z"/>` : html`<path d="M8 5l12 7-12 7z"/>`}</svg>
+          </button>`}
+    </div>
+    ${!broken && html`<div class="rail">
+      <input type="range" min="0" max=${length || 30} step="0.1" value=${at} onInput=${seek} aria-label=${t('clip.seek')} aria-valuetext=${hms(start + at * 1000)} />
+      ${length > 0 && moment > 0 && moment < length && html`<i class="moment" style=${{ left: `calc(${thumb / 2}px + (100% - ${thumb}px) * ${moment / length})` }} title=${t('clip.moment')}></i>`}
+    </div>`}
+    <figcaption><span class="name">${caption(clip)}</span>
+      ${clip.gaps ? html`<span class="gap">${t('clip.gaps', { n: Math.round(clip.gaps / 1e9) })}</span>` : null}
+      ${!broken && html`<span class="clock">${hms(start + at * 1000)}</span>`}</figcaption>
   </figure>`;
 }

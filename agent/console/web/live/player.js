@@ -117,9 +117,11 @@ function useWatch(camera, down, video) {
 }
 
 /**
- * @param {{camera: string, node?: string, caption?: string, testid?: string, compact?: boolean}} props
+ * Its words stand beneath the picture, because any corner of it may hold what
+ * the camera itself writes there.
+ * @param {{camera: string, node?: string, caption?: string, testid?: string, compact?: boolean, children?: any}} props children stand beside the name
  */
-export function Player({ camera, node, caption, testid, compact }) {
+export function Player({ camera, node, caption, testid, compact, children }) {
   const video = useRef(/** @type {HTMLVideoElement|null} */ (null));
   const row = cameraRow(camera, node);
   const id = row?.camera.id ?? camera;
@@ -129,9 +131,11 @@ export function Player({ camera, node, caption, testid, compact }) {
 
   return html`
     <figure class="player ${compact ? 'compact' : ''}" data-camera=${id} data-state=${state} data-testid=${testid}>
-      <video ref=${video} muted autoplay playsinline aria-label=${t('live.of', { name: name || row?.camera.name || '' })}></video>
-      <figcaption><span class="dot ${state}"></span><span class="name">${[state === 'playing' ? t('live.now') : '', name].filter(Boolean).join(' · ')}</span></figcaption>
-      ${state !== 'playing' && html`<${Veil} state=${state} since=${since} why=${why} source=${source} compact=${compact} />`}
+      <div class="picture">
+        <video ref=${video} muted autoplay playsinline aria-label=${t('live.of', { name: name || row?.camera.name || '' })}></video>
+        ${state !== 'playing' && html`<${Veil} state=${state} since=${since} why=${why} source=${source} compact=${compact} />`}
+      </div>
+      <figcaption><span class="dot ${state}"></span><span class="name">${[state === 'playing' && !compact ? t('live.now') : '', name].filter(Boolean).join(' · ')}</span>${children}</figcaption>
     </figure>`;
 }
 

@@ -64,11 +64,10 @@ function Grid({ onEdit }) {
 /** @param {{row: CameraRow, onEdit: (c: Camera) => void}} props */
 function Tile({ row, onEdit }) {
   const { camera } = row;
+  const foot = html`<a href=${href('cameras', camera.id)}><b>${camera.name}</b><span>${[nodeName(camera.node), camera.place].filter(Boolean).join(' · ')}</span></a>
+    ${may('configure') && !centre.value && html`<button type="button" class="btn quiet" data-testid="camera-edit" onClick=${() => onEdit(camera)} aria-label=${t('cameras.edit', { name: camera.name })}>${t('change')}</button>`}`;
   return html`<article class="tile" data-testid="camera-tile">
-    ${may('video') ? html`<${Player} camera=${camera.id} node=${camera.node} caption="" />` : html`<p class="empty">${t('video.notAllowed')}</p>`}
-    <footer><a href=${href('cameras', camera.id)}><b>${camera.name}</b><span>${[nodeName(camera.node), camera.place].filter(Boolean).join(' · ')}</span></a>
-      ${may('configure') && !centre.value && html`<button type="button" class="btn quiet" data-testid="camera-edit" onClick=${() => onEdit(camera)} aria-label=${t('cameras.edit', { name: camera.name })}>${t('change')}</button>`}
-    </footer>
+    ${may('video') ? html`<${Player} camera=${camera.id} node=${camera.node} caption="">${foot}<//>` : html`<p class="empty">${t('video.notAllowed')}</p><footer>${foot}</footer>`}
   </article>`;
 }
 

@@ -3,7 +3,7 @@
 // storage, the cameras, and what lets devices in.
 import { html } from '../html.js';
 import { t, wordFor } from '../words/words.js';
-import { age, bytes, span, when } from '../words/times.js';
+import { age, bytes, room, span, when } from '../words/times.js';
 import { now } from '../state/clock.js';
 import { lang } from '../state/prefs.js';
 import { href } from '../state/route.js';
@@ -20,10 +20,11 @@ export function Health() {
   if (!s) return html`<main class="page"><div class="empty"><p>${t('loading')}</p></div></main>`;
   return html`<main class="page"><div class="head"><h1>${t('nav.health')}</h1></div>
     <div class="columns">
-      <section class="card"><h2>${t('lamps')}</h2><ul class="remedies" data-testid="health-lamps">${s.lamps.map((l) => html`<li key=${l.id} class=${l.state}>
+      <div><section class="card"><h2>${t('lamps')}</h2><ul class="remedies" data-testid="health-lamps">${s.lamps.map((l) => html`<li key=${l.id} class=${l.state}>
         <i class="light ${l.state}"></i><div><b>${lampWord(l)}</b><p>${lampSentence(l)}</p>${lampRemedy(l) && html`<p class="remedy">${t('fact.remedy')}：${lampRemedy(l)}</p>`}</div></li>`)}</ul></section>
-      <${Line} s=${s} /><${Storage} s=${s} /><${Lost} />
-      ${!centre.value && may('configure') && html`<${Brokers} /><${Devices} />`}
+      <${Lost} /></div>
+      <div><${Line} s=${s} /><${Storage} s=${s} /></div>
+      ${!centre.value && may('configure') && html`<div><${Brokers} /><${Devices} /></div>`}
     </div></main>`;
 }
 
@@ -35,7 +36,7 @@ function Line({ s }) {
     <p class="big"><i class="light ${u.connected ? 'ok' : 'warn'}"></i>${t(u.connected ? 'uplink.up' : 'uplink.down', { time: when(u.since, now.value) })} ${u.since && html`<span class="tab">${age(now.value - Date.parse(u.since))}</span>`}</p>
     <table class="small"><thead><tr><th>${t('uplink.lane')}</th><th>${t('uplink.backlog')}</th><th>${t('uplink.oldest')}</th></tr></thead>
       <tbody>${(u.lanes ?? []).map((l) => html`<tr key=${l.lane}><th>${wordFor(`lane.${l.lane}`) || l.lane}</th><td>${l.backlog}</td><td>${l.backlog && l.oldest ? span(now.value - Date.parse(l.oldest)) : '–'}</td></tr>`)}</tbody></table>
-    ${u.lastError && html`<p class="note">${t('uplink.lastError')}：${u.lastError}</p>`}
+    ${u.lastError && html`<details><summary>${t('uplink.lastError')}</summary><code>${u.lastError}</code></details>`}
     ${u.hint && !u.connected && lang.value === 'en' && html`<p class="remedy">${u.hint}</p>`}
   </section>`;
 }
@@ -51,7 +52,7 @@ function Storage({ s }) {
       <div><dt>${t('storage.free')}</dt><dd>${bytes(d.free)} / ${bytes(d.total)}</dd></div>
       ${d.videoBytes !== undefined && html`<div><dt>${t('storage.video')}</dt><dd>${bytes(d.videoBytes)}</dd></div>`}
       ${d.oldestVideo && html`<div><dt>${t('storage.oldest')}</dt><dd>${when(d.oldestVideo, now.value)}</dd></div>`}
-      ${d.daysLeft !== undefined && d.daysLeft !== null && html`<div><dt>${t('storage.days')}</dt><dd>${t('time.days', { n: Math.floor(d.daysLeft) })}</dd></div>`}
+      ${room(d.daysLeft) && html`<div><dt>${t('storage.days')}</dt><dd>${room(d.daysLeft)}</dd></div>`}
     </dl></section>`;
 }
 

@@ -73,8 +73,8 @@ function Row({ alarm }) {
     <td><a href=${href('records', alarm.id)} onClick=${(/** @type {Event} */ e) => e.stopPropagation()}><time>${stamp(alarm.raisedAt)}</time></a></td>
     <td><b class=${alarm.state === 'raised' ? 'red' : ''}>${kindWord(alarm.kind)}</b>${alarm.count > 1 && html` <small class="inline">× ${alarm.count}</small>`}</td>
     <td>${nodeName(alarm.node) && html`<small>${nodeName(alarm.node)}</small>`}${alarm.place || alarm.name}</td>
-    <td>${word || (live ? t('record.open') : '–')}</td><td>${last ? last.name || last.by : '–'}</td>
-    <td>${live ? t('alarm.goesOn') : span(Date.parse(alarm.clearedAt || alarm.lastAt) - Date.parse(alarm.raisedAt))}</td>
+    <td class=${word || live ? '' : 'none'}>${word || (live ? t('record.open') : '–')}</td><td class=${last ? '' : 'none'}>${last ? last.name || last.by : '–'}</td>
+    <td data-label=${live ? '' : t('record.length')}>${live ? t('alarm.goesOn') : span(Date.parse(alarm.clearedAt || alarm.lastAt) - Date.parse(alarm.raisedAt))}</td>
   </tr>`;
 }
 

@@ -60,8 +60,8 @@ function Row({ row, change, onEdit }) {
       const w = valueWord(f, v);
       return html`<span key=${f}>${w.label} <b>${w.text}</b></span>`;
     })}</td>
-    <td class=${typeof battery === 'number' && battery <= 20 ? 'warn' : ''}>${typeof battery === 'number' ? `${Math.round(battery)}%` : '–'}</td>
-    <td>${state?.offline && html`<i class="tag warn">${t('sensor.offline')}</i> `}${state ? when(state.lastSeen, now.value) : t('never')}</td>
+    <td data-label=${t('fact.battery')} class=${typeof battery === 'number' && battery <= 20 ? 'warn' : ''}>${typeof battery === 'number' ? `${Math.round(battery)}%` : '–'}</td>
+    <td data-label=${t('fact.lastSeen')}>${state?.offline && html`<i class="tag warn">${t('sensor.offline')}</i> `}${state ? when(state.lastSeen, now.value) : t('never')}</td>
     <td class="end">${change && html`<button type="button" class="btn ${sensor.adopted ? 'quiet' : ''}" data-testid="sensor-edit" onClick=${() => onEdit(sensor)}
       aria-label=${t('sensor.edit', { name: sensor.name || sensor.id })}>${t(sensor.adopted ? 'change' : 'sensor.adopt')}</button>`}</td>
   </tr>`;

@@ -28,6 +28,7 @@ export const settled = () => performance.now() > deafUntil;
 
 /** @param {string} id chosen by a person */
 export function choose(id) {
+  deafUntil = 0; // who chose it knows what it is
   looksAway.value = id === '';
   chosenId.value = id;
 }
@@ -38,6 +39,12 @@ export function chooseNext(step) {
   if (!list.length) return;
   const at = list.findIndex((a) => a.id === chosenId.peek());
   choose(list[at < 0 ? 0 : Math.min(list.length - 1, Math.max(0, at + step))].id);
+}
+
+/** The next one that happens, round and round. */
+export function nextLive() {
+  const list = happening.peek();
+  if (list.length) choose(list[(list.findIndex((a) => a.id === chosenId.peek()) + 1) % list.length].id);
 }
 
 /** @type {Set<string>} */

@@ -3,7 +3,7 @@
 // behind it what to do.
 import { html } from '../html.js';
 import { t, wordFor } from '../words/words.js';
-import { bitRate, bytes, hm } from '../words/times.js';
+import { bitRate, bytes, hm, room } from '../words/times.js';
 import { status } from '../state/store.js';
 import { muted } from '../state/prefs.js';
 import { soundState, unlockSound } from '../state/sound.js';
@@ -22,7 +22,7 @@ function argsOf(lamp) {
     rate: bitRate(a.rate),
     since: Date.parse(a.since) > 0 ? hm(a.since) : '',
     backlog: a.backlog ?? 0,
-    days: a.daysLeft === undefined || a.daysLeft === null ? '' : Math.floor(a.daysLeft),
+    left: room(a.daysLeft),
     free: bytes(a.free),
     broker: a.broker,
     count: a.count,
@@ -34,7 +34,7 @@ function argsOf(lamp) {
 /** The few words in the bar. @param {Lamp} lamp */
 export function lampWord(lamp) {
   const args = argsOf(lamp);
-  if (lamp.code === 'storage.ok' && !args.days) return t('lamp.storage.ok.nodays');
+  if (lamp.code === 'storage.ok' && !args.left) return t('lamp.storage.ok.nodays');
   if (lamp.code === 'uplink.ok' && !(lamp.args?.rate >= 1000)) return t('lamp.uplink.ok.idle');
   if (lamp.code === 'uplink.down' && !args.since) return t('lamp.uplink.down.nosince');
   return wordFor(`lamp.${lamp.code}`, args) || `${wordFor(`lamp.${lamp.id}`) || lamp.id} ${t(lamp.state === 'ok' ? 'lamp.fine' : 'lamp.fault')}`;

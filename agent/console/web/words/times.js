@@ -62,6 +62,12 @@ export function span(ms) {
   return t('time.days', { n: Math.floor(h / 24) });
 }
 
+/** How long there is room for, roughly: "23 天", "5 小时"; empty while nobody knows. @param {number|undefined|null} days */
+export function room(days) {
+  if (!days) return '';
+  return days >= 1 ? t('time.days', { n: Math.floor(days) }) : t('time.hours', { n: Math.max(1, Math.floor(days * 24)) });
+}
+
 /** @param {number|undefined} n */
 export function bytes(n) {
   if (!n && n !== 0) return '–';
