@@ -1,0 +1,35 @@
+// The other side of the console: what the test's Go side does for the script
+// (sensors alarm, cameras are cut), and the API where it is quicker than clicking.
+
+const base = process.env.STATIOND_RIG;
+if (!base) throw new Error('this script is run by TestBrowser: go test -run TestBrowser ./cmd/stationd');
+
+async function call(method, path, body) {
+  const reply = await fetch(base + path, { method, body: body && JSON.stringify(body) });
+  const text = await reply.text();
+  if (!reply.ok) throw new Error(`rig: ${method} ${path}: ${reply.status} ${text}`);
+  return text ? JSON.parse(text) : null;
+}
+
+/** Addresses, claim links, cameras and sensors of the rig. */
+export const facts = () => call('GET', '/');
+/** Lets the simulated sensors publish with an account of the station's broker. */
+export const startSensors = (credential) => call('POST', '/sensors', credential);
+/** A sensor alarms; returns once the station has acknowledged the message. */
+export const alarm = (sensor) => call('POST', `/alarm/${sensor}`);
+/** A sensor is normal again. */
+export const normal = (sensor) => call('POST', `/normal/${sensor}`);
+/** A camera's power goes. */
+export const cutCamera = (camera) => call('POST', `/cut/${camera}`);
+/** The centre's machine goes. */
+export const killCentre = () => call('POST', '/kill-centre');
+
+/** The API with the page's own session. */
+export function api(page, origin) {
+  const send = async (method, path, data) => {
+    const reply = await page.request.fetch(`${origin}/api/v1${path}`, { method, data });
+    if (!reply.ok()) throw new Error(`${method} ${path}: ${reply.status()} ${await reply.text()}`);
+    return reply.status() === 204 ? null : reply.json();
+  };
+  return { get: (path) => send('GET', path), put: (path, data) => send('PUT', path, data) };
+}
