@@ -30,7 +30,6 @@ type session struct {
 	lanes []*lane // most urgent first
 	// offset is the parent's clock minus ours.
 	offset time.Duration
-	host   string
 }
 
 // session runs one connection. It returns why it ended.

@@ -83,7 +83,7 @@ type Hooks struct {
 	Disconnected func(c Client)
 }
 
-// ErrLater, returned by Hooks.Publish for QoS 1 or 2, refuses a message that can
+// ErrLater is returned by Hooks.Publish for QoS 1 or 2 to refuse a message that can
 // wait without stopping what is behind it on the same connection: the client
 // gets no acknowledgement and is read on, and after Config.Hold its connection
 // is closed so that it sends again. At most Config.MaxLater messages of a
