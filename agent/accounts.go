@@ -29,7 +29,14 @@ func preparePutAccount(a *Agent, cmd station.Command) (plan, error) {
 		hash = account.Hash(o.Password)
 	}
 	now := a.now()
-	return plan{subject: "account/" + acc.Account, lane: station.LaneNormal, apply: func(tx *store.Tx) (any, error) {
+	detail := "role " + acc.Role
+	if acc.Disabled {
+		detail += ", disabled"
+	}
+	if hash != "" {
+		detail += ", new password"
+	}
+	return plan{subject: "account/" + acc.Account, detail: detail, lane: station.LaneNormal, apply: func(tx *store.Tx) (any, error) {
 		acc := acc
 		before, known, err := store.Get[account.Account](tx, key(accountTable, acc.Account))
 		if err != nil {

@@ -450,8 +450,10 @@ func TestBadSetupIsRefusedWithItsPlace(t *testing.T) {
 			return nil
 		}
 	})
-	good := map[string]any{"id": "s1", "name": "温度", "place": "", "class": "temperature", "adopted": true,
-		"source": map[string]any{"broker": "embedded", "family": "json", "topic": "a/b"}}
+	good := map[string]any{
+		"id": "s1", "name": "温度", "place": "", "class": "temperature", "adopted": true,
+		"source": map[string]any{"broker": "embedded", "family": "json", "topic": "a/b"},
+	}
 	for _, c := range []struct {
 		place  string
 		change map[string]any
@@ -469,7 +471,7 @@ func TestBadSetupIsRefusedWithItsPlace(t *testing.T) {
 		for k, v := range c.change {
 			body[k] = v
 		}
-		rec := r.do(station.CommandPutSensor, "s1", body)
+		rec := r.do(station.CommandPutSensor, body["id"].(string), body)
 		if rec.Problem == nil || rec.Problem.Place != c.place || rec.Problem.Hint == "" {
 			t.Errorf("%s: %+v", c.place, rec.Problem)
 		}

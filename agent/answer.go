@@ -30,6 +30,7 @@ func prepareAnswer(a *Agent, cmd station.Command) (plan, error) {
 	now := a.now()
 	return plan{
 		subject: "alarm/" + cmd.Subject,
+		detail:  string(body.Kind),
 		lane:    station.LaneUrgent,
 		apply: func(tx *store.Tx) (any, error) {
 			alarm, ok, err := store.Get[station.Alarm](tx, key(alarmTable, cmd.Subject))

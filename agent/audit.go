@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"unicode/utf8"
 
 	"stationd/agent/station"
 	"stationd/agent/store"
@@ -29,6 +30,7 @@ func appendAudit(tx *store.Tx, row station.Audit) error {
 		return err
 	}
 	row.Seq = head.Seq + 1
+	row.Action, row.Subject, row.Detail = clip(row.Action), clip(row.Subject), clip(row.Detail)
 	if row.Chain, err = chainHash(head.Chain, row); err != nil {
 		return err
 	}
@@ -36,6 +38,17 @@ func appendAudit(tx *store.Tx, row station.Audit) error {
 		return err
 	}
 	return store.Put(tx, auditHead, chainHead{Seq: row.Seq, Chain: row.Chain})
+}
+
+// auditText bounds each text of a row, in characters: rows are kept for ever, and
+// what is refused may be of any length.
+const auditText = 200
+
+func clip(text string) string {
+	if utf8.RuneCountInString(text) <= auditText {
+		return text
+	}
+	return string([]rune(text)[:auditText-1]) + "…"
 }
 
 func chainHash(before string, row station.Audit) (string, error) {

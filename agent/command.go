@@ -28,8 +28,12 @@ type order struct {
 
 // plan is what a prepared command will do.
 type plan struct {
+	// subject is what will be changed: "camera/x". It must be what the
+	// permission was asked for.
 	subject string
-	lane    station.Lane
+	// detail says more in the audit, where the command's type does not say all.
+	detail string
+	lane   station.Lane
 	// apply changes the store and returns the receipt's result.
 	apply func(tx *store.Tx) (any, error)
 	// kept replaces the result in the receipt that is kept, where the result
@@ -108,6 +112,9 @@ func (a *Agent) handle(ctx context.Context, cmd station.Command) (station.Receip
 	if err != nil {
 		return station.Receipt{}, err
 	}
+	if p.subject != o.resource(cmd) {
+		return station.Receipt{}, station.Errorf(400, "command.subject", "name the same in both", "the command and its body are about two different things")
+	}
 	var receipt station.Receipt
 	var repeated bool
 	err = a.store.Update(ctx, p.lane, func(tx *store.Tx) error {
@@ -117,7 +124,7 @@ func (a *Agent) handle(ctx context.Context, cmd station.Command) (station.Receip
 			return err
 		}
 		if seen {
-			if first.Type != cmd.Type || first.Account != cmd.Actor.Account {
+			if first.Type != cmd.Type || first.Subject != cmd.Subject || first.Account != cmd.Actor.Account {
 				return station.Errorf(409, "command.id", "draw a new ID for each command", "the command ID was used for another command").At("id")
 			}
 			receipt, repeated = first.Receipt, true
@@ -137,10 +144,10 @@ func (a *Agent) handle(ctx context.Context, cmd station.Command) (station.Receip
 				return err
 			}
 		}
-		if err := store.Put(tx, key(receiptTable, cmd.ID), keptReceipt{Receipt: kept, Type: cmd.Type, Account: cmd.Actor.Account}); err != nil {
+		if err := store.Put(tx, key(receiptTable, cmd.ID), keptReceipt{Receipt: kept, Type: cmd.Type, Subject: cmd.Subject, Account: cmd.Actor.Account}); err != nil {
 			return err
 		}
-		return appendAudit(tx, station.Audit{At: now, Actor: cmd.Actor, Action: cmd.Type, Subject: p.subject, Result: "ok"})
+		return appendAudit(tx, station.Audit{At: now, Actor: cmd.Actor, Action: cmd.Type, Subject: p.subject, Result: "ok", Detail: p.detail})
 	})
 	if err != nil {
 		return station.Receipt{}, err
@@ -161,6 +168,7 @@ func (a *Agent) handle(ctx context.Context, cmd station.Command) (station.Receip
 type keptReceipt struct {
 	station.Receipt
 	Type    string `json:"type"`
+	Subject string `json:"subject"`
 	Account string `json:"account"`
 }
 
@@ -181,8 +189,12 @@ func (a *Agent) auditRefusal(ctx context.Context, cmd station.Command, p *statio
 	if cmd.Actor.Account == "" {
 		return
 	}
+	subject := cmd.Subject
+	if o, known := orders[cmd.Type]; known {
+		subject = o.resource(cmd)
+	}
 	err := a.store.Update(ctx, station.LaneNormal, func(tx *store.Tx) error {
-		return appendAudit(tx, station.Audit{At: a.now(), Actor: cmd.Actor, Action: cmd.Type, Subject: cmd.Subject, Result: p.Code, Detail: p.Message})
+		return appendAudit(tx, station.Audit{At: a.now(), Actor: cmd.Actor, Action: cmd.Type, Subject: subject, Result: p.Code, Detail: p.Message})
 	})
 	if err != nil && !errors.Is(err, context.Canceled) {
 		a.log.Warn("refusal not audited", "command", cmd.Type, "account", cmd.Actor.Account, "err", err)

@@ -75,6 +75,9 @@ func preparePutSensor(a *Agent, cmd station.Command) (plan, error) {
 				return nil, err
 			}
 		}
+		if before.Node != "" {
+			return nil, station.Errorf(http.StatusConflict, "sensor.elsewhere", "change it at the station", "the sensor belongs to the station %s", before.Node)
+		}
 		for i, c := range s.Cameras {
 			if _, ok, err := store.Get[station.Camera](tx, key(cameraTable, c)); err != nil {
 				return nil, err
@@ -131,8 +134,9 @@ func prepareRemoveSensor(a *Agent, cmd station.Command) (plan, error) {
 // splitCredentials takes user name and password out of an address.
 func splitCredentials(raw string) (clean, user string, password station.Secret, err error) {
 	u, err := url.Parse(raw)
-	if err != nil {
-		return "", "", "", invalid("url", "check the address", "the address cannot be read")
+	if err != nil || u.Host == "" {
+		// What cannot be taken apart is not repeated: a password may be in it.
+		return "", "", "", invalid("url", "write scheme://address/path", "the address cannot be read")
 	}
 	if u.User != nil {
 		p, _ := u.User.Password()
@@ -169,7 +173,7 @@ func preparePutCamera(a *Agent, cmd station.Command) (plan, error) {
 		return plan{}, err
 	}
 	if u, err := url.Parse(clean); err != nil || u.Scheme != "rtsp" || u.Host == "" {
-		return plan{}, invalid("url", "write rtsp://address/path", "the address %q is no RTSP address", clean)
+		return plan{}, invalid("url", "write rtsp://address/path", "this is no RTSP address")
 	}
 	c.URL = clean
 	if user != "" {
