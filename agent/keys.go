@@ -30,8 +30,9 @@ const (
 	auditHead    = store.Key("audithead")
 	selfKey      = store.Key("self") // the node as it introduced itself
 	nodeTable    = store.Key("node/")
-	markTable    = store.Key("mark/") // mark/<node>/<lane>
-	pastTable    = store.Key("past/") // past/<node>/<lane>/<epoch>
+	markTable    = store.Key("mark/")   // mark/<node>/<lane>
+	pastTable    = store.Key("past/")   // past/<node>/<lane>/<epoch>
+	targetTable  = store.Key("target/") // target/<name> → when it was told what is set up
 )
 
 func key(table store.Key, parts ...string) store.Key {

@@ -10,6 +10,38 @@ import (
 
 // What the uplink needs of the journal.
 
+// AnnounceTo begins to serve a target: from now on the journal is kept until the
+// target has it, and what is set up already is announced. That it was announced
+// is noted afterwards; an announcement that was cut off is made again.
+func (a *Agent) AnnounceTo(ctx context.Context, target string) error {
+	told := false
+	err := a.store.Update(ctx, station.LaneUrgent, func(tx *store.Tx) (err error) {
+		for _, lane := range station.Lanes() {
+			c, err := tx.Cursor(target, lane)
+			if err != nil {
+				return err
+			}
+			if !c.At.IsZero() {
+				continue
+			}
+			if err := tx.PutCursor(c); err != nil {
+				return err
+			}
+		}
+		_, told, err = store.Get[time.Time](tx, key(targetTable, target))
+		return err
+	})
+	if err != nil || told {
+		return err
+	}
+	if err := a.Announce(ctx); err != nil {
+		return err
+	}
+	return a.store.Update(ctx, station.LaneNormal, func(tx *store.Tx) error {
+		return store.Put(tx, key(targetTable, target), a.now())
+	})
+}
+
 // markAtOnce bounds how many alarms are marked in one transaction: after an
 // outage a cursor may move over more than one can hold.
 const markAtOnce = 100

@@ -2,6 +2,7 @@ package agent_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -37,6 +38,34 @@ func TestAdvanceOverMoreThanATransactionHolds(t *testing.T) {
 	}
 	if n, _, err := r.store.Backlog("centre", station.LaneUrgent, 10); err != nil || n != 0 {
 		t.Errorf("the cursor did not move: backlog %d, %v", n, err)
+	}
+}
+
+// TestAnnouncementThatWasCutOff: a station that is killed, or whose disk is full,
+// in the middle of it must not think that the parent was told.
+func TestAnnouncementThatWasCutOff(t *testing.T) {
+	dir := t.TempDir()
+	set := newRigOn(t, dir, nil)
+	set.addSensor("a", station.ClassSmoke)
+	if err := set.store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	full := newRigOn(t, dir, tight)
+	if err := full.AnnounceTo(t.Context(), "centre"); !errors.Is(err, station.ErrNoSpace) {
+		t.Fatalf("the disk is not tight: %v", err)
+	}
+	if err := full.store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r := newRigOn(t, dir, nil)
+	before := r.store.Head()
+	for range 2 {
+		if err := r.AnnounceTo(t.Context(), "centre"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := r.store.Head() - before; n != 1 {
+		t.Errorf("the sensor was announced %d times, want once", n)
 	}
 }
 

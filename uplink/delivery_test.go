@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -226,14 +227,30 @@ func TestReplacedCentre(t *testing.T) {
 	w.Start()
 	j := uplinktest.NewJournal(node)
 	want := j.Append(station.LaneNormal, "sensor/1", 100)
+	var slow atomic.Bool // the disk
+	j.AdvanceErr = func() error {
+		if slow.Load() {
+			time.Sleep(100 * time.Millisecond)
+		}
+		return nil
+	}
 	u := uplink.New(w.Station(node), uplink.Deps{Journal: j, Log: w.Log})
 	uplinktest.Run(t, u)
 	uplinktest.Eventually(t, 10*time.Second, "everything is acknowledged", func() bool { return u.Received(station.LaneNormal) == 100 })
+	j.Append(station.LaneUrgent, "alarm/1", 1)
+	uplinktest.Eventually(t, 10*time.Second, "the alarm is acknowledged", func() bool { return u.Received(station.LaneUrgent) == 101 })
 	w.Stop()
 	w.Inbox = uplinktest.NewInbox()
+	slow.Store(true)
+	before := len(j.Advanced())
 	w.Start()
 	uplinktest.Eventually(t, 10*time.Second, "everything is there again", func() bool { return w.Inbox.Count(node, station.LaneNormal) == 100 })
 	checkExactly(t, station.LaneNormal, w.Inbox.Events(node, station.LaneNormal), want)
+	// The journal must hear of it, however fast the new parent is: it has to tell
+	// again what it does not hold any more.
+	if !slices.ContainsFunc(j.Advanced()[before:], func(c uplink.Cursor) bool { return c.Lane == station.LaneNormal && c.Seq == 0 }) {
+		t.Error("the cursor was not set back")
+	}
 }
 
 // TestRefusingCentre: a centre that cannot store acknowledges nothing, says why,

@@ -128,12 +128,18 @@ func (s *session) begin(ctx context.Context, w protocol.Welcome) error {
 		if err := l.position(cur, w.Marks[id], j.Head()); err != nil {
 			return err
 		}
-		if l.acked.seq < cur.Seq {
-			u.log.Warn("the parent is behind and gets events again", "lane", id, "from", l.acked.seq, "acknowledged", cur.Seq)
-		}
-		if now := (Cursor{Target: u.cfg.Target, Lane: id, Epoch: j.Epoch(), Seq: l.acked.seq, Hop: l.acked.hop}); now != cur {
+		now := Cursor{Target: u.cfg.Target, Lane: id, Epoch: j.Epoch(), Seq: l.acked.seq, Hop: l.acked.hop}
+		if now != cur {
 			u.state.moved(now, time.Time{})
 			u.keeper.put(now)
+		}
+		if l.acked.seq < cur.Seq {
+			u.log.Warn("the parent is behind and gets events again", "lane", id, "from", l.acked.seq, "acknowledged", cur.Seq)
+			// The keeper stores the newest alone; whoever must know that the
+			// cursor went back is told before it goes on again.
+			if err := j.Advance(ctx, now); err != nil {
+				u.log.Warn("uplink cursor not set back", "lane", id, "error", err)
+			}
 		}
 		s.lanes = append(s.lanes, l)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"stationd/agent"
 	"stationd/agent/console"
+	"stationd/agent/station"
 	"stationd/agent/store"
 	"stationd/devices"
 	"stationd/uplink"
@@ -155,9 +156,19 @@ func (n *node) parts() []part {
 		parts = append(parts, part{"centre", true, n.centre.Run})
 	}
 	if n.uplink != nil {
-		parts = append(parts, part{"uplink", true, n.uplink.Run})
+		parts = append(parts, part{"uplink", true, n.uplink.Run}, part{"announcement", false, n.announce})
 	}
 	return parts
+}
+
+// announce tells a new parent what is set up already. Where it cannot, for a full
+// disk perhaps, it is tried again, and nothing waits for it.
+func (n *node) announce(ctx context.Context) error {
+	if err := n.agent.AnnounceTo(ctx, n.cfg.Uplink.Target); err != nil {
+		return err
+	}
+	<-ctx.Done()
+	return nil
 }
 
 // supervise runs the part until ctx ends, as part says.
@@ -193,12 +204,9 @@ func (p part) supervise(ctx context.Context, log *slog.Logger) error {
 // ended by itself. The node must be closed afterwards.
 func (n *node) Run(ctx context.Context) error {
 	if n.centre != nil {
-		if err := n.agent.NodesOffline(ctx); err != nil {
-			return err
-		}
-	}
-	if n.uplink != nil {
-		if err := announceOnce(ctx, n.agent, n.store, n.cfg.Uplink.Target); err != nil {
+		if err := n.agent.NodesOffline(ctx); errors.Is(err, station.ErrNoSpace) {
+			n.log.Error("no room to note that every station is away", "err", err)
+		} else if err != nil {
 			return err
 		}
 	}

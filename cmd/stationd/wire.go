@@ -62,31 +62,6 @@ func cursorOf(st *store.Store, target string, lane station.Lane) (c store.Cursor
 	return c, err
 }
 
-// announceOnce tells a new parent everything that is set up already.
-func announceOnce(ctx context.Context, a *agent.Agent, st *store.Store, target string) error {
-	c, err := cursorOf(st, target, station.LaneNormal)
-	if err != nil || !c.At.IsZero() {
-		return err
-	}
-	err = st.Update(ctx, station.LaneNormal, func(tx *store.Tx) error {
-		for _, lane := range station.Lanes() {
-			c, err := tx.Cursor(target, lane)
-			if err != nil {
-				return err
-			}
-			c.Target, c.Lane, c.Epoch, c.At = target, lane, st.Epoch(), time.Now()
-			if err := tx.PutCursor(c); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	return a.Announce(ctx)
-}
-
 // outgoing are the clips that the uplink uploads.
 type outgoing struct {
 	*agent.Agent

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -24,6 +25,7 @@ type Journal struct {
 	changed chan struct{} // closed and renewed at each Append
 	// AdvanceErr, when it returns an error, makes Advance fail with it.
 	AdvanceErr func() error
+	advanced   []uplink.Cursor
 }
 
 // NewJournal makes an empty journal with a new epoch.
@@ -168,7 +170,15 @@ func (j *Journal) Advance(_ context.Context, c uplink.Cursor) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.cursors[c.Target+"/"+string(c.Lane)] = c
+	j.advanced = append(j.advanced, c)
 	return nil
+}
+
+// Advanced lists the cursors that were stored, in order.
+func (j *Journal) Advanced() []uplink.Cursor {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return slices.Clone(j.advanced)
 }
 
 func (j *Journal) Backlog(target string, lane station.Lane, most int) (int, time.Time, error) {
