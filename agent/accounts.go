@@ -67,7 +67,7 @@ func preparePutAccount(a *Agent, cmd station.Command) (plan, error) {
 			return nil, err
 		}
 		if acc.Disabled || hash != "" {
-			if err := endSessions(tx, acc.Account); err != nil {
+			if err := shutOut(tx, acc.Account); err != nil {
 				return nil, err
 			}
 		}
@@ -94,7 +94,7 @@ func prepareRemoveAccount(a *Agent, cmd station.Command) (plan, error) {
 		if err := keepAnAdmin(tx); err != nil {
 			return nil, err
 		}
-		if err := endSessions(tx, acc.Account); err != nil {
+		if err := shutOut(tx, acc.Account); err != nil {
 			return nil, err
 		}
 		return nil, auditEvent(tx, station.EventAccountChanged, cmd.Actor, cmd.Type, acc.Account, now)
@@ -123,10 +123,20 @@ func keepAnAdmin(tx *store.Tx) error {
 	return err
 }
 
-func endSessions(tx *store.Tx, name string) error {
+// shutOut ends an account's sessions and the links that would open new ones.
+func shutOut(tx *store.Tx, name string) error {
 	var gone []store.Key
 	err := store.Each(tx, sessionTable, func(k store.Key, s account.Session) error {
 		if s.Account == name {
+			gone = append(gone, k)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	err = store.Each(tx, inviteTable, func(k store.Key, i account.Invitation) error {
+		if i.Account == name {
 			gone = append(gone, k)
 		}
 		return nil

@@ -138,6 +138,7 @@ type Agent struct {
 	}
 	refused refusals
 	guesses limiter
+	hashes  hashes
 }
 
 // New makes an agent. It opens and starts nothing.
@@ -156,6 +157,7 @@ func New(cfg Config, deps Deps) *Agent {
 
 		changed: make(chan struct{}, 1),
 		cut:     make(chan struct{}, 1),
+		hashes:  make(hashes, maxHashing),
 	}
 	if a.now == nil {
 		a.now = time.Now

@@ -2,11 +2,9 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"net/http"
-	"sync"
 	"time"
-
-	"golang.org/x/time/rate"
 
 	"stationd/agent/account"
 	"stationd/agent/station"
@@ -15,33 +13,6 @@ import (
 
 // Who gets in: the first claim, sign-in, sign-in links, sessions. All of it may
 // use the reserve of the disk: whoever comes to answer an alarm must get in.
-
-// limiter slows guessing from one address: a burst of ten, then one in six
-// seconds. It remembers a bounded number of addresses and forgets all of them
-// when there are too many, which favours the innocent.
-type limiter struct {
-	mu   sync.Mutex
-	from map[string]*rate.Limiter
-}
-
-const maxAddresses = 4096
-
-func (l *limiter) allow(address string) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.from == nil || len(l.from) >= maxAddresses {
-		l.from = map[string]*rate.Limiter{}
-	}
-	lim := l.from[address]
-	if lim == nil {
-		lim = rate.NewLimiter(rate.Every(6*time.Second), 10)
-		l.from[address] = lim
-	}
-	if !lim.Allow() {
-		return station.Errorf(http.StatusTooManyRequests, "login.slow-down", "wait a minute and try again", "there were too many tries from this address")
-	}
-	return nil
-}
 
 var (
 	errLogin = station.Problem{Code: "login.refused", Status: http.StatusUnauthorized, Message: "account or password is wrong", Hint: "check both; after five failures the account is locked for a quarter of an hour"}
@@ -83,9 +54,35 @@ func (a *Agent) Invite(ctx context.Context, purpose, name string, life time.Dura
 				}
 			}
 		}
-		return store.Put(tx, key(inviteTable, digest), inv)
+		if err := store.Put(tx, key(inviteTable, digest), inv); err != nil {
+			return err
+		}
+		return appendAudit(tx, station.Audit{At: a.now(), Actor: station.System(), Action: "invite." + purpose, Subject: accountSubject(name), Result: "ok"})
 	})
 	return token, err
+}
+
+// accountSubject is how the audit names an account; without a name, accounts as
+// such. What strangers typed is no name: it may be a password in the wrong place.
+func accountSubject(name string) string {
+	if name == "" {
+		return "account"
+	}
+	return "account/" + name
+}
+
+// auditStranger writes down that somebody who is not known was turned away.
+func (a *Agent) auditStranger(ctx context.Context, action, address string, refusal error) {
+	p, ok := station.AsProblem(refusal)
+	if !ok {
+		return // it went wrong, nobody was turned away
+	}
+	err := a.store.Update(ctx, station.LaneUrgent, func(tx *store.Tx) error {
+		return appendAudit(tx, station.Audit{At: a.now(), Actor: station.Actor{Address: address}, Action: action, Subject: accountSubject(""), Result: p.Code})
+	})
+	if err != nil && !errors.Is(err, context.Canceled) {
+		a.log.Warn("refusal not audited", "command", action, "address", address, "err", err)
+	}
 }
 
 // redeem uses an invitation up.
@@ -113,7 +110,9 @@ func (a *Agent) Claim(ctx context.Context, code string, o station.AccountOrder, 
 	if err := account.CheckPassword(acc.Account, o.Password); err != nil {
 		return "", actor, err
 	}
-	acc.Hash = account.Hash(o.Password)
+	if acc.Hash, err = a.hashes.hash(ctx, o.Password); err != nil {
+		return "", actor, err
+	}
 	actor = acc.Actor(address)
 	err = a.store.Update(ctx, station.LaneUrgent, func(tx *store.Tx) error {
 		taken := false
@@ -141,58 +140,75 @@ func (a *Agent) Claim(ctx context.Context, code string, o station.AccountOrder, 
 		}
 		return auditEvent(tx, station.EventAccountChanged, actor, "claim", acc.Account, a.now())
 	})
-	return token, actor, err
+	if err != nil {
+		a.auditStranger(ctx, "claim", address, err)
+		return "", station.Actor{}, err
+	}
+	return token, actor, nil
 }
 
 // Login signs in by password. The answer to a wrong name and to a wrong
 // password is the same and takes the same time.
-func (a *Agent) Login(ctx context.Context, name string, password station.Secret, address string) (string, station.Actor, error) {
+func (a *Agent) Login(ctx context.Context, name string, password station.Secret, address string) (token string, actor station.Actor, err error) {
 	if err := a.guesses.allow(address); err != nil {
-		return "", station.Actor{}, err
+		return "", actor, err
 	}
-	acc, err := a.account(name)
+	before, err := a.account(name)
 	if err != nil {
-		return "", station.Actor{}, err
+		return "", actor, err
 	}
-	if left, locked := acc.Locked(a.now()); locked {
-		return "", station.Actor{}, station.Errorf(http.StatusTooManyRequests, "login.locked", "wait, or ask an administrator for a new password", "the account is locked for another %d minutes", int(left.Minutes())+1)
+	good, err := a.hashes.matches(ctx, before.Hash, password)
+	if err != nil {
+		return "", actor, err
 	}
-	good := account.Matches(acc.Hash, password) && !acc.Disabled
-	var token string
+	var refusal *station.Problem
 	err = a.store.Update(ctx, station.LaneUrgent, func(tx *store.Tx) error {
-		row := station.Audit{At: a.now(), Actor: station.Actor{Account: name, Address: address}, Action: "login", Subject: "account/" + name, Result: "ok"}
-		now, known, err := store.Get[account.Account](tx, key(accountTable, name))
+		token, actor, refusal = "", station.Actor{}, nil
+		now := a.now()
+		acc, known, err := store.Get[account.Account](tx, key(accountTable, name))
 		if err != nil {
 			return err
 		}
-		kind := station.EventLoginSucceeded
-		if !good || !known || now.Hash != acc.Hash {
-			good, row.Result, kind = false, errLogin.Code, station.EventLoginFailed
-			now.Failed(a.now())
+		// The account may have changed while the password was hashed; tries that
+		// come at once are counted here, one after the other.
+		left, locked := acc.Locked(now)
+		switch {
+		case locked:
+			refusal = station.Errorf(http.StatusTooManyRequests, "login.locked", "wait, or ask an administrator for a new password", "the account is locked for another %d minutes", int(left.Minutes())+1)
+		case !good || !known || acc.Disabled || acc.Hash != before.Hash:
+			refusal = &errLogin
+			acc.Failed(now)
+		default:
+			acc.Succeeded()
+		}
+		row := station.Audit{At: now, Actor: station.Actor{Account: acc.Account, Address: address}, Action: "login", Subject: accountSubject(acc.Account), Result: "ok"}
+		event := station.EventLoginSucceeded
+		if refusal != nil {
+			row.Result, event = refusal.Code, station.EventLoginFailed
 		} else {
-			now.Succeeded()
-			row.Actor = now.Actor(address)
-			if token, err = a.openSession(tx, now, address); err != nil {
+			actor = acc.Actor(address)
+			row.Actor = actor
+			if token, err = a.openSession(tx, acc, address); err != nil {
 				return err
 			}
 		}
 		if known {
-			if err := store.Put(tx, key(accountTable, name), now); err != nil {
+			if err := store.Put(tx, key(accountTable, name), acc); err != nil {
 				return err
 			}
 		}
 		if err := appendAudit(tx, row); err != nil {
 			return err
 		}
-		return appendEvent(tx, station.LaneNormal, kind, row.Subject, name, row.At, row)
+		return appendEvent(tx, station.LaneNormal, event, row.Subject, acc.Account, row.At, row)
 	})
-	if err != nil {
+	switch {
+	case err != nil:
 		return "", station.Actor{}, err
+	case refusal != nil:
+		return "", station.Actor{}, refusal
 	}
-	if !good {
-		return "", station.Actor{}, &errLogin
-	}
-	return token, acc.Actor(address), nil
+	return token, actor, nil
 }
 
 // LoginByLink signs in by a single-use link.
@@ -216,9 +232,17 @@ func (a *Agent) LoginByLink(ctx context.Context, link, address string) (token st
 		if token, err = a.openSession(tx, acc, address); err != nil {
 			return err
 		}
-		return appendAudit(tx, station.Audit{At: a.now(), Actor: actor, Action: "login.link", Subject: "account/" + acc.Account, Result: "ok"})
+		row := station.Audit{At: a.now(), Actor: actor, Action: "login.link", Subject: accountSubject(acc.Account), Result: "ok"}
+		if err := appendAudit(tx, row); err != nil {
+			return err
+		}
+		return appendEvent(tx, station.LaneNormal, station.EventLoginSucceeded, row.Subject, acc.Account, row.At, row)
 	})
-	return token, actor, err
+	if err != nil {
+		a.auditStranger(ctx, "login.link", address, err)
+		return "", station.Actor{}, err
+	}
+	return token, actor, nil
 }
 
 func (a *Agent) openSession(tx *store.Tx, acc account.Account, address string) (string, error) {
@@ -263,10 +287,22 @@ func (a *Agent) Session(ctx context.Context, token, address string) (station.Act
 	return acc.Actor(address), nil
 }
 
-// Logout ends the session.
+// Logout ends the session; one that is not there is over already.
 func (a *Agent) Logout(ctx context.Context, token string) error {
+	k := key(sessionTable, account.Digest(token))
 	return a.store.Update(ctx, station.LaneUrgent, func(tx *store.Tx) error {
-		return tx.Delete(key(sessionTable, account.Digest(token)))
+		s, ok, err := store.Get[account.Session](tx, k)
+		if err != nil || !ok {
+			return err
+		}
+		if err := tx.Delete(k); err != nil {
+			return err
+		}
+		acc, _, err := store.Get[account.Account](tx, key(accountTable, s.Account))
+		if err != nil {
+			return err
+		}
+		return appendAudit(tx, station.Audit{At: a.now(), Actor: acc.Actor(s.Address), Action: "logout", Subject: accountSubject(s.Account), Result: "ok"})
 	})
 }
 
