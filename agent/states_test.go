@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -200,17 +201,21 @@ func TestRemovedCameraIsTakenFromItsSensors(t *testing.T) {
 // Everything that a station of the largest size has set up is announced.
 func TestAnnounceALargeStation(t *testing.T) {
 	r := newRig(t)
-	const sensors = 2500
+	const sensors = 800 // more than one transaction holds
+	var wg sync.WaitGroup
 	for i := range sensors {
-		rep := station.Report{
-			Sensor: fmt.Sprintf("s%04d", i), Received: r.clock.now(), Live: true,
-			Unknown: &station.Sensor{Name: strings.Repeat("名", 60), Place: strings.Repeat("地", 100), Class: station.ClassSmoke},
-			Signals: []station.Signal{{Kind: station.KindSmoke, Active: true}},
-		}
-		if err := r.HandleReport(context.Background(), rep); err != nil {
-			t.Fatal(err)
-		}
+		wg.Go(func() {
+			rep := station.Report{
+				Sensor: fmt.Sprintf("s%04d", i), Received: r.clock.now(), Live: true,
+				Unknown: &station.Sensor{Name: strings.Repeat("名", 60), Place: strings.Repeat("地", 100), Class: station.ClassSmoke},
+				Signals: []station.Signal{{Kind: station.KindSmoke, Active: true}},
+			}
+			if err := r.HandleReport(context.Background(), rep); err != nil {
+				t.Error(err)
+			}
+		})
 	}
+	wg.Wait()
 	before := r.store.Head()
 	if err := r.Announce(context.Background()); err != nil {
 		t.Fatal(err)
