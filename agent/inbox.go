@@ -67,8 +67,9 @@ func cameBefore(tx *store.Tx, node station.NodeID, lane station.Lane, ar Arrival
 
 // Accept stores a child's events in order and returns the lane's mark when that
 // is durable. What is stored already is passed over. At a gap it stops: the
-// mark that comes back tells the sender where to go on. An epoch that differs
-// from the mark's begins a new count, from hop 1.
+// mark that comes back tells the sender where to go on. An epoch that was never
+// heard of begins a new count, from hop 1; one that comes back, of a disk that was
+// put in again, goes on where it was.
 func (a *Agent) Accept(ctx context.Context, node station.NodeID, lane station.Lane, arrivals []Arrival) (Mark, error) {
 	var mark Mark
 	var registry bool
@@ -81,7 +82,10 @@ func (a *Agent) Accept(ctx context.Context, node station.NodeID, lane station.La
 		mark = m
 		for _, ar := range arrivals {
 			if ar.Epoch != mark.Epoch {
-				mark = Mark{Epoch: ar.Epoch}
+				if mark, _, err = store.Get[Mark](tx, epochMarkKey(node, lane, ar.Epoch)); err != nil {
+					return err
+				}
+				mark.Epoch = ar.Epoch
 			}
 			if ar.Seq <= mark.Seq {
 				continue
@@ -145,12 +149,17 @@ func (a *Agent) take(tx *store.Tx, node station.NodeID, ev station.Event) (regis
 			}
 			return a.putRemoteAlarm(tx, *al)
 		})
-	case station.EventClipReady, station.EventClipFailed:
+	case station.EventClipReady, station.EventClipFailed, station.EventClipRemoved:
 		ev, err = project(ev, func(c *station.Clip) error {
 			c.Camera = Qualify(node, c.Camera)
 			here, _, err := store.Get[station.Clip](tx, key(clipTable, c.ID))
 			if err != nil {
 				return err
+			}
+			whole := !here.Uploaded.IsZero()
+			if here.Status == station.ClipRemoved || whole && c.Status == station.ClipRemoved {
+				*c = here // what became of the film here is for us to say
+				return nil
 			}
 			c.Uploaded = here.Uploaded // when the file is here, not what the child believes
 			return store.Put(tx, key(clipTable, c.ID), *c)

@@ -138,6 +138,9 @@ func (d *desk) hello(ctx context.Context, c *child, session string, payload []by
 	w.ClipPort = d.clipPort
 
 	d.mu.Lock()
+	if c.Online && c.session != session && c.epoch != h.Epoch {
+		d.log.Warn("a station connects with another store while it is connected: two machines may have one certificate", "node", c.ID, "epoch", h.Epoch, "before", c.epoch)
+	}
 	c.session, c.epoch, c.Marks = session, h.Epoch, marks
 	c.Version, c.Offset = h.Software, h.Time.Sub(now)
 	d.mu.Unlock()

@@ -28,6 +28,9 @@ type Inbox interface {
 	// below the mark kept for that epoch and lane, has been here before: the
 	// station was restored from a backup and sends again what it does not
 	// know to be delivered. The mark moves over it, the event is not stored.
+	//
+	// An epoch that comes back after another goes on behind its own mark: its
+	// station has its old disk again, or is two machines under one name.
 	Accept(ctx context.Context, node station.NodeID, lane station.Lane, events []protocol.Envelope) (Mark, error)
 	// NodeSeen tells that a node came or went. Version is its software's.
 	NodeSeen(ctx context.Context, node station.NodeID, online bool, version string) error

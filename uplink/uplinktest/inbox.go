@@ -21,7 +21,7 @@ type Inbox struct {
 
 	mu      sync.Mutex
 	marks   map[inboxKey]centre.Mark
-	older   map[epochKey]uint64 // highest sequence number per epoch
+	older   map[epochKey]centre.Mark
 	events  map[inboxKey][]station.Event
 	online  map[station.NodeID]bool
 	changed chan struct{}
@@ -40,7 +40,7 @@ type epochKey struct {
 // NewInbox makes an empty inbox.
 func NewInbox() *Inbox {
 	return &Inbox{
-		marks: map[inboxKey]centre.Mark{}, older: map[epochKey]uint64{}, events: map[inboxKey][]station.Event{},
+		marks: map[inboxKey]centre.Mark{}, older: map[epochKey]centre.Mark{}, events: map[inboxKey][]station.Event{},
 		online: map[station.NodeID]bool{}, changed: make(chan struct{}),
 	}
 }
@@ -60,19 +60,23 @@ func (b *Inbox) Accept(_ context.Context, node station.NodeID, lane station.Lane
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	k := inboxKey{node, lane}
-	fresh, next, gap := centre.Admit(b.marks[k], events)
+	mark := b.marks[k]
+	if len(events) > 0 && events[0].Epoch != mark.Epoch {
+		mark = b.older[epochKey{k, events[0].Epoch}]
+	}
+	fresh, next, gap := centre.Admit(mark, events)
 	if gap {
-		return b.marks[k], nil
+		return mark, nil
 	}
 	for _, e := range fresh {
 		o := e.Event.Origin
-		if o.Node == node && o.Epoch != e.Epoch && o.Seq <= b.older[epochKey{k, o.Epoch}] {
+		if o.Node == node && o.Epoch != e.Epoch && o.Seq <= b.older[epochKey{k, o.Epoch}].Seq {
 			continue // it was here before the station was restored
 		}
 		b.events[k] = append(b.events[k], e.Event)
 	}
 	b.marks[k] = next
-	b.older[epochKey{k, next.Epoch}] = next.Seq
+	b.older[epochKey{k, next.Epoch}] = next
 	if b.Sync != nil {
 		if _, err := b.Sync.WriteAt([]byte{1}, 0); err != nil {
 			return centre.Mark{}, err

@@ -95,4 +95,13 @@ func TestInbox(t *testing.T, open func(t *testing.T) centre.Inbox, stored func(b
 		accept(t, in, a, append(again, batch(a, "e2", 8, 3, 2)...), centre.Mark{Epoch: "e2", Seq: 9, Hop: 4})
 		count(t, in, a, 12)
 	})
+	t.Run("an epoch that comes back", func(t *testing.T) {
+		in := open(t)
+		accept(t, in, a, batch(a, "e1", 1, 1, 10), centre.Mark{Epoch: "e1", Seq: 10, Hop: 10})
+		accept(t, in, a, batch(a, "e2", 1, 1, 3), centre.Mark{Epoch: "e2", Seq: 3, Hop: 3})
+		accept(t, in, a, batch(a, "e1", 1, 1, 8), centre.Mark{Epoch: "e1", Seq: 10, Hop: 10})
+		accept(t, in, a, batch(a, "e1", 9, 9, 4), centre.Mark{Epoch: "e1", Seq: 12, Hop: 12})
+		accept(t, in, a, batch(a, "e2", 4, 4, 1), centre.Mark{Epoch: "e2", Seq: 4, Hop: 4})
+		count(t, in, a, 16)
+	})
 }
