@@ -163,7 +163,7 @@ func (a *Agent) Clip(id string) (station.Clip, error) {
 }
 
 // PendingClips are the ready clips that the centre does not have yet: first
-// those of the gravest alarms, then the oldest. At most 100 are returned.
+// those of the gravest alarms, then the oldest. At most mostPending are returned.
 func (a *Agent) PendingClips(ctx context.Context) ([]station.Clip, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -184,14 +184,35 @@ func (a *Agent) PendingClips(ctx context.Context) ([]station.Clip, error) {
 			} else {
 				others = append(others, c)
 			}
-			if len(grave)+len(others) >= 1000 {
+			if len(grave)+len(others) >= mostPending {
 				return store.ErrStop
 			}
 			return nil
 		})
 	})
-	all := append(grave, others...)
-	return all[:min(len(all), 100)], err
+	return append(grave, others...), err
+}
+
+// mostPending is more than can be stuck: those behind would never be tried.
+const mostPending = 1000
+
+// ClipLost notes that a clip which the centre does not have is no longer here
+// either.
+func (a *Agent) ClipLost(ctx context.Context, id string) error {
+	return a.store.Update(ctx, station.LaneNormal, func(tx *store.Tx) error {
+		if err := tx.Delete(key(uploadTable, id)); err != nil {
+			return err
+		}
+		c, ok, err := store.Get[station.Clip](tx, key(clipTable, id))
+		if err != nil || !ok || c.Status != station.ClipReady || !c.Uploaded.IsZero() {
+			return err
+		}
+		c.Status, c.Cause = station.ClipFailed, "the film was lost before the centre had it"
+		if err := store.Put(tx, key(clipTable, id), c); err != nil {
+			return err
+		}
+		return appendEvent(tx, station.LaneNormal, station.EventClipFailed, "clip/"+id, "", a.now(), c)
+	})
 }
 
 // ClipUploaded notes that the centre has the clip whole.

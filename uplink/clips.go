@@ -123,6 +123,13 @@ func (c *uploader) choose(ctx context.Context) (*station.Clip, time.Duration) {
 // errOvertaken ends an upload because a more pressing clip came.
 var errOvertaken = errors.New("a more pressing clip came")
 
+// errGone ends an upload because the film is not there.
+var errGone = errors.New("the film is not here")
+
+// goneAfter is how old a clip must be before its film, when it is not there,
+// counts as lost: the disk may only not be mounted.
+const goneAfter = 3 * 24 * time.Hour
+
 // try works on one clip until it is up, fails, or is overtaken.
 func (c *uploader) try(ctx context.Context, clip station.Clip) {
 	u := c.up
@@ -145,6 +152,13 @@ func (c *uploader) try(ctx context.Context, clip station.Clip) {
 	}
 	if ctx.Err() != nil || errors.Is(err, errOvertaken) {
 		return
+	}
+	if errors.Is(err, errGone) && u.deps.Now().Sub(clip.To) > goneAfter {
+		u.log.Error("clip given up: its film is lost", "clip", clip.ID)
+		if err := u.deps.Clips.ClipLost(ctx, clip.ID); err == nil {
+			delete(c.tries, clip.ID)
+			return
+		}
 	}
 	a := c.tries[clip.ID]
 	if moved {
@@ -175,6 +189,9 @@ func (c *uploader) upload(ctx context.Context, clip station.Clip) (moved bool, e
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	f, err := c.up.deps.Clips.OpenClip(clip.ID)
+	if errors.Is(err, station.ErrNotFound) {
+		return false, errGone
+	}
 	if err != nil {
 		return false, fmt.Errorf("open clip %s: %w", clip.ID, err)
 	}

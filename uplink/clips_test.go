@@ -116,3 +116,26 @@ func TestClipsInOrder(t *testing.T) {
 		t.Errorf("pending %v, %v", p, err)
 	}
 }
+
+// TestClipWhoseFilmIsLost: it is given up, loudly, but not for a disk that is only
+// not mounted today.
+func TestClipWhoseFilmIsLost(t *testing.T) {
+	w := uplinktest.NewWorld(t)
+	w.Start()
+	clips := uplinktest.NewClips()
+	for _, id := range []string{"gone", "away", "here"} {
+		clips.Add(id, noise(7, 1000), false)
+	}
+	clips.Lose("gone", time.Now().Add(-4*24*time.Hour))
+	clips.Lose("away", time.Now().Add(-time.Hour))
+	u := uplink.New(w.Station(node), uplink.Deps{Journal: uplinktest.NewJournal(node), Clips: clips, Log: w.Log})
+	uplinktest.Run(t, u)
+	uplinktest.Eventually(t, 10*time.Second, "one is up and one given up", func() bool { return len(clips.Done()) == 1 && len(clips.Lost()) == 1 })
+	if got := clips.Lost(); got[0] != "gone" {
+		t.Errorf("given up: %v", got)
+	}
+	uplinktest.Eventually(t, 10*time.Second, "the third is tried again", func() bool {
+		s := u.Status().Clips
+		return s.Pending == 1 && s.LastError != ""
+	})
+}

@@ -50,9 +50,12 @@ type Clips interface {
 	// PendingClips lists them in the order in which they are to go: by the
 	// severity of their alarms, then by age. Each has Size and SHA256.
 	PendingClips(ctx context.Context) ([]station.Clip, error)
+	// OpenClip fails with station.ErrNotFound when the film is not there.
 	OpenClip(id string) (ClipReader, error)
 	// ClipUploaded tells that the parent has it, whole and durably.
 	ClipUploaded(ctx context.Context, id string) error
+	// ClipLost tells that OpenClip has not found it for days.
+	ClipLost(ctx context.Context, id string) error
 	// ClipsChanged is closed when the list has changed since the call.
 	ClipsChanged() <-chan struct{}
 }

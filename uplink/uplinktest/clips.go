@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"slices"
 	"sync"
+	"time"
 
 	"stationd/agent/station"
 	"stationd/uplink"
@@ -19,6 +20,7 @@ type Clips struct {
 	pending []station.Clip
 	data    map[string][]byte
 	done    []string
+	lost    []string
 	changed chan struct{}
 }
 
@@ -72,6 +74,34 @@ func (c *Clips) ClipUploaded(_ context.Context, id string) error {
 	c.done = append(c.done, id)
 	c.wake()
 	return nil
+}
+
+func (c *Clips) ClipLost(_ context.Context, id string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.pending = slices.DeleteFunc(c.pending, func(x station.Clip) bool { return x.ID == id })
+	c.lost = append(c.lost, id)
+	c.wake()
+	return nil
+}
+
+// Lose removes the film of a clip that ended at to, and leaves the clip pending.
+func (c *Clips) Lose(id string, to time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.data, id)
+	for i := range c.pending {
+		if c.pending[i].ID == id {
+			c.pending[i].To = to
+		}
+	}
+}
+
+// Lost lists what was given up, in order.
+func (c *Clips) Lost() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.lost)
 }
 
 func (c *Clips) ClipsChanged() <-chan struct{} {
