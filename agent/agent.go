@@ -137,6 +137,7 @@ type Agent struct {
 		more chan struct{}
 	}
 	refused refusals
+	trimmed refusals // readings that the journal gave up at its cap
 	guesses limiter
 	hashes  hashes
 }

@@ -28,7 +28,8 @@ const (
 	receiptTable = store.Key("receipt/")
 	auditTable   = store.Key("audit/")
 	auditHead    = store.Key("audithead")
-	selfKey      = store.Key("self") // the node as it introduced itself
+	openedKey    = store.Key("opened") // the epoch of the store that was last told of
+	selfKey      = store.Key("self")   // the node as it introduced itself
 	nodeTable    = store.Key("node/")
 	markTable    = store.Key("mark/")   // mark/<node>/<lane>
 	pastTable    = store.Key("past/")   // past/<node>/<lane>/<epoch>

@@ -404,6 +404,22 @@ func (r *refusals) add(at time.Time) {
 	r.to = at
 }
 
+// give adds what was taken and could not be told.
+func (r *refusals) give(d station.Dropped) {
+	if d.Count == 0 {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.count == 0 || d.From.Before(r.from) {
+		r.from = d.From
+	}
+	if r.count == 0 || d.To.After(r.to) {
+		r.to = d.To
+	}
+	r.count += d.Count
+}
+
 // take returns what was counted since the last take.
 func (r *refusals) take() station.Dropped {
 	r.mu.Lock()

@@ -24,23 +24,39 @@ const (
 )
 
 // reportOpening raises an alarm when the store had to be repaired or restored:
-// somebody must know that something may be missing.
+// somebody must know that something may be missing. The epoch that was last
+// looked at is kept, so that a restored store is told of even when the program
+// ended before it could.
 func (a *Agent) reportOpening(ctx context.Context) error {
 	rep := a.store.Opened()
-	if rep.Quarantined == "" && rep.Restored == "" {
-		return nil
-	}
-	text := "the store was damaged and set aside; the station began afresh"
-	if rep.Restored != "" {
-		text = "the store was damaged and set aside; the last backup was restored"
-	}
 	return a.store.Update(ctx, station.LaneUrgent, func(tx *store.Tx) error {
+		seen, known, err := store.Get[station.Epoch](tx, openedKey)
+		if err != nil {
+			return err
+		}
+		if seen != a.store.Epoch() {
+			if err := store.Put(tx, openedKey, a.store.Epoch()); err != nil {
+				return err
+			}
+		}
+		restored := rep.Restored != "" || known && seen != a.store.Epoch()
+		if rep.Quarantined == "" && !restored {
+			return nil
+		}
+		text := "the store was damaged and set aside; the station began afresh"
+		if restored {
+			text = "the store was damaged and set aside; the last backup was restored"
+		}
+		hint := "keep the damaged store, core.quarantine-* in the data directory, until someone has looked"
+		if rep.Quarantined != "" {
+			hint = "the damaged store lies in " + rep.Quarantined + "; keep it until someone has looked"
+		}
 		now := a.now()
-		notice := station.Notice{Code: "store.restored", Message: text, Hint: "the damaged store lies in " + rep.Quarantined + "; keep it until someone has looked"}
+		notice := station.Notice{Code: "store.restored", Message: text, Hint: hint}
 		if err := appendEvent(tx, station.LaneNormal, station.EventStoreRestored, "node/"+string(a.store.Node()), "", now, notice); err != nil {
 			return err
 		}
-		return a.ownAlarm(tx, station.KindStore, now, map[string]station.Value{"restored": rep.Restored != ""})
+		return a.ownAlarm(tx, station.KindStore, now, map[string]station.Value{"restored": restored})
 	})
 }
 
@@ -130,26 +146,31 @@ func (a *Agent) runTrim(ctx context.Context) error {
 		if err != nil && ctx.Err() == nil {
 			a.log.Warn("journal not trimmed", "err", err)
 		}
-		if refused := a.refused.take(); refused.Count > 0 {
-			refused.Reason = "storage was full"
-			a.tellDropped(ctx, refused)
-		}
-		if dropped.Count > 0 {
-			a.tellDropped(ctx, dropped)
-		}
+		a.trimmed.give(dropped)
+		a.tellDropped(ctx, &a.refused, "storage was full")
+		a.tellDropped(ctx, &a.trimmed, "cap")
 		if err := a.forget(ctx); err != nil && ctx.Err() == nil {
 			a.log.Warn("old receipts not forgotten", "err", err)
 		}
 	}
 }
 
-func (a *Agent) tellDropped(ctx context.Context, d station.Dropped) {
-	a.log.Warn("readings dropped", "count", d.Count, "reason", d.Reason)
+// tellDropped journals what was counted. What cannot be journalled now, for the
+// disk is still full, is told later.
+func (a *Agent) tellDropped(ctx context.Context, counted *refusals, reason string) {
+	d := counted.take()
+	if d.Count == 0 {
+		return
+	}
+	d.Reason = reason
 	err := a.store.Update(ctx, station.LaneNormal, func(tx *store.Tx) error {
 		return appendEvent(tx, station.LaneNormal, station.EventReadingsDropped, "node/"+string(a.store.Node()), "", a.now(), d)
 	})
-	if err != nil && ctx.Err() == nil {
-		a.log.Warn("dropped readings not journalled", "err", err)
+	if err != nil {
+		counted.give(d)
+	}
+	if ctx.Err() == nil {
+		a.log.Warn("readings dropped", "count", d.Count, "reason", d.Reason, "err", err)
 	}
 }
 
