@@ -113,7 +113,7 @@ func (a *Agent) cutClip(ctx context.Context, id string) error {
 	case err == nil:
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case a.now().Sub(c.To) > clipGiveUp:
+	case a.now().Sub(c.To).Abs() > clipGiveUp: // in the future: the clock was set back
 		done = c
 		done.Status = station.ClipFailed
 		if p, ok := station.AsProblem(err); ok {

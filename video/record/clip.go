@@ -124,7 +124,7 @@ func (a *Archive) hold(c station.Clip) []*volume {
 // awaitEnd waits until the clip's end is recorded, or the camera is silent for
 // so long that it will not be.
 func (a *Archive) awaitEnd(ctx context.Context, c station.Clip) error {
-	to := c.To.UnixNano()
+	from, to := c.From.UnixNano(), c.To.UnixNano()
 	grace := int64(a.cfg.ClipGrace)
 	for {
 		now, _ := a.clock.index(time.Now())
@@ -132,6 +132,12 @@ func (a *Archive) awaitEnd(ctx context.Context, c station.Clip) error {
 		cam, recovered, changed := *a.camera(c.Camera), a.recovered, a.changed
 		a.mu.Unlock()
 		if recovered {
+			// What is asked for has begun: if it begins in the future, the clock was
+			// set back since. All that there is of it is there; its end may be years
+			// away.
+			if from > now+grace+int64(maxFragment) {
+				return nil
+			}
 			// An end in the future is of a time before the clock was set back.
 			if cam.end >= to && cam.end <= now+grace {
 				return nil

@@ -219,6 +219,27 @@ func TestClockIsSet(t *testing.T) {
 	}
 }
 
+// TestClipFromBeforeTheClockWasSetBack: its end comes again in a year, for which
+// nobody can wait.
+func TestClipFromBeforeTheClockWasSetBack(t *testing.T) {
+	t.Parallel()
+	a := open(t, smallConfig(t.TempDir()))
+	start := time.Now().Add(-20 * time.Second).Round(0)
+	c := newCamera(t, a, "cam1", start, film(t))
+	c.play(20 * time.Second)
+	c.await()
+	a.SetClock(-365 * 24 * time.Hour)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	clip, err := a.Clip(ctx, clipOf("c", start.Add(2*time.Second), start.Add(10*time.Second)))
+	if err != nil || clip.Status != station.ClipReady || clip.Cause != "" {
+		t.Fatalf("clip %+v, %v", clip, err)
+	}
+	if clip, err = a.Clip(ctx, clipOf("none", start.Add(time.Hour), start.Add(time.Hour+time.Second))); err != nil || clip.Status != station.ClipFailed {
+		t.Fatalf("clip %+v, %v", clip, err)
+	}
+}
+
 func TestClipIsMadeOnce(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
