@@ -89,7 +89,13 @@ func (a *Agent) Handle(ctx context.Context, cmd station.Command) station.Receipt
 		a.log.Error("command failed", "command", cmd.Type, "subject", cmd.Subject, "err", err)
 		p = station.Errorf(500, "internal", "try again; if it stays, look into the log", "the command failed inside")
 	}
-	a.auditRefusal(ctx, cmd, p)
+	if cmd.Actor.Account != "" {
+		subject := cmd.Subject
+		if o, known := orders[cmd.Type]; known {
+			subject = o.resource(cmd)
+		}
+		a.Refused(ctx, cmd.Actor, cmd.Type, subject, p)
+	}
 	return station.Receipt{Command: cmd.ID, At: a.now(), Problem: p}
 }
 
@@ -183,21 +189,18 @@ func marshalResult(v any) (json.RawMessage, error) {
 	return b, nil
 }
 
-// auditRefusal writes down that somebody was refused. It is best effort: a
-// command from nobody, or on a full disk, changes nothing and loses nothing.
-func (a *Agent) auditRefusal(ctx context.Context, cmd station.Command, p *station.Problem) {
-	if cmd.Actor.Account == "" {
-		return
-	}
-	subject := cmd.Subject
-	if o, known := orders[cmd.Type]; known {
-		subject = o.resource(cmd)
+// Refused writes down that somebody was turned away. It is best effort: on a full
+// disk, nothing was changed and nothing is lost.
+func (a *Agent) Refused(ctx context.Context, actor station.Actor, action, subject string, refusal error) {
+	p, ok := station.AsProblem(refusal)
+	if !ok {
+		return // it went wrong; nobody was turned away
 	}
 	err := a.store.Update(ctx, station.LaneNormal, func(tx *store.Tx) error {
-		return appendAudit(tx, station.Audit{At: a.now(), Actor: cmd.Actor, Action: cmd.Type, Subject: subject, Result: p.Code, Detail: p.Message})
+		return appendAudit(tx, station.Audit{At: a.now(), Actor: actor, Action: action, Subject: subject, Result: p.Code, Detail: p.Message})
 	})
 	if err != nil && !errors.Is(err, context.Canceled) {
-		a.log.Warn("refusal not audited", "command", cmd.Type, "account", cmd.Actor.Account, "err", err)
+		a.log.Warn("refusal not audited", "action", action, "account", actor.Account, "address", actor.Address, "err", err)
 	}
 }
 

@@ -55,9 +55,9 @@ func (a *Agent) Alarms(before string, limit int) (list []station.Alarm, more boo
 // AlarmView is an alarm with what belongs beside it on the desk.
 type AlarmView struct {
 	Alarm   station.Alarm `json:"alarm"`
-	Clip    *station.Clip `json:"clip"`
+	Clip    *station.Clip `json:"clip" jsonschema:"nullable"`
 	Cameras []CameraView  `json:"cameras"`
-	Sensor  *SensorView   `json:"sensor"`
+	Sensor  *SensorView   `json:"sensor" jsonschema:"nullable"`
 	Centre  CentreView    `json:"centre"`
 }
 

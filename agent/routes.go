@@ -45,37 +45,47 @@ type (
 	}
 )
 
+// What several routes take.
+var (
+	limitParam    = station.Param{Name: "limit", In: "query", Type: "integer", Summary: "how many at most, 1 to 500; 50 without it"}
+	commandParams = []station.Param{{Name: "Idempotency-Key", In: "header", Type: "string", Summary: "a UUID that makes it safe to repeat: the second time the first answer comes back"}}
+)
+
 // Routes are the core's routes.
 func (a *Agent) Routes() []station.Route {
 	return []station.Route{
-		{Pattern: "GET /api/v1/alarms", Permission: station.PermWatch, Summary: "List alarms: live ones, or all from the newest", Reply: alarmList{}, Handler: station.Handler(a.getAlarms)},
+		{Pattern: "GET /api/v1/alarms", Permission: station.PermWatch, Summary: "List alarms: live ones, or all from the newest", Params: []station.Param{
+			{Name: "live", In: "query", Type: "boolean", Summary: "the live ones, the gravest first"},
+			{Name: "before", In: "query", Type: "string", Summary: "those before the alarm with this ID"},
+			limitParam,
+		}, Reply: alarmList{}, Handler: station.Handler(a.getAlarms)},
 		{Pattern: "GET /api/v1/alarms/{id}", Permission: station.PermWatch, Resource: "alarm/{id}", Summary: "One alarm with its clip, cameras and sensor", Reply: AlarmView{}, Handler: station.Handler(a.getAlarm)},
-		{Pattern: "POST /api/v1/alarms/{id}/answers", Permission: station.PermAnswer, Resource: "alarm/{id}", Summary: "Answer an alarm; Idempotency-Key makes it safe to repeat", Body: station.AnswerOrder{}, Reply: alarmAnswer{}, Handler: station.Handler(a.postAnswer)},
+		{Pattern: "POST /api/v1/alarms/{id}/answers", Permission: station.PermAnswer, Resource: "alarm/{id}", Summary: "Answer an alarm", Params: commandParams, Body: station.AnswerOrder{}, Reply: alarmAnswer{}, Handler: station.Handler(a.postAnswer)},
 
 		{Pattern: "GET /api/v1/sensors", Permission: station.PermWatch, Summary: "List sensors with their states", Reply: sensorList{}, Handler: list(a.Sensors, func(v []SensorView) any { return sensorList{v} })},
-		{Pattern: "PUT /api/v1/sensors/{id}", Permission: station.PermConfigure, Resource: "sensor/{id}", Summary: "Add, adopt or change a sensor", Body: station.Sensor{}, Reply: station.Sensor{}, Handler: a.put(station.CommandPutSensor, "id")},
-		{Pattern: "DELETE /api/v1/sensors/{id}", Permission: station.PermConfigure, Resource: "sensor/{id}", Summary: "Remove a sensor", Status: http.StatusNoContent, Handler: a.remove(station.CommandRemoveSensor)},
+		{Pattern: "PUT /api/v1/sensors/{id}", Permission: station.PermConfigure, Resource: "sensor/{id}", Summary: "Add, adopt or change a sensor", Body: station.Sensor{}, Reply: station.Sensor{}, Params: commandParams, Handler: a.put(station.CommandPutSensor, "id")},
+		{Pattern: "DELETE /api/v1/sensors/{id}", Permission: station.PermConfigure, Resource: "sensor/{id}", Summary: "Remove a sensor", Status: http.StatusNoContent, Params: commandParams, Handler: a.remove(station.CommandRemoveSensor)},
 
 		{Pattern: "GET /api/v1/cameras", Permission: station.PermWatch, Summary: "List cameras with their states", Reply: cameraList{}, Handler: list(a.Cameras, func(v []CameraView) any { return cameraList{v} })},
-		{Pattern: "PUT /api/v1/cameras/{id}", Permission: station.PermConfigure, Resource: "camera/{id}", Summary: "Add or change a camera", Body: station.CameraOrder{}, Reply: station.Camera{}, Handler: a.put(station.CommandPutCamera, "id")},
-		{Pattern: "DELETE /api/v1/cameras/{id}", Permission: station.PermConfigure, Resource: "camera/{id}", Summary: "Remove a camera; its record stays until its time", Status: http.StatusNoContent, Handler: a.remove(station.CommandRemoveCamera)},
+		{Pattern: "PUT /api/v1/cameras/{id}", Permission: station.PermConfigure, Resource: "camera/{id}", Summary: "Add or change a camera", Body: station.CameraOrder{}, Reply: station.Camera{}, Params: commandParams, Handler: a.put(station.CommandPutCamera, "id")},
+		{Pattern: "DELETE /api/v1/cameras/{id}", Permission: station.PermConfigure, Resource: "camera/{id}", Summary: "Remove a camera; its record stays until its time", Status: http.StatusNoContent, Params: commandParams, Handler: a.remove(station.CommandRemoveCamera)},
 
 		{Pattern: "GET /api/v1/brokers", Permission: station.PermConfigure, Summary: "List the outside brokers", Reply: brokerList{}, Handler: list(a.Brokers, func(v []station.Broker) any { return brokerList{v} })},
-		{Pattern: "PUT /api/v1/brokers/{id}", Permission: station.PermConfigure, Resource: "broker/{id}", Summary: "Add or change an outside broker", Body: station.BrokerOrder{}, Reply: station.Broker{}, Handler: a.put(station.CommandPutBroker, "id")},
-		{Pattern: "DELETE /api/v1/brokers/{id}", Permission: station.PermConfigure, Resource: "broker/{id}", Summary: "Remove an outside broker", Status: http.StatusNoContent, Handler: a.remove(station.CommandRemoveBroker)},
+		{Pattern: "PUT /api/v1/brokers/{id}", Permission: station.PermConfigure, Resource: "broker/{id}", Summary: "Add or change an outside broker", Body: station.BrokerOrder{}, Reply: station.Broker{}, Params: commandParams, Handler: a.put(station.CommandPutBroker, "id")},
+		{Pattern: "DELETE /api/v1/brokers/{id}", Permission: station.PermConfigure, Resource: "broker/{id}", Summary: "Remove an outside broker", Status: http.StatusNoContent, Params: commandParams, Handler: a.remove(station.CommandRemoveBroker)},
 
 		{Pattern: "GET /api/v1/devices", Permission: station.PermConfigure, Summary: "List the device accounts of the built-in broker", Reply: deviceList{}, Handler: list(a.Devices, func(v []station.BrokerAccount) any { return deviceList{v} })},
-		{Pattern: "PUT /api/v1/devices/{id}", Permission: station.PermConfigure, Resource: "device/{id}", Summary: "Make a device account, or a new password for it; the password is shown this once", Reply: station.DeviceCredential{}, Handler: a.put(station.CommandPutDevice, "")},
-		{Pattern: "DELETE /api/v1/devices/{id}", Permission: station.PermConfigure, Resource: "device/{id}", Summary: "Remove a device account", Status: http.StatusNoContent, Handler: a.remove(station.CommandRemoveDevice)},
+		{Pattern: "PUT /api/v1/devices/{id}", Permission: station.PermConfigure, Resource: "device/{id}", Summary: "Make a device account, or a new password for it; the password is shown this once", Reply: station.DeviceCredential{}, Params: commandParams, Handler: a.put(station.CommandPutDevice, "")},
+		{Pattern: "DELETE /api/v1/devices/{id}", Permission: station.PermConfigure, Resource: "device/{id}", Summary: "Remove a device account", Status: http.StatusNoContent, Params: commandParams, Handler: a.remove(station.CommandRemoveDevice)},
 
 		{Pattern: "GET /api/v1/accounts", Permission: station.PermAccounts, Summary: "List the accounts", Reply: accountList{}, Handler: list(a.Accounts, func(v []account.Account) any { return accountList{v} })},
-		{Pattern: "PUT /api/v1/accounts/{id}", Permission: station.PermAccounts, Resource: "account/{id}", Summary: "Make or change an account", Body: station.AccountOrder{}, Reply: account.Account{}, Handler: a.put(station.CommandPutAccount, "account")},
-		{Pattern: "DELETE /api/v1/accounts/{id}", Permission: station.PermAccounts, Resource: "account/{id}", Summary: "Remove an account and end its sessions", Status: http.StatusNoContent, Handler: a.remove(station.CommandRemoveAccount)},
+		{Pattern: "PUT /api/v1/accounts/{id}", Permission: station.PermAccounts, Resource: "account/{id}", Summary: "Make or change an account", Body: station.AccountOrder{}, Reply: account.Account{}, Params: commandParams, Handler: a.put(station.CommandPutAccount, "account")},
+		{Pattern: "DELETE /api/v1/accounts/{id}", Permission: station.PermAccounts, Resource: "account/{id}", Summary: "Remove an account and end its sessions", Status: http.StatusNoContent, Params: commandParams, Handler: a.remove(station.CommandRemoveAccount)},
 
 		{Pattern: "GET /api/v1/clips/{id}", Permission: station.PermVideo, Resource: "clip/{id}", Summary: "What is known of a clip", Reply: station.Clip{}, Handler: station.Handler(a.getClip)},
-		{Pattern: "DELETE /api/v1/clips/{id}", Permission: station.PermConfigure, Resource: "clip/{id}", Summary: "Remove a clip's film for good; its record and the audit stay", Status: http.StatusNoContent, Handler: a.remove(station.CommandRemoveClip)},
+		{Pattern: "DELETE /api/v1/clips/{id}", Permission: station.PermConfigure, Resource: "clip/{id}", Summary: "Remove a clip's film for good; its record and the audit stay", Status: http.StatusNoContent, Params: commandParams, Handler: a.remove(station.CommandRemoveClip)},
 		{Pattern: "GET /api/v1/nodes", Permission: station.PermWatch, Summary: "List the stations below this centre", Reply: nodeList{}, Handler: list(a.Nodes, func(v []station.Node) any { return nodeList{v} })},
-		{Pattern: "GET /api/v1/audit", Permission: station.PermAudit, Summary: "Read the audit, newest first", Reply: auditList{}, Handler: station.Handler(a.getAudit)},
+		{Pattern: "GET /api/v1/audit", Permission: station.PermAudit, Summary: "Read the audit, newest first", Params: []station.Param{{Name: "before", In: "query", Type: "integer", Summary: "rows before the one with this seq"}, limitParam}, Reply: auditList{}, Handler: station.Handler(a.getAudit)},
 	}
 }
 

@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"time"
 
@@ -71,20 +70,6 @@ func accountSubject(name string) string {
 	return "account/" + name
 }
 
-// auditStranger writes down that somebody who is not known was turned away.
-func (a *Agent) auditStranger(ctx context.Context, action, address string, refusal error) {
-	p, ok := station.AsProblem(refusal)
-	if !ok {
-		return // it went wrong, nobody was turned away
-	}
-	err := a.store.Update(ctx, station.LaneUrgent, func(tx *store.Tx) error {
-		return appendAudit(tx, station.Audit{At: a.now(), Actor: station.Actor{Address: address}, Action: action, Subject: accountSubject(""), Result: p.Code})
-	})
-	if err != nil && !errors.Is(err, context.Canceled) {
-		a.log.Warn("refusal not audited", "command", action, "address", address, "err", err)
-	}
-}
-
 // redeem uses an invitation up.
 func (a *Agent) redeem(tx *store.Tx, purpose, token string) (account.Invitation, error) {
 	k := key(inviteTable, account.Digest(token))
@@ -141,7 +126,7 @@ func (a *Agent) Claim(ctx context.Context, code string, o station.AccountOrder, 
 		return auditEvent(tx, station.EventAccountChanged, actor, "claim", acc.Account, a.now())
 	})
 	if err != nil {
-		a.auditStranger(ctx, "claim", address, err)
+		a.Refused(ctx, station.Actor{Address: address}, "claim", accountSubject(""), err)
 		return "", station.Actor{}, err
 	}
 	return token, actor, nil
@@ -239,7 +224,7 @@ func (a *Agent) LoginByLink(ctx context.Context, link, address string) (token st
 		return appendEvent(tx, station.LaneNormal, station.EventLoginSucceeded, row.Subject, acc.Account, row.At, row)
 	})
 	if err != nil {
-		a.auditStranger(ctx, "login.link", address, err)
+		a.Refused(ctx, station.Actor{Address: address}, "login.link", accountSubject(""), err)
 		return "", station.Actor{}, err
 	}
 	return token, actor, nil

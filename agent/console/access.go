@@ -110,6 +110,9 @@ func (s *Server) guard(route station.Route) http.Handler {
 		}
 		resource := wildcard.ReplaceAllStringFunc(route.Resource, func(m string) string { return r.PathValue(m[1 : len(m)-1]) })
 		if err := account.Authorize(actor, route.Permission, resource); err != nil {
+			if actor.Account != "" && r.Method != http.MethodGet && r.Method != http.MethodHead {
+				s.deps.Accounts.Refused(r.Context(), actor, route.Pattern, resource, err)
+			}
 			s.fail(rec, r, err)
 			return
 		}

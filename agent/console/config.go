@@ -2,8 +2,11 @@ package console
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
+	"strconv"
+	"strings"
 
 	"stationd/agent/station"
 )
@@ -38,9 +41,17 @@ func (c Config) Validate() error {
 	bad := func(key, hint, format string, args ...any) {
 		faults = append(faults, station.Errorf(400, "config.invalid", hint, format, args...).At(key))
 	}
-	host, _, err := net.SplitHostPort(c.Listen)
+	host, port, err := net.SplitHostPort(c.Listen)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
 	if err != nil {
 		bad("listen", "write address:port, for example 127.0.0.1:8480", "%q is no address", c.Listen)
+	}
+	for i, h := range c.Hosts {
+		if _, err := netip.ParseAddr(h); err != nil && (h == "" || strings.ContainsAny(h, "/: ")) {
+			bad(fmt.Sprintf("hosts[%d]", i), "write a name, without scheme and port", "%q is no host name", h)
+		}
 	}
 	switch c.TLS {
 	case TLSOff:

@@ -19,8 +19,7 @@ import (
 const (
 	eventBatch    = 500
 	statusEvery   = 5 * time.Second
-	lampsEvery    = time.Second
-	sessionEvery  = time.Minute
+	lookEvery     = time.Second // at the session and the lamps
 	writeDeadline = 10 * time.Second
 )
 
@@ -77,10 +76,8 @@ func (s *Server) getEvents(w http.ResponseWriter, r *http.Request) error {
 
 	actor := station.ActorFrom(r.Context())
 	status := statusFeed{server: s}
-	lamps := time.NewTicker(lampsEvery)
-	defer lamps.Stop()
-	session := time.NewTicker(sessionEvery)
-	defer session.Stop()
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
 	stop := s.stopping()
 	st.buf.WriteString("retry: 2000\n\n")
 	if status.send(st) != nil {
@@ -115,15 +112,14 @@ func (s *Server) getEvents(w http.ResponseWriter, r *http.Request) error {
 		case <-stop:
 			return nil
 		case <-more:
-		case <-lamps.C:
-			if status.send(st) != nil {
-				return nil // the client has gone
-			}
-		case <-session.C:
+		case <-look.C:
 			// An open stream is use of the session; a session that ended, or an
 			// account that was closed, ends the stream.
-			if actor, err = s.actor(r); err != nil || actor.Account == "" {
+			if actor, err = s.actor(r); err != nil || account.Authorize(actor, station.PermWatch, "") != nil {
 				return nil // the browser comes again and is told
+			}
+			if status.send(st) != nil {
+				return nil // the client has gone
 			}
 		}
 	}

@@ -18,8 +18,8 @@ import (
 
 type object = map[string]any
 
-// openAPI describes the routes.
-func openAPI(node Node, routes []station.Route) ([]byte, error) {
+// openAPI describes the routes; cookie is the name of the session's.
+func openAPI(cookie string, routes []station.Route) ([]byte, error) {
 	schemas := object{}
 	paths := object{}
 	problem, err := schemaOf(problemDocument{}, schemas)
@@ -36,7 +36,7 @@ func openAPI(node Node, routes []station.Route) ([]byte, error) {
 			"operationId":  operationID(method, path),
 			"x-permission": r.Permission,
 		}
-		if params := parameters(path); len(params) > 0 {
+		if params := parameters(path, r.Params); len(params) > 0 {
 			op["parameters"] = params
 		}
 		if r.Permission != station.PermPublic {
@@ -79,7 +79,7 @@ func openAPI(node Node, routes []station.Route) ([]byte, error) {
 		"paths":   paths,
 		"components": object{
 			"schemas":         schemas,
-			"securitySchemes": object{"session": object{"type": "apiKey", "in": "cookie", "name": "stationd-" + string(node.ID)}},
+			"securitySchemes": object{"session": object{"type": "apiKey", "in": "cookie", "name": cookie}},
 		},
 	}
 	return json.MarshalIndent(doc, "", " ")
@@ -90,10 +90,13 @@ func operationID(method, path string) string {
 	return strings.ToLower(method) + "-" + strings.Join(words, "-")
 }
 
-func parameters(path string) []object {
+func parameters(path string, others []station.Param) []object {
 	var out []object
 	for _, m := range wildcard.FindAllStringSubmatch(path, -1) {
 		out = append(out, object{"name": m[1], "in": "path", "required": true, "schema": object{"type": "string"}})
+	}
+	for _, p := range others {
+		out = append(out, object{"name": p.Name, "in": p.In, "description": p.Summary, "schema": object{"type": p.Type}})
 	}
 	return out
 }

@@ -18,7 +18,7 @@ func (s *Server) ownRoutes() []station.Route {
 		{Pattern: "POST /api/v1/login", Permission: station.PermPublic, Summary: "Sign in by password or by a single-use link", Body: loginOrder{}, Reply: sessionView{}, Handler: station.Handler(s.postLogin)},
 		{Pattern: "POST /api/v1/logout", Permission: station.PermPublic, Summary: "Sign out", Status: http.StatusNoContent, Handler: station.Handler(s.postLogout)},
 		{Pattern: "GET /api/v1/status", Permission: station.PermWatch, Summary: "The health of the node", Reply: Status{}, Handler: station.Handler(s.getStatus)},
-		{Pattern: "GET /api/v1/events", Permission: station.PermWatch, Summary: "Everything that happens, as Server-Sent Events; Last-Event-ID resumes", ReplyType: "text/event-stream", Handler: station.Handler(s.getEvents)},
+		{Pattern: "GET /api/v1/events", Permission: station.PermWatch, Summary: "Everything that happens, as Server-Sent Events", Params: []station.Param{{Name: "Last-Event-ID", In: "header", Type: "integer", Summary: "go on behind this event; without it the stream begins with the next one"}}, ReplyType: "text/event-stream", Handler: station.Handler(s.getEvents)},
 		{Pattern: "GET /api/v1/openapi.json", Permission: station.PermPublic, Summary: "This description", ReplyType: "application/json", Handler: station.Handler(s.getOpenAPI)},
 		{Pattern: "GET /healthz", Permission: station.PermPublic, Summary: "The process lives", ReplyType: "text/plain", Handler: station.Handler(s.getHealth)},
 		{Pattern: "GET /readyz", Permission: station.PermPublic, Summary: "Alarms can be taken in", ReplyType: "text/plain", Handler: station.Handler(s.getReady)},
@@ -42,7 +42,7 @@ func (s *Server) getHealth(w http.ResponseWriter, _ *http.Request) error {
 
 func (s *Server) getReady(w http.ResponseWriter, r *http.Request) error {
 	if err := s.deps.Ready(r.Context()); err != nil {
-		return station.Errorf(http.StatusServiceUnavailable, "not-ready", "wait; if it stays, look at the log", "alarms cannot be taken in yet: %v", err).Because(err)
+		return station.Errorf(http.StatusServiceUnavailable, "not-ready", "wait; if it stays, look at the log", "alarms cannot be taken in").Because(err)
 	}
 	return plain(w, "ready\n")
 }

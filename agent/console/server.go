@@ -24,6 +24,8 @@ type Accounts interface {
 	LoginByLink(ctx context.Context, link, address string) (token string, actor station.Actor, err error)
 	Session(ctx context.Context, token, address string) (station.Actor, error)
 	Logout(ctx context.Context, token string) error
+	// Refused writes down that somebody was turned away from an action.
+	Refused(ctx context.Context, actor station.Actor, action, resource string, refusal error)
 }
 
 // Journal is what the event stream reads.
@@ -70,8 +72,9 @@ type Server struct {
 	stop    chan struct{} // closed when streams must end
 
 	ready   chan struct{}
-	claimed chan struct{} // closed when the node is claimed
-	once    sync.Once
+	claimed chan struct{} // closed when the node is known to be claimed
+	// readyOnce and claimedOnce close them.
+	readyOnce, claimedOnce sync.Once
 
 	mu   sync.Mutex
 	addr net.Addr
@@ -88,7 +91,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	}
 	s.metrics = newMetrics(s.deps.Metrics)
 	routes := append(s.ownRoutes(), deps.Routes...)
-	doc, err := openAPI(s.deps.Node, routes)
+	doc, err := openAPI(s.cookieName(), routes)
 	if err != nil {
 		return nil, fmt.Errorf("describe the API: %w", err)
 	}
@@ -177,7 +180,7 @@ func (s *Server) serve(ctx context.Context, address string, until <-chan struct{
 	}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(ln) }()
-	s.once.Do(func() { close(s.ready) })
+	s.readyOnce.Do(func() { close(s.ready) })
 	s.log.Info("console listening", "address", ln.Addr().String())
 	select {
 	case err = <-served:

@@ -63,17 +63,18 @@ type loginOrder struct {
 }
 
 func (s *Server) getSession(w http.ResponseWriter, r *http.Request) error {
-	actor, err := s.actor(r)
-	if err != nil {
-		return err
-	}
-	return s.writeSession(w, actor)
+	return s.writeSession(w, station.ActorFrom(r.Context()))
 }
 
 func (s *Server) writeSession(w http.ResponseWriter, actor station.Actor) error {
 	claimed, err := s.deps.Accounts.Claimed()
 	if err != nil {
 		return err
+	}
+	if claimed {
+		// Here, not where it was claimed: a claim may have been stored whose
+		// browser did not wait for the answer.
+		s.claimedOnce.Do(func() { close(s.claimed) })
 	}
 	v := sessionView{Claimed: claimed, NeedsCode: !claimed, Permissions: []station.Permission{}, Node: s.deps.Node}
 	if actor.Account != "" {
@@ -92,13 +93,7 @@ func (s *Server) postClaim(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	s.setCookie(w, token, account.SessionLife)
-	err = s.writeSession(w, actor)
-	select {
-	case <-s.claimed:
-	default:
-		close(s.claimed) // claims succeed once, so nobody else closes it
-	}
-	return err
+	return s.writeSession(w, actor)
 }
 
 func (s *Server) postLogin(w http.ResponseWriter, r *http.Request) error {

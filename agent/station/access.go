@@ -68,6 +68,17 @@ type Route struct {
 	BodyType, ReplyType string
 	// Status of a success; zero means 200.
 	Status int
+	// Params are what it takes beside the path; none is required.
+	Params []Param
+}
+
+// Param is a query parameter or a header of a route.
+type Param struct {
+	Name string
+	In   string // "query" or "header"
+	Type string // of JSON Schema: "string", "integer", "boolean"
+	// Summary is one line.
+	Summary string
 }
 
 type actorKey struct{}
