@@ -119,6 +119,9 @@ func liveAlarm(tx *store.Tx, sensor string, kind station.AlarmKind) (station.Ala
 type reportChange struct{ registry, clips bool }
 
 func (a *Agent) commitReport(tx *store.Tx, r station.Report, change *reportChange) error {
+	if r.Sensor == "" {
+		return a.commitOwn(tx, r)
+	}
 	sensor, known, err := store.Get[station.Sensor](tx, key(sensorTable, r.Sensor))
 	if err != nil {
 		return err
@@ -166,6 +169,26 @@ func (a *Agent) commitReport(tx *store.Tx, r station.Report, change *reportChang
 		return err
 	}
 	return a.appendReading(tx, sensor, state, r)
+}
+
+// commitOwn raises or ends the node's own alarms. The place says which broker.
+func (a *Agent) commitOwn(tx *store.Tx, r station.Report) error {
+	for _, sig := range r.Signals {
+		if !sig.Active {
+			if err := a.endOwnAlarm(tx, sig.Kind, r.Received); err != nil {
+				return err
+			}
+			continue
+		}
+		place := ""
+		if broker, ok := r.Values["broker"].(string); ok {
+			place = "MQTT " + broker
+		}
+		if err := a.ownAlarm(tx, sig.Kind, place, r.Received, r.Values); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // appendReading journals the reading in the bulk lane. Where the disk has no

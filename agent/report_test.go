@@ -22,3 +22,19 @@ func TestABridgeNeedsNoName(t *testing.T) {
 		t.Fatalf("the bridge is back: %+v", live)
 	}
 }
+
+// TestABrokerThatIsAwayIsTheStationsAlarm: nobody else would say so.
+func TestABrokerThatIsAwayIsTheStationsAlarm(t *testing.T) {
+	r := newRig(t)
+	broker := func(rep *station.Report) { rep.Values = map[string]station.Value{"broker": "yard"} }
+	r.report("", station.KindOffline, true, broker)
+	r.report("", station.KindOffline, true, broker)
+	live := r.live()
+	if len(live) != 1 || live[0].Kind != station.KindOffline || live[0].Sensor != "" || live[0].Place != "MQTT yard" || live[0].Name == "" {
+		t.Fatalf("%+v", live)
+	}
+	r.report("", station.KindOffline, false)
+	if live := r.live(); len(live) != 0 {
+		t.Fatalf("it is back: %+v", live)
+	}
+}

@@ -56,7 +56,7 @@ func (a *Agent) reportOpening(ctx context.Context) error {
 		if err := appendEvent(tx, station.LaneNormal, station.EventStoreRestored, "node/"+string(a.store.Node()), "", now, notice); err != nil {
 			return err
 		}
-		return a.ownAlarm(tx, station.KindStore, now, map[string]station.Value{"restored": restored})
+		return a.ownAlarm(tx, station.KindStore, "", now, map[string]station.Value{"restored": restored})
 	})
 }
 
@@ -77,13 +77,13 @@ func (a *Agent) introduce(ctx context.Context) error {
 }
 
 // ownAlarm raises the node's own alarm of a kind, unless it is live.
-func (a *Agent) ownAlarm(tx *store.Tx, kind station.AlarmKind, at time.Time, values map[string]station.Value) error {
+func (a *Agent) ownAlarm(tx *store.Tx, kind station.AlarmKind, place string, at time.Time, values map[string]station.Value) error {
 	if _, live, err := store.Get[string](tx, liveKey("", kind)); err != nil || live {
 		return err
 	}
 	return a.enterAlarm(tx, station.Alarm{
 		ID: station.NewID(), Node: a.store.Node(), Kind: kind, Severity: kind.Severity(),
-		Name: a.cfg.Name, RaisedAt: at, LastAt: at, Count: 1, Values: values,
+		Name: a.cfg.Name, Place: place, RaisedAt: at, LastAt: at, Count: 1, Values: values,
 	})
 }
 
@@ -110,7 +110,7 @@ func (a *Agent) runSpace(ctx context.Context) error {
 			}
 			switch low := st.Level != disk.LevelOK; {
 			case low && !live:
-				return a.ownAlarm(tx, station.KindDisk, a.now(), map[string]station.Value{"free": float64(st.Free), "total": float64(st.Total)})
+				return a.ownAlarm(tx, station.KindDisk, "", a.now(), map[string]station.Value{"free": float64(st.Free), "total": float64(st.Total)})
 			case !low && live:
 				return a.endOwnAlarm(tx, station.KindDisk, a.now())
 			}

@@ -32,6 +32,8 @@ type Set struct {
 	progress atomic.Uint64
 	counts   counts
 	odd      oddities
+	patience time.Duration // with a broker that is away
+	told     verdict       // whether one is away, as it was reported last; of keepTime
 
 	mu         sync.Mutex // guards what follows and the fields of memory that say so
 	applying   sync.Mutex // Apply's turn; taken before mu
@@ -47,7 +49,8 @@ type Set struct {
 // Sink takes in what sensors report.
 type Sink interface {
 	// HandleReport returns once r is stored. It is called from many goroutines,
-	// never from two for the same sensor.
+	// never from two for the same sensor. A report without a sensor is the
+	// station's own: that brokers are away.
 	HandleReport(ctx context.Context, r station.Report) error
 }
 
@@ -80,7 +83,8 @@ type BrokerLink struct {
 func New(cfg Config, deps Deps) *Set {
 	s := &Set{
 		cfg: cfg, node: deps.Node, sink: deps.Sink, log: deps.Log, now: deps.Now,
-		ready: make(chan struct{}), changed: make(chan struct{}, 1), kick: make(chan struct{}, 1),
+		patience: brokerPatience,
+		ready:    make(chan struct{}), changed: make(chan struct{}, 1), kick: make(chan struct{}, 1),
 		memories: map[string]*memory{}, strangers: map[source]*sensor{}, bridges: map[bridge]bridgeState{}, links: map[string]*runningLink{},
 	}
 	if s.now == nil {

@@ -33,6 +33,13 @@ func run(t *testing.T, cfg devices.Config, sink devices.Sink, reg devices.Regist
 	t.Helper()
 	s := devices.New(cfg, devices.Deps{Node: "n1", Sink: sink, Log: slog.New(slog.DiscardHandler)})
 	s.Apply(reg)
+	start(t, s)
+	return s
+}
+
+// start runs s for the length of the test, and returns when it listens.
+func start(t *testing.T, s *devices.Set) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
@@ -52,7 +59,6 @@ func run(t *testing.T, cfg devices.Config, sink devices.Sink, reg devices.Regist
 	case err := <-done:
 		t.Fatalf("Run: %v", err)
 	}
-	return s
 }
 
 func eventually(t *testing.T, what string, ok func() bool) {
@@ -123,6 +129,33 @@ func TestAHouseholdThroughMosquitto(t *testing.T) {
 	eventually(t, "the link again", linked(s))
 	n := len(d.all())
 	eventually(t, "readings again", func() bool { return len(d.all()) > n+10 })
+}
+
+// TestABrokerThatIsAwayIsAnAlarm: its sensors are not called silent, so that at an
+// unattended station nobody would know.
+func TestABrokerThatIsAwayIsAnAlarm(t *testing.T) {
+	broker := devicestest.StartMosquitto(t)
+	sn := z2m("a", station.ClassSmoke)
+	sn.Source.Broker = "yard"
+	reg := devices.Registry{Sensors: []station.Sensor{sn}, Brokers: []devices.BrokerLink{{Broker: station.Broker{ID: "yard", URL: broker.URL(), Topics: []string{"#"}}}}}
+	cfg := config()
+	cfg.Broker.Listen = ""
+	d := &desk{}
+	s := devices.New(cfg, devices.Deps{Node: "n1", Sink: d, Log: slog.New(slog.DiscardHandler)})
+	s.SetPatience(100 * time.Millisecond)
+	s.Apply(reg)
+	start(t, s)
+	until := func(want string) func() bool {
+		return func() bool {
+			s.Apply(reg) // it makes the timers look at once
+			return d.ownSignals() == want
+		}
+	}
+	eventually(t, "all is well", until("-offline"))
+	broker.Stop()
+	eventually(t, "the alarm", until("-offline +offline"))
+	s.Apply(devices.Registry{Sensors: reg.Sensors}) // the broker is given up
+	eventually(t, "its end", func() bool { return d.ownSignals() == "-offline +offline -offline" })
 }
 
 func simulate(t *testing.T, sim *devicestest.Simulation) {

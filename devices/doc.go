@@ -17,7 +17,7 @@
 //     which, and why it must not wait on the spot. QoS 0 protects nothing.
 //   - Silence is noticed by a timer and not by the next message, also of sensors
 //     last heard before the program was started, but never while the sensor's
-//     broker or bridge is away.
+//     broker or bridge is away. That it is away is reported instead.
 //
 // It keeps no alarms and stores nothing. The rules' memory (a deadband) and what
 // the timers need is rebuilt from Registry.States.

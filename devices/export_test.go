@@ -26,6 +26,9 @@ func (r *Rules) Evaluate(values map[string]station.Value) []station.Signal {
 	return out
 }
 
+// SetPatience sets how long a broker may be away.
+func (s *Set) SetPatience(d time.Duration) { s.patience = d }
+
 // KeepTime runs the timers alone, as if the built-in broker had listened since
 // now: a real broker cannot be run in a bubble of synthetic time.
 func (s *Set) KeepTime(ctx context.Context) {

@@ -3,6 +3,8 @@ package devices
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -28,6 +30,7 @@ const (
 func (s *Set) keepTime(ctx context.Context) {
 	for {
 		s.progress.Add(1)
+		s.tellBrokers(ctx)
 		wait := s.ring(ctx)
 		t := time.NewTimer(min(wait, heartbeat))
 		select {
@@ -198,4 +201,66 @@ func (s *Set) stillDue(d due, now time.Time) bool {
 	}
 	at, ok := d.sensor.memory.presses[d.kind]
 	return ok && !at.After(now)
+}
+
+// brokerPatience is how long a broker may be away before somebody is told: its
+// machine may only be starting again.
+const brokerPatience = 2 * time.Minute
+
+// tellBrokers reports, as the station's own, that a broker is away: its sensors
+// are not called silent then, and the lamp is seen by nobody where nobody is.
+func (s *Set) tellBrokers(ctx context.Context) {
+	now := s.now()
+	away, sure := s.brokersAway(now)
+	told := inactive
+	switch {
+	case len(away) > 0:
+		told = active
+	case !sure:
+		return
+	}
+	if told == s.told {
+		return
+	}
+	rep := station.Report{Received: now, Signals: []station.Signal{{Kind: station.KindOffline, Active: told == active}}}
+	if told == active {
+		rep.Values = map[string]station.Value{"broker": strings.Join(away, ", ")}
+	}
+	if err := s.deliver(ctx, rep); err == nil {
+		s.told = told
+	} else if ctx.Err() == nil {
+		s.log.Warn("absence of brokers not reported", "brokers", away, "error", err)
+	}
+}
+
+// brokersAway lists the brokers of registered sensors that have been away for
+// long. It is not sure of none while one may still come.
+func (s *Set) brokersAway(now time.Time) (away []string, sure bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	reg := s.registry.Load()
+	used := map[string]bool{}
+	for _, sn := range reg.sensors {
+		used[sn.Source.Broker] = used[sn.Source.Broker] || sn.Adopted
+	}
+	sure = true
+	for id := range reg.targets {
+		if !used[id] {
+			continue
+		}
+		r := s.links[id]
+		if r == nil {
+			sure = false
+			continue
+		}
+		switch st := r.link.Status(); {
+		case st.Connected:
+		case now.Sub(st.Since) > s.patience:
+			away = append(away, id)
+		default:
+			sure = false
+		}
+	}
+	slices.Sort(away)
+	return away, sure
 }

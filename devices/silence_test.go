@@ -17,12 +17,17 @@ import (
 type desk struct {
 	mu      sync.Mutex
 	reports []station.Report
+	own     []station.Signal // of the station itself
 	refuse  func(station.Report) error
 }
 
 func (d *desk) HandleReport(ctx context.Context, r station.Report) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if r.Sensor == "" {
+		d.own = append(d.own, r.Signals...)
+		return ctx.Err()
+	}
 	if d.refuse != nil {
 		if err := d.refuse(r); err != nil {
 			return err
@@ -47,6 +52,13 @@ func (d *desk) signals(sensor string) string {
 		}
 	}
 	return say(out)
+}
+
+// ownSignals are those of the station itself, in order.
+func (d *desk) ownSignals() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return say(d.own)
 }
 
 func (d *desk) setRefuse(f func(station.Report) error) {

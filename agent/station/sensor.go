@@ -80,6 +80,7 @@ type Rule struct {
 // committed as a whole or not at all.
 type Report struct {
 	// Sensor is the sensor's ID. Where Unknown is set it is the proposed one.
+	// Empty means the station itself: a broker is away.
 	Sensor string
 	// Unknown describes a device that is not in the registry yet. Adopted in it
 	// means that it counts as it is, without anybody naming it: a bridge.

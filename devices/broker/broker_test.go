@@ -41,7 +41,12 @@ func config() broker.Config {
 // start runs a broker for the length of the test.
 func start(t *testing.T, cfg broker.Config, hooks broker.Hooks) *broker.Broker {
 	t.Helper()
-	b := broker.New(cfg, hooks, slog.New(slog.DiscardHandler))
+	return startLogging(t, cfg, hooks, slog.New(slog.DiscardHandler))
+}
+
+func startLogging(t *testing.T, cfg broker.Config, hooks broker.Hooks, log *slog.Logger) *broker.Broker {
+	t.Helper()
+	b := broker.New(cfg, hooks, log)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- b.Run(ctx) }()

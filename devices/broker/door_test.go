@@ -10,10 +10,12 @@ import (
 	"crypto/x509/pkix"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/big"
 	"net"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -151,14 +153,41 @@ func TestAClientIDBelongsToItsAccount(t *testing.T) {
 	}
 }
 
+// lines is a log that can be read while it is written.
+type lines struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lines) count(what string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Count(l.text.String(), what)
+}
+
 func TestBounds(t *testing.T) {
 	cfg := config()
 	cfg.MaxClients, cfg.MaxSessions = 2, 3
-	b := start(t, cfg, allow(broker.Hooks{}))
+	said := &lines{}
+	b := startLogging(t, cfg, allow(broker.Hooks{}), slog.New(slog.NewTextHandler(said, nil)))
 	a := paho.NewClient(options(b, "a").SetCleanSession(false))
 	wait(t, a.Connect())
 	connect(t, options(b, "b"))
-	refused(t, options(b, "c"))
+	for range 3 {
+		refused(t, options(b, "c"))
+	}
+	for said.count("too many are connected") == 0 { // a door that is shut in silence is a fault that nobody finds
+		time.Sleep(time.Millisecond)
+	}
+	if n := said.count("too many are connected"); n > 1 {
+		t.Errorf("said %d times", n)
+	}
 	a.Disconnect(50)
 	for b.Stats().Clients > 1 {
 		time.Sleep(time.Millisecond)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/mochi-mqtt/server/v2/listeners"
+	"github.com/mochi-mqtt/server/v2/packets"
 )
 
 // listener is the door: it accepts connections for mochi, bounds how many there
@@ -28,9 +29,10 @@ type listener struct {
 
 	serving sync.WaitGroup
 
-	mu      sync.Mutex
-	closing bool
-	open    map[*conn]struct{}
+	mu       sync.Mutex
+	closing  bool
+	open     map[*conn]struct{}
+	saidFull time.Time
 }
 
 func newListener(ln net.Listener, cfg Config, log *slog.Logger, gone func(*conn)) *listener {
@@ -61,6 +63,7 @@ func (l *listener) Serve(establish listeners.EstablishFn) {
 		c := &conn{Conn: nc, raw: nc, writeTimeout: l.cfg.WriteTimeout, closed: make(chan struct{}), gone: make(chan struct{})}
 		if !l.add(c) {
 			_ = nc.Close()
+			l.turnedAway(c)
 			continue
 		}
 		l.serving.Go(func() {
@@ -90,7 +93,10 @@ func (l *listener) serve(c *conn, establish listeners.EstablishFn) {
 		}
 		c.setTLS(t)
 	}
-	if err := establish(l.ID(), c); err != nil {
+	switch err := establish(l.ID(), c); {
+	case errors.Is(err, packets.ErrServerBusy):
+		l.turnedAway(c)
+	case err != nil:
 		l.log.Debug("sensor client ended", "remote", c.RemoteAddr().String(), "error", err)
 	}
 }
@@ -106,6 +112,20 @@ func (l *listener) add(c *conn) bool {
 	l.open[c] = struct{}{}
 	return true
 }
+
+// turnedAway says, not more often than fullEvery, that there is no room.
+func (l *listener) turnedAway(c *conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closing || time.Since(l.saidFull) < fullEvery {
+		return
+	}
+	l.saidFull = time.Now()
+	l.log.Warn("sensor clients turned away: too many are connected", "open", len(l.open), "max_clients", l.cfg.MaxClients, "remote", c.RemoteAddr().String())
+}
+
+// fullEvery keeps a crowd at the door from filling the log.
+const fullEvery = time.Minute
 
 func (l *listener) remove(c *conn) {
 	_ = c.Close()
