@@ -51,7 +51,7 @@ async function claim(p, link, who) {
     for (const field of ['account', 'name', 'password']) await form.locator(`[name=${field}]`).fill(who[field]);
     await form.locator('[name=again]').fill(who.password);
     await form.locator('button[type=submit]').click();
-    await p.getByTestId('quiet').waitFor();
+    await p.locator('.desk').waitFor();
   };
 }
 
@@ -64,6 +64,7 @@ try {
     const fill = await claim(desk, facts.station.claim, officer);
     await album.take(desk, 'claim');
     await fill();
+    await desk.getByTestId('quiet').waitFor();
   });
 
   await step('log out, log in with the password', async () => {
@@ -301,7 +302,7 @@ try {
     });
     await go(desk, 'desk');
     await desk.keyboard.press('Escape');
-    check(!(await desk.getByTestId('quiet').innerText()).includes('一切正常'), 'all is called well while lamps are lit');
+    await until('all is no longer called well', 5, async () => !(await desk.getByTestId('quiet').innerText()).includes('一切正常'));
     await album.take(desk, 'desk-quiet-lost', { desk: true });
     await rig.alarm(smoke);
     await desk.locator('[data-testid=alarm][data-state=raised]').waitFor();

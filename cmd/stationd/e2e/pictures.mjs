@@ -65,10 +65,12 @@ function lookOver({ desk, lang, typed }) {
   if (root.scrollWidth > innerWidth) faults.push(`runs out of the window: ${root.scrollWidth} of ${innerWidth}`);
   if (desk) {
     if (root.scrollHeight > innerHeight) faults.push(`the desk scrolls: ${root.scrollHeight} of ${innerHeight}`);
-    for (const el of document.querySelectorAll('.desk > main, .desk > aside, .desk aside > *')) {
+    for (const el of document.querySelectorAll('.desk > main, .desk > aside, .desk .card, .desk .title')) {
       if (el.scrollHeight > el.clientHeight + 1) faults.push(`${el.className || el.tagName}: ${el.scrollHeight - el.clientHeight} px are out of sight`);
     }
   }
+  const place = document.querySelector('.desk .title p'); // whose signs are taller than its lines, by less than half a line
+  if (place && place.scrollHeight > place.clientHeight + 16) faults.push('the place is cut off');
   const words = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (words.nextNode()) {
     const el = words.currentNode.parentElement;
