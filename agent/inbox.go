@@ -2,9 +2,7 @@ package agent
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"slices"
 
 	"stationd/agent/station"
 	"stationd/agent/store"
@@ -65,12 +63,30 @@ func cameBefore(tx *store.Tx, node station.NodeID, lane station.Lane, ar Arrival
 	return ar.Event.Origin.Seq <= past.Seq, err
 }
 
+// acceptBytes bounds the data of one transaction: what the line lets through at
+// once may be more than fits into one.
+const acceptBytes = 128 << 10
+
 // Accept stores a child's events in order and returns the lane's mark when that
 // is durable. What is stored already is passed over. At a gap it stops: the
 // mark that comes back tells the sender where to go on. An epoch that was never
 // heard of begins a new count, from hop 1; one that comes back, of a disk that was
 // put in again, goes on where it was.
 func (a *Agent) Accept(ctx context.Context, node station.NodeID, lane station.Lane, arrivals []Arrival) (Mark, error) {
+	for {
+		n := 0
+		for size := 0; n < len(arrivals) && (n == 0 || size+len(arrivals[n].Event.Data) <= acceptBytes); n++ {
+			size += len(arrivals[n].Event.Data)
+		}
+		mark, err := a.accept(ctx, node, lane, arrivals[:n])
+		if arrivals = arrivals[n:]; err != nil || len(arrivals) == 0 {
+			return mark, err
+		}
+	}
+}
+
+// accept is Accept in one transaction.
+func (a *Agent) accept(ctx context.Context, node station.NodeID, lane station.Lane, arrivals []Arrival) (Mark, error) {
 	var mark Mark
 	var registry bool
 	err := a.store.Update(ctx, lane, func(tx *store.Tx) error {
@@ -131,144 +147,13 @@ func (a *Agent) Accept(ctx context.Context, node station.NodeID, lane station.La
 	return mark, nil
 }
 
-// take stores one event and what it says about the child's state. Event types
-// that this version does not know are journalled as they are.
-func (a *Agent) take(tx *store.Tx, node station.NodeID, ev station.Event) (registry bool, err error) {
-	switch ev.Type {
-	case station.EventAlarmReceived:
-		return false, nil // that we have it is news to the child's console alone
-	case station.EventAlarmRaised, station.EventAlarmRepeated, station.EventAlarmAnswered, station.EventAlarmReturned, station.EventAlarmCleared:
-		ev, err = project(ev, func(al *station.Alarm) error {
-			if al.Node == "" {
-				al.Node = node
-			}
-			al.Sensor = Qualify(al.Node, al.Sensor)
-			al.Cameras = slices.Clone(al.Cameras)
-			for i, c := range al.Cameras {
-				al.Cameras[i] = Qualify(al.Node, c)
-			}
-			return a.putRemoteAlarm(tx, *al)
-		})
-	case station.EventClipReady, station.EventClipFailed, station.EventClipRemoved:
-		ev, err = project(ev, func(c *station.Clip) error {
-			c.Camera = Qualify(node, c.Camera)
-			here, _, err := store.Get[station.Clip](tx, key(clipTable, c.ID))
-			if err != nil {
-				return err
-			}
-			whole := !here.Uploaded.IsZero()
-			if here.Status == station.ClipRemoved || whole && c.Status == station.ClipRemoved {
-				*c = here // what became of the film here is for us to say
-				return nil
-			}
-			c.Uploaded = here.Uploaded // when the file is here, not what the child believes
-			return store.Put(tx, key(clipTable, c.ID), *c)
-		})
-	case station.EventReading:
-		ev, err = project(ev, func(s *station.SensorState) error {
-			s.Node, s.Sensor = node, Qualify(node, s.Sensor)
-			return store.Put(tx, key(stateTable, s.Sensor), *s)
-		})
-	case station.EventSensorChanged:
-		ev, err = project(ev, func(s *station.Sensor) error {
-			s.Node, s.ID = node, Qualify(node, s.ID)
-			for i, c := range s.Cameras {
-				s.Cameras[i] = Qualify(node, c)
-			}
-			return store.Put(tx, key(sensorTable, s.ID), *s)
-		})
-	case station.EventSensorRemoved:
-		ev, err = project(ev, func(s *station.Sensor) error {
-			s.Node, s.ID = node, Qualify(node, s.ID)
-			if err := tx.Delete(key(stateTable, s.ID)); err != nil {
-				return err
-			}
-			return tx.Delete(key(sensorTable, s.ID))
-		})
-	case station.EventCameraChanged:
-		registry = true
-		ev, err = project(ev, func(c *station.Camera) error {
-			c.Node, c.ID = node, Qualify(node, c.ID)
-			c.URL, c.Username, c.HasPassword, c.Record = "", "", false, false // the station's own affair
-			return store.Put(tx, key(cameraTable, c.ID), *c)
-		})
-	case station.EventCameraRemoved:
-		registry = true
-		ev, err = project(ev, func(c *station.Camera) error {
-			c.Node, c.ID = node, Qualify(node, c.ID)
-			if err := tx.Delete(key(camStTable, c.ID)); err != nil {
-				return err
-			}
-			return tx.Delete(key(cameraTable, c.ID))
-		})
-	case station.EventNodeState:
-		ev, err = project(ev, func(n *station.Node) error {
-			if n.ID != node {
-				return nil // a grandchild: its own centre knows whether it is there
-			}
-			here, _, err := store.Get[station.Node](tx, key(nodeTable, string(node)))
-			if err != nil {
-				return err
-			}
-			here.ID, here.Name, here.Version = node, n.Name, n.Version
-			*n = here
-			return store.Put(tx, key(nodeTable, string(node)), here)
-		})
-	case station.EventCameraState:
-		ev, err = project(ev, func(s *station.CameraState) error {
-			s.Node, s.Camera = node, Qualify(node, s.Camera)
-			return store.Put(tx, key(camStTable, s.Camera), *s)
-		})
-	}
-	if err != nil {
-		return false, err
-	}
-	_, err = tx.Append(ev)
-	return registry, err
-}
-
-// project decodes the event's record, lets change store it under this node's
-// names, and returns the event with the record as it is known here. A record
-// that cannot be read is journalled untouched: it is a child's fault, and what
-// a child sends is not thrown away.
-func project[T any](ev station.Event, change func(*T) error) (station.Event, error) {
-	var v T
-	if err := json.Unmarshal(ev.Data, &v); err != nil {
-		return ev, nil //nolint:nilerr // see the comment above
-	}
-	if err := change(&v); err != nil {
-		return ev, err
-	}
-	data, err := json.Marshal(v)
-	if err != nil {
-		return ev, fmt.Errorf("encode %s: %w", ev.Type, err)
-	}
-	ev.Data = data
-	return ev, nil
-}
-
-// putRemoteAlarm keeps a child's alarm and the index of the live ones.
-func (a *Agent) putRemoteAlarm(tx *store.Tx, al station.Alarm) error {
-	if err := store.Put(tx, key(alarmTable, al.ID), al); err != nil {
-		return err
-	}
-	live := liveKey(Qualify(al.Node, al.Sensor), al.Kind)
-	if al.Sensor == "" {
-		live = liveKey(string(al.Node), al.Kind) // the child's own alarm
-	}
-	if al.Live() {
-		return store.Put(tx, live, al.ID)
-	}
-	current, _, err := store.Get[string](tx, live)
-	if err != nil || current != al.ID {
-		return err // a newer alarm of the sensor is live
-	}
-	return tx.Delete(live)
-}
-
 // NodeSeen notes that a child came or went.
 func (a *Agent) NodeSeen(ctx context.Context, node station.NodeID, online bool, version string) error {
-	return a.store.Update(ctx, station.LaneNormal, func(tx *store.Tx) error {
+	return a.nodeSeen(ctx, station.LaneNormal, node, online, version)
+}
+
+func (a *Agent) nodeSeen(ctx context.Context, lane station.Lane, node station.NodeID, online bool, version string) error {
+	return a.store.Update(ctx, lane, func(tx *store.Tx) error {
 		n, known, err := store.Get[station.Node](tx, key(nodeTable, string(node)))
 		if err != nil || (known && n.Online == online && (version == "" || n.Version == version)) {
 			return err
@@ -292,7 +177,7 @@ func (a *Agent) NodeSeen(ctx context.Context, node station.NodeID, online bool, 
 }
 
 // NodesOffline marks every child offline: nobody can be connected to a centre
-// that has just started.
+// that has just started. It may use the reserve: a centre must be able to start.
 func (a *Agent) NodesOffline(ctx context.Context) error {
 	nodes, err := a.Nodes()
 	if err != nil {
@@ -300,7 +185,7 @@ func (a *Agent) NodesOffline(ctx context.Context) error {
 	}
 	for _, n := range nodes {
 		if n.Online {
-			if err := a.NodeSeen(ctx, n.ID, false, ""); err != nil {
+			if err := a.nodeSeen(ctx, station.LaneUrgent, n.ID, false, ""); err != nil {
 				return err
 			}
 		}

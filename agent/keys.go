@@ -51,16 +51,10 @@ func liveKey(sensor string, kind station.AlarmKind) store.Key {
 }
 
 // Qualify makes the ID of a child's sensor or camera unique at its parent:
-// "<node>.<id>". What a grandchild's sub-centre has qualified stays as it is.
+// "<node>.<id>". No node and no sensor of ours has a dot in its own.
 func Qualify(node station.NodeID, id string) string {
-	if id == "" || strings.Contains(id, ".") {
-		return id
+	if id == "" {
+		return ""
 	}
 	return string(node) + "." + id
-}
-
-// SplitQualified takes a qualified ID apart; ok is false for a local one.
-func SplitQualified(id string) (node station.NodeID, local string, ok bool) {
-	n, l, ok := strings.Cut(id, ".")
-	return station.NodeID(n), l, ok
 }

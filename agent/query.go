@@ -164,20 +164,6 @@ func (a *Agent) Cameras() ([]CameraView, error) {
 	return out, err
 }
 
-// Camera is one camera; not-found when there is none.
-func (a *Agent) Camera(id string) (CameraView, error) {
-	var v CameraView
-	err := a.store.View(func(tx *store.Tx) error {
-		got, ok, err := cameraView(tx, id)
-		if err == nil && !ok {
-			err = station.ErrNotFound.At("camera/" + id)
-		}
-		v = got
-		return err
-	})
-	return v, err
-}
-
 // Brokers lists the outside brokers.
 func (a *Agent) Brokers() ([]station.Broker, error) {
 	return all[station.Broker](a, brokerTable)
@@ -208,8 +194,8 @@ func all[T any](a *Agent, table store.Key) ([]T, error) {
 	return out, err
 }
 
-// QuietSince is when the last live alarm ended, or when the node first knew
-// anything; zero while an alarm is live.
+// QuietSince is when the last live alarm ended; zero while an alarm is live, and
+// as long as there has been none.
 func (a *Agent) QuietSince() (time.Time, error) {
 	var at time.Time
 	err := a.store.View(func(tx *store.Tx) error {

@@ -38,12 +38,23 @@ func (r *rig) start() (stop func()) {
 // A service manager that starts a station on a full disk must not start it in a
 // circle.
 func TestStartsOnATightDisk(t *testing.T) {
+	dir := t.TempDir()
+	before := newRigOn(t, dir, nil)
+	if err := before.NodeSeen(context.Background(), "east", true, ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := before.store.Close(); err != nil {
+		t.Fatal(err)
+	}
 	applied := make(chan agent.Registry, 1)
-	r := newRigOn(t, t.TempDir(), tight, func(_ *agent.Config, d *agent.Deps) {
+	r := newRigOn(t, dir, tight, func(_ *agent.Config, d *agent.Deps) {
 		d.Apply = func(reg agent.Registry) { applied <- reg }
 	})
-	if err := r.NodeSeen(context.Background(), "east", true, ""); !errors.Is(err, station.ErrNoSpace) {
+	if err := r.NodeSeen(context.Background(), "west", true, ""); !errors.Is(err, station.ErrNoSpace) {
 		t.Fatalf("the disk is not tight: %v", err)
+	}
+	if err := r.NodesOffline(context.Background()); err != nil {
+		t.Fatal(err)
 	}
 	stop := r.start()
 	defer stop()

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"stationd/agent/station"
@@ -106,8 +107,8 @@ func (a *Agent) raisedIn(after, upTo uint64) (ids []string, err error) {
 			if after = ev.Seq; after > upTo {
 				break
 			}
-			if ev.Type == station.EventAlarmRaised {
-				ids = append(ids, ev.Subject[len("alarm/"):])
+			if id, ok := strings.CutPrefix(ev.Subject, "alarm/"); ok && ev.Type == station.EventAlarmRaised {
+				ids = append(ids, id)
 			}
 		}
 	}
