@@ -508,7 +508,8 @@ func TestSeveralSensorsOfOnePayload(t *testing.T) {
 	s := devices.New(cfg, devices.Deps{Node: "n", Sink: d, Log: slog.New(slog.DiscardHandler)})
 	one := func(id, path string) station.Sensor {
 		return station.Sensor{ID: id, Class: station.ClassWater, Adopted: true, Source: station.SensorSource{
-			Broker: station.EmbeddedBroker, Family: "json", Topic: "rtu/1", Fields: map[string]string{"water": path}}}
+			Broker: station.EmbeddedBroker, Family: "json", Topic: "rtu/1", Fields: map[string]string{"water": path},
+		}}
 	}
 	s.Apply(devices.Registry{Sensors: []station.Sensor{one("east", "in.0"), one("west", "in.1")}})
 	hear(t, s, "rtu/1", `{"in":[0,1]}`)

@@ -108,9 +108,14 @@ func TestEveryClassHeedsWhatEndangersPeople(t *testing.T) {
 
 func TestRulesThatCannotBeEvaluated(t *testing.T) {
 	for _, r := range []station.Rule{
-		{}, {Kind: "a", Field: "b"}, {Kind: "a", Field: "b", Op: "like", Value: 1.0}, {Kind: "a", Field: "b", Op: "gt", Value: true},
-		{Kind: "a", Field: "b", Op: "eq"}, {Kind: "a", Field: "b", Op: "eq", Value: []any{1}},
-		{Kind: "a", Field: "b", Op: "gt", Value: 10.0, Clear: limit(12)}, {Kind: "a", Field: "b", Op: "lt", Value: 10.0, Clear: limit(8)},
+		{},
+		{Kind: "a", Field: "b"},
+		{Kind: "a", Field: "b", Op: "like", Value: 1.0},
+		{Kind: "a", Field: "b", Op: "gt", Value: true},
+		{Kind: "a", Field: "b", Op: "eq"},
+		{Kind: "a", Field: "b", Op: "eq", Value: []any{1}},
+		{Kind: "a", Field: "b", Op: "gt", Value: 10.0, Clear: limit(12)},
+		{Kind: "a", Field: "b", Op: "lt", Value: 10.0, Clear: limit(8)},
 	} {
 		if devices.CheckRule(r) == nil {
 			t.Errorf("%+v is accepted", r)

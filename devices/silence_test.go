@@ -68,8 +68,10 @@ func (d *desk) setRefuse(f func(station.Report) error) {
 }
 
 func z2m(id, class string) station.Sensor {
-	return station.Sensor{ID: id, Name: id, Class: class, Adopted: true,
-		Source: station.SensorSource{Broker: station.EmbeddedBroker, Family: "zigbee2mqtt", Topic: "zigbee2mqtt/" + id}}
+	return station.Sensor{
+		ID: id, Name: id, Class: class, Adopted: true,
+		Source: station.SensorSource{Broker: station.EmbeddedBroker, Family: "zigbee2mqtt", Topic: "zigbee2mqtt/" + id},
+	}
 }
 
 // bubble runs f with a set whose timers run in synthetic time.

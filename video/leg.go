@@ -36,14 +36,22 @@ type leg struct {
 const farewell = 2 * time.Second
 
 var (
-	errUnknown = &station.Problem{Code: "camera.unknown", Status: 404, Message: "there is no such camera",
-		Hint: "it may have been removed; go back and reload"}
-	errStopped = &station.Problem{Code: "video.stopped", Status: 503, Message: "live video is not running",
-		Hint: "wait a moment and try again"}
-	errNoLeg = &station.Problem{Code: "leg.unknown", Status: 404, Message: "nobody waits for this picture",
-		Hint: "the viewer has left; nothing is to be done"}
-	errNoAnswer = &station.Problem{Code: "leg.no-answer", Status: 503, Message: "the station did not bring the picture in time",
-		Hint: "the station or its line may be down; see its lamp, then try again"}
+	errUnknown = &station.Problem{
+		Code: "camera.unknown", Status: 404, Message: "there is no such camera",
+		Hint: "it may have been removed; go back and reload",
+	}
+	errStopped = &station.Problem{
+		Code: "video.stopped", Status: 503, Message: "live video is not running",
+		Hint: "wait a moment and try again",
+	}
+	errNoLeg = &station.Problem{
+		Code: "leg.unknown", Status: 404, Message: "nobody waits for this picture",
+		Hint: "the viewer has left; nothing is to be done",
+	}
+	errNoAnswer = &station.Problem{
+		Code: "leg.no-answer", Status: 503, Message: "the station did not bring the picture in time",
+		Hint: "the station or its line may be down; see its lamp, then try again",
+	}
 )
 
 func (s *Set) watchRemote(ctx context.Context, id string) (*stream.Stream, func(), error) {

@@ -275,10 +275,26 @@ func TestTopics(t *testing.T) {
 		outer, inner string
 		want         bool
 	}{
-		{"#", "a/b", true}, {"#", "#", true}, {"#", "+/a", true}, {"#", "$SYS/x", false}, {"+/x", "$SYS/x", false},
-		{"a/#", "a", true}, {"a/#", "a/b/c", true}, {"a/#", "b", false}, {"a/#", "#", false}, {"a/#", "a/+", true},
-		{"a/+", "a/b", true}, {"a/+", "a", false}, {"a/+", "a/b/c", false}, {"a/+", "a/#", false}, {"a/+/c", "a/+/c", true},
-		{"a/b", "a/+", false}, {"a", "a/b", false}, {"+", "/a", false}, {"/+", "/a", true}, {"+/+", "/a", true},
+		{"#", "a/b", true},
+		{"#", "#", true},
+		{"#", "+/a", true},
+		{"#", "$SYS/x", false},
+		{"+/x", "$SYS/x", false},
+		{"a/#", "a", true},
+		{"a/#", "a/b/c", true},
+		{"a/#", "b", false},
+		{"a/#", "#", false},
+		{"a/#", "a/+", true},
+		{"a/+", "a/b", true},
+		{"a/+", "a", false},
+		{"a/+", "a/b/c", false},
+		{"a/+", "a/#", false},
+		{"a/+/c", "a/+/c", true},
+		{"a/b", "a/+", false},
+		{"a", "a/b", false},
+		{"+", "/a", false},
+		{"/+", "/a", true},
+		{"+/+", "/a", true},
 	} {
 		if got := broker.Covers(x.outer, x.inner); got != x.want {
 			t.Errorf("Covers(%q, %q) = %v", x.outer, x.inner, got)

@@ -89,13 +89,17 @@ func Household() []Device {
 		zigbee("water-garage", "地库水浸", "地下车库 · 东侧集水井", station.ClassWater, map[string]any{"water_leak": false}, map[string]any{"water_leak": true}),
 		zigbee("door-roof", "天台门", "3号楼 · 天台门", station.ClassDoor, map[string]any{"contact": true}, map[string]any{"contact": false}),
 		{
-			Sensor: station.Sensor{ID: "temperature-switch", Name: "配电房温度", Place: "配电房 · 2 号柜", Class: station.ClassTemperature, Adopted: true,
-				Source: station.SensorSource{Family: "json", Fields: map[string]string{"temperature": "data.sensors.0.t", "time": "ts"}}},
+			Sensor: station.Sensor{
+				ID: "temperature-switch", Name: "配电房温度", Place: "配电房 · 2 号柜", Class: station.ClassTemperature, Adopted: true,
+				Source: station.SensorSource{Family: "json", Fields: map[string]string{"temperature": "data.sensors.0.t", "time": "ts"}},
+			},
 			Topic: "plant/switchroom/2", Normal: pumpRoom(false), Alarm: pumpRoom(true),
 		},
 		{
-			Sensor: station.Sensor{ID: "manhole-gate", Name: "南门井盖", Place: "南门 · 人行道", Class: station.ClassManhole, Adopted: true,
-				Source: station.SensorSource{Family: "json", Fields: map[string]string{"manhole": "cover", "battery": "batt", "time": "time"}}},
+			Sensor: station.Sensor{
+				ID: "manhole-gate", Name: "南门井盖", Place: "南门 · 人行道", Class: station.ClassManhole, Adopted: true,
+				Source: station.SensorSource{Family: "json", Fields: map[string]string{"manhole": "cover", "battery": "batt", "time": "time"}},
+			},
 			Topic: "street/manhole/17", Normal: manhole(0), Alarm: manhole(1),
 		},
 	}

@@ -158,7 +158,10 @@ func TestTopicsAreBound(t *testing.T) {
 	}{
 		{"cityops/v1/b/hello", hello("b", session)},
 		{"cityops/v1/b/events/urgent", batch},
-		{"cityops/v1/b/acks", []byte(`{}`)}, {"cityops/v1/b/commands", []byte(`{}`)}, {"cityops/v1/b/welcome", []byte(`{}`)}, {"cityops/v1/b/signal/down", []byte(`{}`)},
+		{"cityops/v1/b/acks", []byte(`{}`)},
+		{"cityops/v1/b/commands", []byte(`{}`)},
+		{"cityops/v1/b/welcome", []byte(`{}`)},
+		{"cityops/v1/b/signal/down", []byte(`{}`)},
 		{"cityops/v1/b/status", []byte(`{"protocol":1,"online":false,"session":"` + session + `"}`)},
 	} {
 		tok := c.Publish(m.topic, 0, false, m.payload)

@@ -173,10 +173,14 @@ func (h *Hub) Usage() Usage {
 
 // Problems of the Hub.
 var (
-	errFull = &station.Problem{Code: "video.full", Status: 503, Message: "as many people are watching as this machine serves",
-		Hint: "close a picture elsewhere, or raise video.peer.max_sessions"}
-	errNotRunning = &station.Problem{Code: "video.stopped", Status: 503, Message: "live video is not running",
-		Hint: "wait a moment and try again"}
+	errFull = &station.Problem{
+		Code: "video.full", Status: 503, Message: "as many people are watching as this machine serves",
+		Hint: "close a picture elsewhere, or raise video.peer.max_sessions",
+	}
+	errNotRunning = &station.Problem{
+		Code: "video.stopped", Status: 503, Message: "live video is not running",
+		Hint: "wait a moment and try again",
+	}
 )
 
 // enter takes a place for a new session. Whoever enters must either be kept or

@@ -22,8 +22,10 @@ func errOffer(err error) error {
 		"the browser's offer cannot be understood").Because(err)
 }
 
-var errFormat = &station.Problem{Code: "video.format", Status: 415, Message: "this browser takes no H.264 video",
-	Hint: "use Chrome, Edge, Firefox or Safari"}
+var errFormat = &station.Problem{
+	Code: "video.format", Status: 415, Message: "this browser takes no H.264 video",
+	Hint: "use Chrome, Edge, Firefox or Safari",
+}
 
 // checkOffer refuses what no peer of ours sends, before pion parses it.
 func checkOffer(offer string) error {

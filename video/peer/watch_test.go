@@ -272,8 +272,10 @@ func TestIPv6(t *testing.T) {
 		set.SetIPFilter(func(a net.IP) bool { return a.Equal(ip) })
 	}
 	for _, proto := range []string{" tcp ", " udp "} {
-		v := watch(t, h, f, s, viewerOptions{Config: peertest.Config{Setting: over6},
-			answer: func(sdp string) string { return without(sdp, proto) }})
+		v := watch(t, h, f, s, viewerOptions{
+			Config: peertest.Config{Setting: over6},
+			answer: func(sdp string) string { return without(sdp, proto) },
+		})
 		v.until(10*time.Second, "pictures without"+proto, atLeast(5))
 	}
 }

@@ -64,8 +64,10 @@ func TestOtherFormats(t *testing.T) {
 		"MJPEG":      {"m=video 0 RTP/AVP 26\r\na=control:v\r\n", "M-JPEG"},
 		"audio only": {"m=audio 0 RTP/AVP 8\r\na=control:a\r\n", "no video"},
 		"no media":   {"", ""},
-		"interleaved": {"m=video 0 RTP/AVP 96\r\na=control:v\r\na=rtpmap:96 H264/90000\r\na=fmtp:96 packetization-mode=2\r\n",
-			"interleaved"},
+		"interleaved": {
+			"m=video 0 RTP/AVP 96\r\na=control:v\r\na=rtpmap:96 H264/90000\r\na=fmtp:96 packetization-mode=2\r\n",
+			"interleaved",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
