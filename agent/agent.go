@@ -68,6 +68,8 @@ type ClipMaker interface {
 	// Clip waits until c.To is recorded and returns the clip ready or failed.
 	// It may be called again for the same ID. An error means: try later.
 	Clip(ctx context.Context, c station.Clip) (station.Clip, error)
+	// HasClip tells whether a clip's film is here, whole.
+	HasClip(id string) bool
 	// RemoveClip gives a clip's room back; station.ErrNotFound where there is none.
 	RemoveClip(id string) error
 }

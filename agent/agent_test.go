@@ -604,6 +604,7 @@ func (m clipMaker) Clip(ctx context.Context, c station.Clip) (station.Clip, erro
 }
 
 func (m clipMaker) RemoveClip(string) error { return nil }
+func (m clipMaker) HasClip(string) bool     { return false }
 
 func TestClipFollowsItsAlarm(t *testing.T) {
 	maker := clipMaker{make: make(chan error)}

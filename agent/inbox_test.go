@@ -52,3 +52,24 @@ func TestAChildsClipThatIsRemoved(t *testing.T) {
 		t.Errorf("the film that is here is %s", got)
 	}
 }
+
+// TestAClipThatCameBeforeTheStoreWasSetBack: its station does not send it again.
+func TestAClipThatCameBeforeTheStoreWasSetBack(t *testing.T) {
+	r := newRig(t, func(_ *agent.Config, d *agent.Deps) { d.Clips = holding{id: "here"} })
+	east := r.child("east")
+	for _, id := range []string{"here", "lost"} {
+		clip := station.Clip{ID: id, Node: "east", Camera: "gate", Status: station.ClipReady, Uploaded: r.clock.now()}
+		east.tell(station.LaneNormal, station.EventClipReady, "clip/"+id, clip)
+		if c, err := r.Clip(id); err != nil || c.Uploaded.IsZero() == (id == "here") {
+			t.Errorf("%+v %v", c, err)
+		}
+	}
+}
+
+// holding is an archive that holds one film.
+type holding struct {
+	clipMaker
+	id string
+}
+
+func (h holding) HasClip(id string) bool { return id == h.id }

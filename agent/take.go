@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"stationd/agent/station"
 	"stationd/agent/store"
@@ -24,7 +25,7 @@ const projectBytes = 256 << 10
 // take stores one event and what it says. Event types that this version does not
 // know are journalled as they are.
 func (a *Agent) take(tx *store.Tx, node station.NodeID, ev station.Event) (registry bool, err error) {
-	c := childTx{tx, a.store.Node(), node}
+	c := childTx{tx: tx, self: a.store.Node(), node: node, now: a.now, clips: a.clips}
 	switch ev.Type {
 	case station.EventAlarmReceived:
 		return false, nil // that we have it is news to the child's console alone
@@ -86,6 +87,9 @@ type childTx struct {
 	tx   *store.Tx
 	self station.NodeID
 	node station.NodeID
+	now  func() time.Time
+	// clips may be nil.
+	clips ClipMaker
 }
 
 // speaksFor tells whether the child may speak for owner: itself, or what lies
@@ -181,6 +185,11 @@ func (c childTx) clip(clip *station.Clip) (string, error) {
 	here, err := owned(c, k, func(c station.Clip) station.NodeID { return c.Node }, c.node)
 	if err != nil {
 		return "", err
+	}
+	if here.Uploaded.IsZero() && !clip.Uploaded.IsZero() && c.clips != nil && c.clips.HasClip(clip.ID) {
+		// The film came before our store was set back to a backup, and the child
+		// will not send it again.
+		here.Uploaded = c.now()
 	}
 	whole := !here.Uploaded.IsZero()
 	if here.Status == station.ClipRemoved || whole && clip.Status == station.ClipRemoved {

@@ -305,6 +305,13 @@ func (a *Archive) OpenClip(id string) (ClipReader, error) {
 	return &clipReader{a: a, v: c.volume, about: c.about, have: -1}, nil
 }
 
+// HasClip tells whether a clip is here, whole.
+func (a *Archive) HasClip(id string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.clips[id] != nil
+}
+
 // RemoveClip removes a clip for good. Who reads it reads on.
 func (a *Archive) RemoveClip(id string) error {
 	a.mu.Lock()
