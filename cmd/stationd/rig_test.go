@@ -13,6 +13,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -40,12 +42,12 @@ func TestMain(m *testing.M) {
 // long tells that there are hours to spend; see the Makefile.
 func long() bool { return os.Getenv("STATIOND_LONG") != "" }
 
-// program builds the program once for all tests, with the race detector when
-// there is time for it.
+// program builds the program once for all tests, with the race detector when the
+// tests have it.
 var program = sync.OnceValues(func() (string, error) {
 	path := filepath.Join(bin, "stationd")
 	args := []string{"build", "-o", path}
-	if long() {
+	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
 		args = append(args, "-race")
 	}
 	out, err := exec.Command("go", append(args, "stationd/cmd/stationd")...).CombinedOutput()
