@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -83,10 +84,29 @@ func issueNode(o ownAuthority, id station.NodeID, dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("make the folder: %w", err)
 	}
-	for name, content := range map[string][]byte{nodeFile: pair.Certificate, keyFile: pair.Key, authorityFile: authority} {
-		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
+	// The certificate last: where it is, the other two are.
+	for _, f := range []struct {
+		name    string
+		content []byte
+	}{{authorityFile, authority}, {keyFile, pair.Key}, {nodeFile, pair.Certificate}} {
+		if err := writeWhole(filepath.Join(dir, f.name), f.content); err != nil {
 			return fmt.Errorf("write the certificate: %w", err)
 		}
 	}
 	return nil
+}
+
+// writeWhole writes a file that only its owner reads, so that it is there whole
+// or not at all.
+func writeWhole(path string, content []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) //nolint:errcheck // after the rename there is nothing to remove
+	_, err = f.Write(content)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -148,7 +149,36 @@ func (c Config) Validate() error {
 	} {
 		all = append(all, station.Under(room.key, room.err))
 	}
-	return errors.Join(all...)
+	return errors.Join(append(all, c.clashes())...)
+}
+
+// clashes reports the TCP ports that two parts want.
+func (c Config) clashes() error {
+	type listener struct{ key, address string }
+	all := []listener{{"console.listen", c.Console.Listen}, {"devices.broker.listen", c.Devices.Broker.Listen}, {"video.peer.tcp_listen", c.Video.Peer.TCPListen}}
+	if c.Centre.Enabled() {
+		all = append(all, listener{"centre.listen", c.Centre.Listen}, listener{"centre.clips_listen", c.Centre.ClipsListen})
+	}
+	var faults []error
+	for i, a := range all {
+		host, port, err := net.SplitHostPort(a.address)
+		if err != nil || port == "0" {
+			continue // somebody else's fault, or none
+		}
+		for _, b := range all[:i] {
+			h, p, err := net.SplitHostPort(b.address)
+			if err == nil && p == port && (h == host || everyHost(h) || everyHost(host)) {
+				faults = append(faults, station.Errorf(400, "config.invalid", "give one of them another port", "%s wants the port %s too", b.key, port).At(a.key))
+				break
+			}
+		}
+	}
+	return errors.Join(faults...)
+}
+
+func everyHost(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return host == "" || err == nil && addr.IsUnspecified()
 }
 
 // loadConfig reads the configuration file over the defaults. It reports every
@@ -173,9 +203,39 @@ func loadConfig(opts serviceOptions) (Config, error) {
 	return cfg, nil
 }
 
+// missing reports the files that are named and cannot be read. A daemon may be
+// started before they are there; who checks wants to know.
+func (c Config) missing() error {
+	var faults []error
+	look := func(key, file, hint string) {
+		f, err := os.Open(file)
+		if err != nil {
+			faults = append(faults, station.Errorf(400, "config.invalid", hint, "%v", err).At(key))
+			return
+		}
+		_ = f.Close() // it was only looked at
+	}
+	if c.Uplink.Enabled() {
+		const hint = "make it at the parent with 'stationd issue' and copy it here"
+		look("uplink.certificate", c.Uplink.Certificate, hint)
+		look("uplink.key", c.Uplink.Key, hint)
+		look("uplink.authority", c.Uplink.Authority, hint)
+	}
+	if c.Centre.Enabled() && c.Centre.Certificate != ownAuthority(c.Data).server().Certificate { // else it makes them
+		const hint = "name files that can be read, or none, and the centre makes its own"
+		look("centre.certificate", c.Centre.Certificate, hint)
+		look("centre.key", c.Centre.Key, hint)
+		look("centre.authority", c.Centre.Authority, hint)
+	}
+	return errors.Join(faults...)
+}
+
 // check reads the configuration and says what is wrong with it, or that nothing is.
 func check(opts serviceOptions, out interface{ Write([]byte) (int, error) }) error {
 	cfg, err := loadConfig(opts)
+	if err == nil {
+		err = cfg.missing()
+	}
 	if err != nil {
 		return err
 	}

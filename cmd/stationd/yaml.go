@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
 	"strings"
 
@@ -38,12 +39,32 @@ func decodeNode(n ast.Node, into reflect.Value, path string) []error {
 	if fields := structFields(into); fields != nil {
 		return decodeStruct(n, fields, path)
 	}
+	if list, ok := n.(*ast.SequenceNode); ok && into.Kind() == reflect.Slice {
+		items := reflect.MakeSlice(into.Type(), len(list.Values), len(list.Values))
+		var all []error
+		for i, item := range list.Values {
+			all = append(all, decodeNode(item, items.Index(i), fmt.Sprintf("%s[%d]", path, i))...)
+		}
+		into.Set(items)
+		return all
+	}
 	fresh := reflect.New(into.Type())
-	if err := yaml.NodeToValue(n, fresh.Interface()); err != nil {
+	if err := yaml.NodeToValue(n, fresh.Interface()); err != nil || truncated(n, into.Type()) {
 		return []error{station.Errorf(400, "config.invalid", hintFor(into.Type()), "%q cannot be used here", strings.TrimSpace(n.String())).At(at(path, n))}
+	}
+	if _, scalar := n.(ast.ScalarNode); scalar && into.Kind() == reflect.String && n.Type() != ast.StringType && n.Type() != ast.LiteralType {
+		// What is a text to us is taken as it was written: the node 007 is not
+		// the node 7.
+		fresh.Elem().SetString(n.GetToken().Value)
 	}
 	into.Set(fresh.Elem())
 	return nil
+}
+
+// truncated tells whether a broken number would be cut to a whole one.
+func truncated(n ast.Node, t reflect.Type) bool {
+	f, ok := n.(*ast.FloatNode)
+	return ok && t.Kind() >= reflect.Int && t.Kind() <= reflect.Uint64 && f.Value != math.Trunc(f.Value)
 }
 
 func decodeStruct(n ast.Node, fields map[string]reflect.Value, path string) []error {
@@ -70,10 +91,14 @@ func decodeStruct(n ast.Node, fields map[string]reflect.Value, path string) []er
 
 // at names a place: the key's path and its line.
 func at(path string, n ast.Node) string {
-	if t := n.GetToken(); t != nil && t.Position != nil {
-		return fmt.Sprintf("%s (line %d)", path, t.Position.Line)
+	t := n.GetToken()
+	switch {
+	case t == nil || t.Position == nil:
+		return path
+	case path == "":
+		return fmt.Sprintf("line %d", t.Position.Line)
 	}
-	return path
+	return fmt.Sprintf("%s (line %d)", path, t.Position.Line)
 }
 
 // structFields are the keys of a struct that is read key by key, the inlined
@@ -105,6 +130,8 @@ func hintFor(t reflect.Type) string {
 	switch {
 	case t.String() == "time.Duration":
 		return "write a span such as 10s, 5m or 24h"
+	case t.String() == "slog.Level":
+		return "write debug, info, warn or error"
 	case t.String() == "disk.Bytes":
 		return "write a size such as 64MiB or 10GiB"
 	case t.Kind() == reflect.Bool:
@@ -113,8 +140,6 @@ func hintFor(t reflect.Type) string {
 		return "write a list, one item a line behind '-'"
 	case t.Kind() >= reflect.Int && t.Kind() <= reflect.Float64:
 		return "write a number"
-	case t.String() == "slog.Level":
-		return "write debug, info, warn or error"
 	}
 	return "write a text"
 }
