@@ -240,6 +240,9 @@ func (m *memory) overtaken(fingerprint uint64) bool {
 // it has signals: a smoke detector says "no smoke" in every message.
 func (s *Set) canSpare(sn *sensor, signals []station.Signal) bool {
 	for _, sig := range signals {
+		if !sn.Adopted && !sig.Kind.LifeSafety() && sig.Kind != station.KindOffline {
+			continue // it raises nothing while nobody has named the device
+		}
 		if sig.Active || sn.rules.holds(sig.Kind, sn.memory.verdicts) || sig.Kind == station.KindOffline {
 			return false
 		}

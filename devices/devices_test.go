@@ -275,8 +275,16 @@ func TestWithoutSpaceAlarmsPassTheReadingsBeforeThem(t *testing.T) {
 		account, password := devicestest.Account("z2m")
 		d := &desk{}
 		d.setRefuse(full)
-		s := run(t, config(), d, devices.Registry{Accounts: []station.BrokerAccount{account}, Sensors: sensors})
+		// What an unnamed device has been too warm for raised nothing, so its end
+		// must not be held against those behind it.
+		unnamed := z2m("u", station.ClassTemperature)
+		unnamed.Adopted = false
+		s := run(t, config(), d, devices.Registry{
+			Accounts: []station.BrokerAccount{account}, Sensors: append(sensors, unnamed),
+			States: []station.SensorState{{Sensor: "u", Values: map[string]station.Value{"temperature": 70.0}}},
+		})
 		c := device(t, s, "z2m", password)
+		c.Publish("zigbee2mqtt/u", 1, false, `{"temperature":20}`)
 		reading := c.Publish("zigbee2mqtt/t", 1, false, `{"temperature":20.5}`)
 		c.Publish("zigbee2mqtt/a", 1, false, `{"smoke":false}`)
 		acked(t, c.Publish("zigbee2mqtt/a", 1, false, `{"smoke":true}`))
