@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,12 +18,20 @@ import (
 func TestAdvanceOverMoreThanATransactionHolds(t *testing.T) {
 	r := newRig(t)
 	const alarms = 900
+	var all sync.WaitGroup // together they share the disk's syncs
 	for i := range alarms {
 		id := fmt.Sprintf("s%d", i)
-		r.report(id, station.KindSmoke, true, func(rep *station.Report) {
-			rep.Unknown = &station.Sensor{Name: "烟感 " + id, Place: "3号楼 1202 室 · 厨房", Class: station.ClassSmoke}
+		all.Go(func() {
+			err := r.HandleReport(context.Background(), station.Report{
+				Sensor: id, Received: r.clock.now(), Signals: []station.Signal{{Kind: station.KindSmoke, Active: true}},
+				Unknown: &station.Sensor{Name: "烟感 " + id, Place: "3号楼 1202 室 · 厨房", Class: station.ClassSmoke},
+			})
+			if err != nil {
+				t.Error(err)
+			}
 		})
 	}
+	all.Wait()
 	c := store.Cursor{Target: "centre", Lane: station.LaneUrgent, Epoch: r.store.Epoch(), Seq: r.store.Head(), Hop: alarms}
 	if err := r.Advance(context.Background(), c); err != nil {
 		t.Fatal(err)
