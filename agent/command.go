@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 
@@ -86,7 +87,11 @@ func (a *Agent) Handle(ctx context.Context, cmd station.Command) station.Receipt
 	}
 	p, ok := station.AsProblem(err)
 	if !ok {
-		a.log.Error("command failed", "command", cmd.Type, "subject", cmd.Subject, "err", err)
+		level := slog.LevelError
+		if ctx.Err() != nil {
+			level = slog.LevelDebug // whoever asked did not wait
+		}
+		a.log.Log(ctx, level, "command failed", "command", cmd.Type, "subject", cmd.Subject, "err", err)
 		p = station.Errorf(500, "internal", "try again; if it stays, look into the log", "the command failed inside")
 	}
 	if cmd.Actor.Account != "" {

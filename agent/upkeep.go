@@ -101,7 +101,7 @@ func (a *Agent) endOwnAlarm(tx *store.Tx, kind station.AlarmKind, at time.Time) 
 func (a *Agent) runSpace(ctx context.Context) error {
 	tick := time.NewTicker(spaceEvery)
 	defer tick.Stop()
-	for {
+	for exhausted := false; ; {
 		st := a.store.Space()
 		err := a.store.Update(ctx, station.LaneUrgent, func(tx *store.Tx) error {
 			_, live, err := store.Get[string](tx, liveKey("", station.KindDisk))
@@ -118,8 +118,12 @@ func (a *Agent) runSpace(ctx context.Context) error {
 		})
 		switch {
 		case err == nil, ctx.Err() != nil:
+			exhausted = false
 		case errors.Is(err, station.ErrNoSpace):
-			a.log.Error("no room even for the disk alarm", "free", st.Free)
+			if !exhausted { // once, not on a full disk every two seconds
+				a.log.Error("no room even for the disk alarm", "free", st.Free)
+			}
+			exhausted = true
 		default:
 			return err
 		}
@@ -174,7 +178,8 @@ func (a *Agent) tellDropped(ctx context.Context, counted *refusals, reason strin
 	}
 }
 
-// runBackup keeps a backup to fall back on when the database is damaged.
+// runBackup keeps a backup to fall back on when the database is damaged, and looks
+// whether the audit still holds together.
 func (a *Agent) runBackup(ctx context.Context) error {
 	next := time.NewTimer(backupFirst)
 	defer next.Stop()
@@ -183,6 +188,9 @@ func (a *Agent) runBackup(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-next.C:
+		}
+		if err := a.VerifyAudit(); err != nil && ctx.Err() == nil {
+			a.log.Error("audit is not what was written", "err", err)
 		}
 		if err := a.store.Backup(ctx); err != nil && ctx.Err() == nil {
 			a.log.Warn("no backup made", "err", err)

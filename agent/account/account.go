@@ -59,10 +59,11 @@ const (
 	LockFor     = 15 * time.Minute
 )
 
-// Locked tells whether sign-in is closed at now, and for how long still.
+// Locked tells whether sign-in is closed at now, and for how long still. A lock
+// that would last longer than locks do is from before the clock was set back.
 func (a Account) Locked(now time.Time) (time.Duration, bool) {
 	left := a.LockedUntil.Sub(now)
-	return left, left > 0
+	return left, left > 0 && left <= LockFor
 }
 
 // Failed counts a wrong password; the fifth in a row locks.
@@ -95,9 +96,11 @@ const (
 	SessionTouch = time.Minute
 )
 
-// Valid tells whether the session may still be used at now.
+// Valid tells whether the session may still be used at now. One that was used in
+// the future is from before the clock was set back: nobody knows how old it is.
 func (s Session) Valid(now time.Time) bool {
-	return now.Sub(s.Seen) < SessionIdle+SessionTouch && now.Sub(s.Created) < SessionLife
+	idle := now.Sub(s.Seen)
+	return idle > -SessionTouch && idle < SessionIdle+SessionTouch && now.Sub(s.Created) < SessionLife
 }
 
 // Invitation is a single-use way in: the claim of a fresh station, or a

@@ -79,3 +79,26 @@ func TestFiveFailuresLock(t *testing.T) {
 		t.Error("locked for ever")
 	}
 }
+
+// A station's clock may be years off until it is set.
+func TestClockSetBack(t *testing.T) {
+	wrong := time.Date(2036, 1, 1, 0, 0, 0, 0, time.UTC)
+	right := wrong.AddDate(-10, 0, 0)
+	a := account.Account{}
+	for range account.MaxFailures {
+		a.Failed(wrong)
+	}
+	if _, locked := a.Locked(wrong); !locked {
+		t.Error("not locked")
+	}
+	if left, locked := a.Locked(right); locked {
+		t.Errorf("locked for %s", left)
+	}
+	s := account.Session{Created: wrong, Seen: wrong}
+	if !s.Valid(wrong) || s.Valid(right) {
+		t.Error("a session lives for ten years")
+	}
+	if !s.Valid(wrong.Add(-account.SessionTouch / 2)) {
+		t.Error("a clock that is set by seconds ends sessions")
+	}
+}

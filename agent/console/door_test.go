@@ -204,3 +204,34 @@ func TestConfigFaults(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Who guesses is slowed down by where they are, not by where they say they are.
+func TestForwardingHeadersAreNotBelieved(t *testing.T) {
+	d := newDesk(t)
+	v := &visitor{desk: d}
+	status := 0
+	for i := range 12 {
+		resp, _ := v.do("POST", "/api/v1/login", `{"account":"nobody","password":"x"}`, func(r *http.Request) {
+			r.Header.Set("X-Forwarded-For", fmt.Sprint("10.0.0.", i))
+			r.Header.Set("X-Real-IP", fmt.Sprint("10.0.0.", i))
+			r.Header.Set("Forwarded", fmt.Sprint("for=10.0.0.", i))
+		})
+		status = resp.StatusCode
+	}
+	if status != http.StatusTooManyRequests {
+		t.Errorf("the twelfth guess: %d", status)
+	}
+	rows, err := d.agent.Audit(0, 1)
+	if err != nil || len(rows) != 1 || rows[0].Actor.Address != "127.0.0.1" {
+		t.Errorf("%+v %v", rows, err)
+	}
+}
+
+func TestBodyTooLarge(t *testing.T) {
+	d := newDesk(t)
+	v := d.as(account.RoleAdmin)
+	body := fmt.Sprintf(`{"name":%q}`, strings.Repeat("x", station.MaxBody))
+	if resp, text := v.do("PUT", "/api/v1/sensors/s", body); resp.StatusCode != http.StatusRequestEntityTooLarge || !strings.Contains(text, "body.too-large") {
+		t.Errorf("%d %s", resp.StatusCode, text)
+	}
+}

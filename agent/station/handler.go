@@ -3,6 +3,7 @@ package station
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 )
 
@@ -60,6 +61,9 @@ func ReadJSON(w http.ResponseWriter, r *http.Request, v any) error {
 	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, MaxBody))
 	d.DisallowUnknownFields()
 	if err := d.Decode(v); err != nil {
+		if large := new(http.MaxBytesError); errors.As(err, &large) {
+			return Errorf(http.StatusRequestEntityTooLarge, "body.too-large", "send less", "the body has more than %d bytes", large.Limit)
+		}
 		return Errorf(http.StatusBadRequest, "body.invalid", "send one JSON object as the API document describes", "the body cannot be read: %v", err).Because(err)
 	}
 	if d.More() {
