@@ -145,17 +145,19 @@ func TestABrokerThatIsAwayIsAnAlarm(t *testing.T) {
 	s.SetPatience(100 * time.Millisecond)
 	s.Apply(reg)
 	start(t, s)
+	// On a slow machine the link may take longer than the patience: it is away
+	// first then, and that is right.
 	until := func(want string) func() bool {
 		return func() bool {
 			s.Apply(reg) // it makes the timers look at once
-			return d.ownSignals() == want
+			return strings.HasSuffix(d.ownSignals(), want)
 		}
 	}
 	eventually(t, "all is well", until("-offline"))
 	broker.Stop()
 	eventually(t, "the alarm", until("-offline +offline"))
 	s.Apply(devices.Registry{Sensors: reg.Sensors}) // the broker is given up
-	eventually(t, "its end", func() bool { return d.ownSignals() == "-offline +offline -offline" })
+	eventually(t, "its end", func() bool { return strings.HasSuffix(d.ownSignals(), "-offline +offline -offline") })
 }
 
 func simulate(t *testing.T, sim *devicestest.Simulation) {

@@ -175,17 +175,40 @@ func (v *volume) open() error {
 	o := badgerOptions(v.dir, 0, v.log)
 	// Badger cannot open read-only on Windows.
 	o.ReadOnly = runtime.GOOS != "windows"
-	err := faults(func() error {
-		var err error
-		v.db, err = badger.Open(o)
-		return err
-	})
-	if err != nil {
-		v.db = nil
-		return &unreadable{v, err}
+	err := v.openDatabase(o)
+	switch {
+	case err == nil:
+		return nil
+	case isLocked(err):
+		// Somebody else holds it: that says nothing about what is in it.
+		return fmt.Errorf("open volume %s: %w", filepath.Base(v.dir), err)
 	}
-	return nil
+	return &unreadable{v, err}
 }
+
+// lockedFor is how long a directory's lock is waited for. A child process that
+// is being started holds every lock of its parent until it has begun.
+const lockedFor = 2 * time.Second
+
+func (v *volume) openDatabase(o badger.Options) (err error) {
+	for begun := time.Now(); ; time.Sleep(20 * time.Millisecond) {
+		err = faults(func() error {
+			v.db, err = badger.Open(o)
+			return err
+		})
+		if err == nil {
+			return nil
+		}
+		v.db = nil
+		if !isLocked(err) || time.Since(begun) > lockedFor {
+			return err
+		}
+	}
+}
+
+// isLocked tells whether Badger could not get the lock of its directory. It has
+// no error of its own for that.
+func isLocked(err error) bool { return strings.Contains(err.Error(), "Cannot acquire directory lock") }
 
 var errUnsealed = errors.New("it was not closed properly and is not recovered yet")
 
