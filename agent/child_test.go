@@ -162,6 +162,26 @@ func TestSubjectsOfChildrenDiffer(t *testing.T) {
 	}
 }
 
+// The own alarms of a node stand beside those of its sensors, whatever these are
+// called.
+func TestOwnAlarmsHaveTheirPlace(t *testing.T) {
+	r := newRig(t)
+	r.addSensor("-", station.ClassSmoke)
+	r.addSensor("east", station.ClassSmoke)
+	for _, sensor := range []string{"", "-", "east"} {
+		r.report(sensor, station.KindOffline, true)
+	}
+	east := r.child("east")
+	for _, sensor := range []string{"", "-"} {
+		al := alarmOf("east", "e"+sensor)
+		al.Kind, al.Sensor = station.KindOffline, sensor
+		east.tell(station.LaneUrgent, station.EventAlarmRaised, "alarm/"+al.ID, al)
+	}
+	if live := r.live(); len(live) != 5 {
+		t.Errorf("%d live alarms, want 5: %+v", len(live), live)
+	}
+}
+
 // What the line lets through must be taken in: a lane that cannot be stored
 // stands still for ever.
 func TestLargeBatchesAreTakenIn(t *testing.T) {

@@ -43,10 +43,9 @@ func key(table store.Key, parts ...string) store.Key {
 	return table + store.Key(strings.Join(parts, "/"))
 }
 
+// liveKey is the place of the one live alarm of a sensor and kind; the node's own
+// alarms have no sensor.
 func liveKey(sensor string, kind station.AlarmKind) store.Key {
-	if sensor == "" {
-		sensor = "-" // the node's own alarms
-	}
 	return key(liveTable, sensor, string(kind))
 }
 

@@ -163,7 +163,7 @@ func (c childTx) alarm(al *station.Alarm) (string, error) {
 func (c childTx) indexAlarm(al *station.Alarm) error {
 	live := liveKey(al.Sensor, al.Kind)
 	if al.Sensor == "" {
-		live = liveKey(Qualify(al.Node, "-"), al.Kind) // the child's own alarm
+		live = liveKey(string(al.Node)+".", al.Kind) // the child's own alarm
 	}
 	if al.Live() {
 		return store.Put(c.tx, live, al.ID)

@@ -78,7 +78,7 @@ func (a *Agent) introduce(ctx context.Context) error {
 
 // ownAlarm raises the node's own alarm of a kind, unless it is live.
 func (a *Agent) ownAlarm(tx *store.Tx, kind station.AlarmKind, place string, at time.Time, values map[string]station.Value) error {
-	if _, live, err := store.Get[string](tx, liveKey("", kind)); err != nil || live {
+	if _, live, err := liveAlarm(tx, "", kind); err != nil || live {
 		return err
 	}
 	return a.enterAlarm(tx, station.Alarm{

@@ -45,6 +45,8 @@ func (a Account) Validate() error {
 		return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '.' && r != '-' && r != '_'
 	}):
 		return bad("account", "use lower-case letters, digits, '.', '-' or '_'", "the account name %q has other characters", a.Account)
+	case a.Account == station.System().Account:
+		return bad("account", "choose another one", "in the audit this name is the program's own")
 	case strings.TrimSpace(a.Name) == "" || len(a.Name) > 96:
 		return bad("name", "give the person's name, at most 32 Chinese characters", "the name is empty or too long")
 	case !slices.Contains(Roles(), a.Role):

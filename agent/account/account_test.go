@@ -102,3 +102,15 @@ func TestClockSetBack(t *testing.T) {
 		t.Error("a clock that is set by seconds ends sessions")
 	}
 }
+
+// A person must not pass for the program in the audit.
+func TestNobodyIsCalledSystem(t *testing.T) {
+	a := account.Account{Account: "system", Name: "x", Role: account.RoleAdmin}
+	if p, ok := station.AsProblem(a.Validate()); !ok || p.Place != "account" {
+		t.Error(p)
+	}
+	a.Account = "systems"
+	if err := a.Validate(); err != nil {
+		t.Error(err)
+	}
+}

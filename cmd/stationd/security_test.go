@@ -22,6 +22,7 @@ import (
 	"testing"
 	"time"
 
+	"stationd/agent/account"
 	"stationd/agent/station"
 )
 
@@ -289,4 +290,74 @@ func TestConsoleCertificate(t *testing.T) {
 	if !regexp.MustCompile(`"sha256":"[0-9A-F]{64}"`).MatchString(g.log.String()) {
 		t.Error("the log does not tell the authority's fingerprint")
 	}
+}
+
+// Every route of every room: it declares a permission, asks it for what its path
+// names, and stops who does not have it. Nobody sees anything but the door.
+func TestEveryRouteIsGuarded(t *testing.T) {
+	g, _ := startGuarded(t)
+	routes := append(append(g.agent.Routes(), g.video.Routes()...), g.archive.Routes()...)
+	if len(routes) < 25 {
+		t.Fatalf("%d routes", len(routes))
+	}
+	cookies := map[string]string{"": ""}
+	for _, role := range account.Roles() {
+		cookies[role] = g.signIn(role)
+	}
+	wild := regexp.MustCompile(`\{[a-z]+\}`)
+	for _, r := range routes {
+		if strings.Contains(r.Pattern, "{id}") && !strings.Contains(r.Resource, "{id}") {
+			t.Errorf("%s asks its permission for %q", r.Pattern, r.Resource)
+		}
+		if r.Permission == station.PermPublic {
+			t.Errorf("%s is open to everybody", r.Pattern)
+		}
+		method, path, _ := strings.Cut(r.Pattern, " ")
+		for role, cookie := range cookies {
+			who := station.Actor{Account: "x", Role: role}
+			if role == "" {
+				who = station.Actor{}
+			}
+			p, denied := station.AsProblem(account.Authorize(who, r.Permission, ""))
+			resp, text := g.ask(method, wild.ReplaceAllString(path, "none"), cookie, nil)
+			switch {
+			case denied && (resp.StatusCode != p.Status || !strings.Contains(text, p.Code)):
+				t.Errorf("%q may %s: %d %.100s", role, r.Pattern, resp.StatusCode, text)
+			case !denied && strings.Contains(text, `"code":"access.`):
+				t.Errorf("%q may not %s: %.100s", role, r.Pattern, text)
+			}
+		}
+	}
+}
+
+// signIn makes an account of a role and returns its cookie.
+func (g *guarded) signIn(role string) string {
+	g.t.Helper()
+	ctx := context.Background()
+	if claimed, err := g.agent.Claimed(); err != nil || !claimed {
+		code, err := g.agent.Invite(ctx, "claim", "", time.Hour)
+		if err != nil {
+			g.t.Fatal(err)
+		}
+		if _, _, err := g.agent.Claim(ctx, code, station.AccountOrder{Account: "root", Name: "管理员", Password: "sehr lang 1"}, "127.0.0.1"); err != nil {
+			g.t.Fatal(err)
+		}
+	}
+	body, err := json.Marshal(map[string]any{"account": "a-" + role, "name": role, "role": role, "password": "auch lang 22"})
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	r := g.agent.Handle(ctx, station.Command{ID: station.NewID(), Type: station.CommandPutAccount, Subject: "a-" + role, Actor: station.System(), Body: body})
+	if r.Problem != nil {
+		g.t.Fatal(r.Problem)
+	}
+	link, err := g.agent.Invite(ctx, "login", "a-"+role, time.Hour)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	resp, text := g.ask("POST", "/api/v1/login", "", map[string]string{"token": link})
+	if resp.StatusCode != http.StatusOK {
+		g.t.Fatal(text)
+	}
+	return resp.Cookies()[0].Name + "=" + resp.Cookies()[0].Value
 }
