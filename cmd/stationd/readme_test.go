@@ -208,6 +208,12 @@ func TestGuideConfigurations(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// The station's certificate is there by the time that the guide checks.
+	data := t.TempDir()
+	issue := exec.Command(stationd, "issue", "--data", t.TempDir(), "--out", filepath.Join(data, "uplink"), "village-7")
+	if out, err := issue.CombinedOutput(); err != nil {
+		t.Fatalf("issue: %v\n%s", err, out)
+	}
 	n := 0
 	for _, b := range blocks(t, "docs/install.md") {
 		if b.language != "yaml" {
@@ -218,7 +224,7 @@ func TestGuideConfigurations(t *testing.T) {
 		if err := os.WriteFile(file, []byte(b.text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if out, err := exec.Command(stationd, "check", "--config", file).CombinedOutput(); err != nil {
+		if out, err := exec.Command(stationd, "check", "--config", file, "--data", data).CombinedOutput(); err != nil {
 			t.Errorf("docs/install.md, under %q: %v\n%s%s", b.heading, err, b.text, out)
 		}
 	}
