@@ -8,4 +8,6 @@
 // film; sender reports tell the time of day. It is served over TCP only.
 //
 // Cut, Hang and Restore make a camera fail and come back while it runs.
+//
+// StartGStreamer is for tests that want a camera which is not ours.
 package videotest
