@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"log/slog"
 	"testing"
 
@@ -10,6 +11,28 @@ import (
 	"stationd/uplink/centre"
 	"stationd/uplink/uplinktest"
 )
+
+// What comes over the line cannot say who it is.
+func TestParentHasANodesRights(t *testing.T) {
+	cfg := store.DefaultConfig()
+	cfg.Dir, cfg.Node = t.TempDir(), "village"
+	st, err := store.Open(cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := st.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	a := agent.New(agent.DefaultConfig(), agent.Deps{Store: st, Log: slog.New(slog.DiscardHandler)})
+	for name := range agent.CommandPermissions() {
+		cmd := station.Command{ID: station.NewID(), Type: name, Subject: "x", Actor: station.System(), Body: []byte(`{}`)}
+		if r := (fromParent{a}).Handle(context.Background(), cmd); r.Problem == nil || r.Problem.Code != "access.denied" {
+			t.Errorf("%s was carried out for whoever called himself system: %+v", name, r.Problem)
+		}
+	}
+}
 
 // The core is a centre's inbox: it passes what every inbox must pass.
 func TestAgentIsAnInbox(t *testing.T) {

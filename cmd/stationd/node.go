@@ -77,7 +77,7 @@ func openNode(cfg Config, log *slog.Logger) (_ *node, err error) {
 	if cfg.Uplink.Enabled() {
 		n.uplink = uplink.New(cfg.Uplink, uplink.Deps{
 			Version: version(), Journal: journal{n.agent, n.store}, Clips: outgoing{n.agent, n.archive},
-			Live: n.video, Commands: n.agent, Log: log.With("room", "uplink"),
+			Live: n.video, Commands: fromParent{n.agent}, Log: log.With("room", "uplink"),
 		})
 	}
 	return n, n.openConsole()

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"stationd/agent"
+	"stationd/agent/account"
 	"stationd/agent/console"
 	"stationd/agent/station"
 	"stationd/agent/store"
@@ -69,6 +70,15 @@ type outgoing struct {
 }
 
 func (o outgoing) OpenClip(id string) (uplink.ClipReader, error) { return o.archive.OpenClip(id) }
+
+// fromParent carries out what the parent orders. Who orders is not for the line
+// to say: whatever stands in the command, it is another node, with a node's rights.
+type fromParent struct{ agent *agent.Agent }
+
+func (f fromParent) Handle(ctx context.Context, cmd station.Command) station.Receipt {
+	cmd.Actor = station.Actor{Account: "node:parent", Name: cmd.Actor.Name, Role: account.RoleNode}
+	return f.agent.Handle(ctx, cmd)
+}
 
 // inbox is where a centre stores what its stations send.
 type inbox struct{ agent *agent.Agent }
