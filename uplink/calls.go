@@ -132,7 +132,7 @@ func (c *calls) run(ctx context.Context, open protocol.Signal, x *call) {
 		}
 	})
 	if err != nil && ctx.Err() == nil {
-		log.Warn("live picture ended", "error", err)
+		log.Info("live picture ended", "cause", err) // mostly because its last viewer left
 		c.tell(open.Session, problemOf(err))
 		return
 	}

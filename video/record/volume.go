@@ -59,6 +59,9 @@ func badgerOptions(dir string, size disk.Bytes, log *slog.Logger) badger.Options
 	o.MemTableSize = int64(memTable(size))
 	o.NumMemtables = 2
 	o.NumCompactors = 0
+	// With nobody who merges, Badger would wait for ever at this many tables: a
+	// volume whose recovery is killed again and again leaves one each time.
+	o.NumLevelZeroTablesStall = 1 << 30
 	o.NumGoroutines = 1
 	o.CompactL0OnClose = false
 	o.ValueThreshold = inline
