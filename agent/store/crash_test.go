@@ -198,48 +198,46 @@ func fullConfig(dir string) store.Config {
 	return cfg
 }
 
-// fullChild writes in all lanes and tells for each whether it was taken in.
+// fullChild writes in all lanes and tells for each whether it was taken in. It
+// goes on when the parent has read what it said, and not before: a parent that
+// is slow would otherwise kill a child that has used up the disk long ago.
 func fullChild(dir string) error {
 	s, err := store.Open(fullConfig(dir), quiet())
 	if err != nil {
 		return err
 	}
-	fmt.Println("open", s.Opened().ReserveReleased)
 	var mu sync.Mutex
-	say := func(args ...any) {
+	// say tells whether the parent wants to hear more; when it has seen enough it
+	// closes our standard input.
+	say := func(args ...any) bool {
 		mu.Lock()
 		defer mu.Unlock()
 		fmt.Println(args...)
+		n, _ := os.Stdin.Read(make([]byte, 1))
+		return n == 1
 	}
+	say("open", s.Opened().ReserveReleased)
 	var wg sync.WaitGroup
-	stop := make(chan struct{})
 	for w, lane := range station.Lanes() {
 		wg.Go(func() {
 			for {
 				n, err := count(s, lane, w, 8000)
+				more := false
 				switch {
 				case err == nil:
-					say("ack", w, n)
+					more = say("ack", w, n)
 				case errors.Is(err, station.ErrNoSpace):
-					say("refused", w, string(s.Space().Level))
+					more = say("refused", w, string(s.Space().Level))
 				default:
-					say("error", w, err)
+					more = say("error", w, err)
 				}
-				select {
-				case <-stop:
+				if !more {
 					return
-				case <-time.After(2 * time.Millisecond):
 				}
+				time.Sleep(2 * time.Millisecond) // the guard looks no oftener
 			}
 		})
 	}
-	// The parent closes our standard input when it has seen enough.
-	_, _ = os.Stdin.Read(make([]byte, 1))
-	close(stop)
 	wg.Wait()
-	if err := s.Close(); err != nil {
-		return err
-	}
-	say("closed")
-	return nil
+	return s.Close()
 }

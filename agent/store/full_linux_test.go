@@ -103,7 +103,7 @@ func (d *desk) start(dir string) {
 	if err := cmd.Start(); err != nil {
 		d.t.Fatal(err)
 	}
-	lines := make(chan string, 1<<16)
+	lines := make(chan string)
 	go func() {
 		defer close(lines)
 		rest := ""
@@ -131,17 +131,20 @@ func (d *desk) start(dir string) {
 func (d *desk) until(what string, n int, done func(word string, w int, rest string) bool) {
 	d.t.Helper()
 	limit := time.After(2 * time.Minute) // a loaded machine is slow, not wrong
+	last := ""
 	for n > 0 {
 		select {
 		case line, ok := <-d.lines:
 			if !ok {
 				d.t.Fatalf("waiting for %s: the child ended: %v", what, d.cmd.Wait())
 			}
+			last = line
 			if d.note(line, done) {
 				n--
 			}
+			_, _ = d.in.Write([]byte{'\n'})
 		case <-limit:
-			d.t.Fatalf("waiting for %s: it did not come", what)
+			d.t.Fatalf("waiting for %s, %d more: it did not come; last was %q", what, n, last)
 		}
 	}
 }
