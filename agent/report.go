@@ -318,7 +318,10 @@ func (a *Agent) enterAlarm(tx *store.Tx, alarm station.Alarm) error {
 	if err := store.Put(tx, liveKey(alarm.Sensor, alarm.Kind), alarm.ID); err != nil {
 		return err
 	}
-	return appendEvent(tx, station.LaneUrgent, station.EventAlarmRaised, "alarm/"+alarm.ID, "", alarm.RaisedAt, alarm)
+	if err := appendEvent(tx, station.LaneUrgent, station.EventAlarmRaised, "alarm/"+alarm.ID, "", alarm.RaisedAt, alarm); err != nil {
+		return err
+	}
+	return a.alarmEntered(tx, alarm)
 }
 
 // repeat counts a further signal of a live alarm. A retained message tells a

@@ -101,6 +101,61 @@ type Alarm struct {
 	Clip string `json:"clip,omitempty"`
 	// CentreAt is when the centre confirmed that it has the alarm.
 	CentreAt time.Time `json:"centreAt,omitzero"`
+	// CentreSeenAt is when somebody there looked at it, CentreTakenAt when the
+	// centre took it over. None of the three silences anything at the station.
+	CentreSeenAt  time.Time `json:"centreSeenAt,omitzero"`
+	CentreTakenAt time.Time `json:"centreTakenAt,omitzero"`
+
+	// Why is the signal that raised it.
+	Why *Signal `json:"why,omitempty"`
+	// Seq is the place of the raising event in the node's journal, Skew the
+	// device's clock minus ours at that moment, where it told its time.
+	Seq  uint64        `json:"seq,omitempty"`
+	Skew time.Duration `json:"skew,omitempty"`
+	// Important is the sensor's.
+	Important bool `json:"important,omitempty"`
+	// Test marks an alarm of a sensor that was being tried out.
+	Test bool `json:"test,omitempty"`
+	// Shelf hides the alarm from the queue until a time; nil when it is not
+	// shelved. Life-safety kinds cannot be shelved while their condition holds.
+	Shelf *Shelf `json:"shelf,omitempty"`
+	// Suppressed is why the alarm is kept without being shown as one:
+	// "maintenance", "bridge", "schedule", "flood"; empty when it is not.
+	Suppressed string `json:"suppressed,omitempty"`
+	// Chattering tells that it came and went at least three times in a minute;
+	// it is held until it has been quiet for a while.
+	Chattering bool `json:"chattering,omitempty"`
+	// Incident groups the alarms of one place and one event.
+	Incident string `json:"incident,omitempty"`
+	// TakenBy is the seat that deals with it; nil when nobody has said so.
+	TakenBy *Taker `json:"takenBy,omitempty"`
+	// Notes are what people wrote about it, in order.
+	Notes []Note `json:"notes,omitempty"`
+}
+
+// Shelf is a limited time during which an alarm is out of the queue.
+type Shelf struct {
+	By    string    `json:"by"`   // account
+	Name  string    `json:"name"` // as shown
+	At    time.Time `json:"at"`
+	Until time.Time `json:"until"`
+	Why   string    `json:"why"`
+}
+
+// Taker is who has taken an alarm in hand, and at which seat.
+type Taker struct {
+	By   string    `json:"by"`   // account
+	Name string    `json:"name"` // as shown
+	Seat string    `json:"seat,omitempty"`
+	At   time.Time `json:"at"`
+}
+
+// Note is a remark of a person.
+type Note struct {
+	By   string    `json:"by"`
+	Name string    `json:"name"`
+	At   time.Time `json:"at"`
+	Text string    `json:"text"`
 }
 
 // Answer is one thing that a person did about an alarm.

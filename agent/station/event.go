@@ -49,6 +49,11 @@ const (
 	EventAlarmAnswered   = "cityops.alarm.answered.v1"   // Alarm
 	EventAlarmReturned   = "cityops.alarm.returned.v1"   // Alarm: the sensor is normal again, the alarm still waits for an answer
 	EventAlarmCleared    = "cityops.alarm.cleared.v1"    // Alarm
+	EventAlarmChanged    = "cityops.alarm.changed.v1"    // Alarm: shelved, suppressed, taken, a note, part of an incident
+	EventResponse        = "cityops.alarm.response.v1"   // Response, with its calls and tellings
+	EventFlood           = "cityops.alarm.flood.v1"      // Flood: many alarms at once, told upwards as one
+	EventModeChanged     = "cityops.mode.changed.v1"     // the node's work mode and arming
+	EventSetupChanged    = "cityops.setup.changed.v1"    // contacts, channels, cards, plans, schedules, rule templates
 	EventAlarmReceived   = "cityops.alarm.received.v1"   // Alarm: the parent has it; parents pass it over
 	EventClipReady       = "cityops.clip.ready.v1"       // Clip
 	EventClipFailed      = "cityops.clip.failed.v1"      // Clip

@@ -24,6 +24,82 @@ type Sensor struct {
 	// Adopted is false for a device that appeared by itself and that nobody has
 	// named yet. Its life-safety alarms are raised all the same.
 	Adopted bool `json:"adopted"`
+	// Important marks a sensor whose alarms come before others of their severity.
+	Important bool `json:"important,omitempty"`
+	// Maker, Model and Firmware are what the device says of itself.
+	Maker    string `json:"maker,omitempty"`
+	Model    string `json:"model,omitempty"`
+	Firmware string `json:"firmware,omitempty"`
+	// Power decides, with Class, how long the sensor may be silent.
+	Power Power `json:"power,omitempty"`
+	// Bridge is the ID of the sensor that stands for the gateway it speaks
+	// through. While that is offline this one is not reported as offline.
+	Bridge string `json:"bridge,omitempty"`
+	// Position is where it is on a plan.
+	Position *Position `json:"position,omitempty"`
+	// Service takes the sensor out of ordinary service for a limited time.
+	Service *Service `json:"service,omitempty"`
+	// Was are the sources of devices that this one has replaced, the last one
+	// last. Its history is theirs.
+	Was []SensorSource `json:"was,omitempty"`
+}
+
+// Power is where a device gets its power from.
+type Power string
+
+// The kinds of power. Empty is not known.
+const (
+	PowerMains   Power = "mains"
+	PowerBattery Power = "battery"
+	PowerLoRa    Power = "lora" // on a battery, and heard at its own interval
+)
+
+// Position is a point on a plan.
+type Position struct {
+	Plan string  `json:"plan"` // the plan's ID
+	X    float64 `json:"x"`    // 0 is the left edge of the picture, 1 the right
+	Y    float64 `json:"y"`    // 0 is the top edge, 1 the bottom
+}
+
+// Service says that a sensor is being worked on or tried out.
+type Service struct {
+	Mode  ServiceMode `json:"mode"`
+	Since time.Time   `json:"since"`
+	Until time.Time   `json:"until"`
+	By    string      `json:"by"`   // account
+	Name  string      `json:"name"` // as shown
+	Why   string      `json:"why,omitempty"`
+}
+
+// ServiceMode is how a sensor is out of ordinary service.
+type ServiceMode string
+
+// The modes of service.
+const (
+	// ServiceMaintenance raises no alarm; what it would have raised is kept as
+	// suppressed (ISA-18.2: out of service).
+	ServiceMaintenance ServiceMode = "maintenance"
+	// ServiceTest raises alarms that are marked as a test and told to nobody
+	// outside the station.
+	ServiceTest ServiceMode = "test"
+)
+
+// People are those behind a sensor. They are kept apart from the sensor, leave
+// the node only for those who may see them, and can be erased.
+type People struct {
+	Sensor string   `json:"sensor"`
+	Flat   string   `json:"flat,omitempty"`
+	List   []Person `json:"list"`
+}
+
+// Person is one of them, in the order in which they are rung.
+type Person struct {
+	// Relation is "self", "child", "keyholder", "neighbour" or a word of its own.
+	Relation string `json:"relation"`
+	Name     string `json:"name"`
+	Phone    string `json:"phone"`
+	Age      int    `json:"age,omitempty"`
+	Note     string `json:"note,omitempty"`
 }
 
 // SensorSource ties a sensor to the messages of one topic.
@@ -33,6 +109,9 @@ type SensorSource struct {
 	// Family is the decoder: "zigbee2mqtt", "json".
 	Family string `json:"family"`
 	Topic  string `json:"topic"`
+	// Device is the sender's name within its family, where one topic carries
+	// several: an EUI, "group/node/device". Empty means that Topic tells all.
+	Device string `json:"device,omitempty"`
 	// Fields maps our field names to paths in the payload, for family "json":
 	// {"smoke": "data.alarm", "battery": "bat"}. A path is keys and indexes
 	// joined by dots.
@@ -74,6 +153,35 @@ type Rule struct {
 	// Clear, for numbers, is the value at which the alarm ends again (a
 	// deadband); nil means as soon as the condition is false.
 	Clear *float64 `json:"clear,omitempty"`
+
+	// ID names the rule within its sensor or template; empty for a default rule.
+	ID   string `json:"id,omitempty"`
+	Name string `json:"name,omitempty"`
+	// Expr is the advanced box: an expression over the fields. It stands in
+	// place of Field, Op and Value.
+	Expr string `json:"expr,omitempty"`
+	// Version grows with every change; every alarm names the one that raised it.
+	Version int `json:"version,omitempty"`
+	// Disabled keeps a rule without heeding it.
+	Disabled bool `json:"disabled,omitempty"`
+	Timing
+}
+
+// Timing is when a condition becomes an alarm and when it ends. The zero value
+// is at once. Life-safety kinds are always at once, whatever stands here.
+type Timing struct {
+	// For is how long the condition must hold (on-delay); Off how long it must
+	// have ended (off-delay).
+	For time.Duration `json:"for,omitempty"`
+	Off time.Duration `json:"off,omitempty"`
+	// Count of occurrences within Within are needed; zero and one are the first.
+	Count  int           `json:"count,omitempty"`
+	Within time.Duration `json:"within,omitempty"`
+	// Severity replaces that of the kind; empty keeps it.
+	Severity Severity `json:"severity,omitempty"`
+	// Schedule is the ID of the arming schedule outside which the condition
+	// raises nothing; empty is always.
+	Schedule string `json:"schedule,omitempty"`
 }
 
 // Report is what one message of one sensor says, decoded and judged. It is
@@ -103,6 +211,11 @@ type Report struct {
 	// Fingerprint names the transmission (client, packet identifier, topic,
 	// payload), so that a duplicate can be recognised; zero when unknown.
 	Fingerprint uint64
+	// Link and Packet are the place of the transmission in its sender's window:
+	// the connection's own name (broker and client) and the packet identifier.
+	// A place is used again only after what was in it was acknowledged.
+	Link   string
+	Packet uint16
 	// Live tells that the sensor was heard; a report made by a timer or by the
 	// bridge's own availability message does not count as a sign of life.
 	Live bool
@@ -115,6 +228,15 @@ type Signal struct {
 	// Field and Value are what decided it.
 	Field string `json:"field,omitempty"`
 	Value Value  `json:"value,omitempty"`
+	// Op, Limit or Expr complete the reason: "temperature 61 > 60".
+	Op    string `json:"op,omitempty"`
+	Limit Value  `json:"limit,omitempty"`
+	Expr  string `json:"expr,omitempty"`
+	// Rule and Version name the rule that judged.
+	Rule    string `json:"rule,omitempty"`
+	Version int    `json:"version,omitempty"`
+	// Timing is the rule's.
+	Timing Timing `json:"timing,omitzero"`
 }
 
 // SensorState is what is known of a sensor now.

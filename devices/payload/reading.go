@@ -23,6 +23,69 @@ type Reading struct {
 	Presence Presence `json:"presence,omitempty"`
 	// Bridge marks a Presence of the bridge itself.
 	Bridge bool `json:"bridge,omitempty"`
+	// Via is the Device of the bridge or gateway that Device speaks through.
+	Via string `json:"via,omitempty"`
+	// Backlog marks what the device sends again of an earlier time: it is
+	// recorded and never news of this moment.
+	Backlog bool `json:"backlog,omitempty"`
+	// Serial is the device's own name of this message, where it has one (a
+	// counter, a deduplication ID): the same message comes with the same Serial.
+	Serial string `json:"serial,omitempty"`
+	// Name, Class, Maker, Model, Firmware and Power are what the message tells of
+	// the device itself, for one that is met for the first time.
+	Name     string        `json:"name,omitempty"`
+	Class    string        `json:"class,omitempty"`
+	Maker    string        `json:"maker,omitempty"`
+	Model    string        `json:"model,omitempty"`
+	Firmware string        `json:"firmware,omitempty"`
+	Power    station.Power `json:"power,omitempty"`
+	// Interval is how often the device says it will be heard; zero is unknown.
+	Interval time.Duration `json:"interval,omitempty"`
+}
+
+// Message is one message as a family sees it.
+type Message struct {
+	Topic    string
+	Payload  []byte
+	Retained bool
+	Received time.Time
+}
+
+// Family reads the payloads of one kind of device or gateway. It is safe for
+// use from any goroutine.
+type Family interface {
+	// Name is as in station.SensorSource: "tasmota".
+	Name() string
+	// Filters are the MQTT topic filters on which it is heard unless the broker's
+	// settings say otherwise.
+	Filters() []string
+	// Open begins to listen to one broker. A family that needs no memory returns
+	// itself in another dress.
+	Open() Session
+}
+
+// Session is a family on one broker, with what it has to remember of it: births,
+// aliases, discovery messages. What it remembers is bounded; after a restart it
+// is learned again, or asked for (Result.Requests).
+type Session interface {
+	// Decode returns ErrIgnored for a message that is no reading, and another
+	// error for one that should be and cannot be read. It is called for one
+	// message at a time.
+	Decode(m Message) (Result, error)
+}
+
+// Result is what one message says, of any number of devices.
+type Result struct {
+	Readings []Reading
+	// Requests are to be published on the same broker: a rebirth is asked for.
+	Requests []Request
+}
+
+// Request is a message that a family wants published.
+type Request struct {
+	Topic   string
+	Payload []byte
+	QoS     byte
 }
 
 // Presence is what a bridge says of a device, or of itself by its last will.
