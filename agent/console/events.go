@@ -31,7 +31,12 @@ var eventPermissions = map[string]station.Permission{
 	station.EventAlarmAnswered:   station.PermWatch,
 	station.EventAlarmReturned:   station.PermWatch,
 	station.EventAlarmCleared:    station.PermWatch,
+	station.EventAlarmChanged:    station.PermWatch,
 	station.EventAlarmReceived:   station.PermWatch,
+	station.EventResponse:        station.PermAnswer, // it names people
+	station.EventFlood:           station.PermWatch,
+	station.EventModeChanged:     station.PermWatch,
+	station.EventSetupChanged:    station.PermWatch,
 	station.EventClipReady:       station.PermWatch,
 	station.EventClipFailed:      station.PermWatch,
 	station.EventClipRemoved:     station.PermWatch,
