@@ -2,7 +2,9 @@ package devices
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"hash/fnv"
 	"maps"
@@ -24,6 +26,18 @@ type message struct {
 	will                  bool
 	packetID              uint16
 }
+
+// link is the connection's own name: whoever sends a message again does so under
+// the same one.
+func (m *message) link() string {
+	if len(m.client) <= maxLinkName {
+		return m.broker + "/" + m.client
+	}
+	sum := sha256.Sum256([]byte(m.client)) // a device may call itself what it likes
+	return m.broker + "/" + hex.EncodeToString(sum[:16])
+}
+
+const maxLinkName = 64
 
 // fingerprint names the transmission. What has no packet identifier is never
 // sent again, so it has none.
@@ -85,13 +99,13 @@ func (s *Set) handle(ctx context.Context, m *message, refused func(error) error)
 	reg := s.registry.Load()
 	at := source{m.broker, m.topic}
 	if sensors := reg.byTopic[at]; len(sensors) > 0 {
-		for _, sn := range sensors {
+		for part, sn := range sensors {
 			r, err := sn.decoder.Decode(m.topic, m.payload)
 			if err != nil {
 				s.unread(m, err)
 				continue
 			}
-			if err := s.say(ctx, sn, r, m, refused); err != nil {
+			if err := s.say(ctx, sn, r, m, part, refused); err != nil {
 				return err
 			}
 		}
@@ -110,7 +124,7 @@ func (s *Set) handle(ctx context.Context, m *message, refused func(error) error)
 		if sn == nil {
 			return nil
 		}
-		return s.say(ctx, sn, r, m, refused)
+		return s.say(ctx, sn, r, m, 0, refused)
 	}
 	s.counts.unrouted.Add(1)
 	return nil
@@ -128,7 +142,7 @@ func (s *Set) unread(m *message, err error) {
 }
 
 // say judges a reading and hands it on.
-func (s *Set) say(ctx context.Context, sn *sensor, r payload.Reading, m *message, refused func(error) error) error {
+func (s *Set) say(ctx context.Context, sn *sensor, r payload.Reading, m *message, part int, refused func(error) error) error {
 	mem := sn.memory
 	mem.turn.Lock()
 	defer mem.turn.Unlock()
@@ -137,7 +151,7 @@ func (s *Set) say(ctx context.Context, sn *sensor, r payload.Reading, m *message
 	now := s.now()
 	rep := station.Report{
 		Sensor: sn.ID, Values: r.Values, Received: now, DeviceTime: r.DeviceTime,
-		Retained: m.retained, Duplicate: m.duplicate, Fingerprint: m.fingerprint(),
+		Retained: m.retained, Duplicate: m.duplicate, Fingerprint: m.fingerprint(), Link: m.link(), Packet: m.packetID, Part: part,
 	}
 	if sn.stranger {
 		proposed := sn.Sensor

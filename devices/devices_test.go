@@ -225,7 +225,7 @@ func TestAFailedCommitComesAgain(t *testing.T) {
 	acked(t, c.Publish("zigbee2mqtt/a", 1, false, `{"smoke":true}`))
 	eventually(t, "the alarm", func() bool { return len(d.all()) == 1 })
 	r := d.all()[0]
-	if say(r.Signals) != "+smoke" || !r.Duplicate || r.Fingerprint == 0 {
+	if say(r.Signals) != "+smoke" || !r.Duplicate || r.Fingerprint == 0 || r.Link != "embedded/device-z2m" || r.Packet == 0 || r.Part != 0 {
 		t.Errorf("got %+v", r)
 	}
 	if st := s.Links()[0]; st.Refused != 2 {

@@ -216,6 +216,11 @@ type Report struct {
 	// A place is used again only after what was in it was acknowledged.
 	Link   string
 	Packet uint16
+	// Part counts the reports of one transmission, from zero: a message may speak
+	// of several sensors, or several times of one. They are committed in this
+	// order, so that who knows the last part of a transmission that was committed
+	// knows that those before it were, or could be done without.
+	Part int
 	// Live tells that the sensor was heard; a report made by a timer or by the
 	// bridge's own availability message does not count as a sign of life.
 	Live bool
