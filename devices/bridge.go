@@ -8,6 +8,7 @@ import (
 
 	"stationd/agent/station"
 	"stationd/devices/payload"
+	"stationd/devices/rule"
 )
 
 // A bridge speaks for many sensors. While it is away none of them is reported
@@ -80,7 +81,7 @@ func (s *Set) stranger(reg *registry, m *message, b bridge, r payload.Reading) *
 	if sn := s.strangers[at]; sn != nil {
 		return sn
 	}
-	rs, err := compileAll(DefaultRules(proposed.Class))
+	rs, err := rule.Compile(rule.Defaults(proposed.Class), proposed.Class)
 	if err != nil {
 		s.log.Error("default rules are invalid", "class", proposed.Class, "error", err)
 		return nil
@@ -92,7 +93,7 @@ func (s *Set) stranger(reg *registry, m *message, b bridge, r payload.Reading) *
 		return sn
 	}
 	// There is no room to remember it, but somebody may be in danger.
-	for _, sig := range rs.evaluate(r.Values, sn.memory.verdicts, make([]verdict, len(rs)), nil) {
+	for _, sig := range rs.Evaluate(r.Values, nil, sn.memory.verdicts, make([]verdict, rs.Len()), nil) {
 		if sig.Active && sig.Kind.LifeSafety() {
 			return sn
 		}

@@ -175,8 +175,8 @@ func (s *Set) say(ctx context.Context, sn *sensor, r payload.Reading, m *message
 			return nil
 		}
 	} else {
-		next = make([]verdict, len(sn.rules))
-		rep.Signals = sn.rules.evaluate(r.Values, mem.verdicts, next, make([]station.Signal, 0, len(sn.rules)+1))
+		next = make([]verdict, sn.rules.Len())
+		rep.Signals = sn.rules.Evaluate(r.Values, mem.values, mem.verdicts, next, make([]station.Signal, 0, sn.rules.Len()+1))
 		if rep.Live && s.isOffline(mem) {
 			rep.Signals = append(rep.Signals, station.Signal{Kind: station.KindOffline})
 		}
@@ -257,7 +257,7 @@ func (s *Set) canSpare(sn *sensor, signals []station.Signal) bool {
 		if !sn.Adopted && !sig.Kind.LifeSafety() && sig.Kind != station.KindOffline {
 			continue // it raises nothing while nobody has named the device
 		}
-		if sig.Active || sn.rules.holds(sig.Kind, sn.memory.verdicts) || sig.Kind == station.KindOffline {
+		if sig.Active || sn.rules.Holds(sig.Kind, sn.memory.verdicts) || sig.Kind == station.KindOffline {
 			return false
 		}
 	}

@@ -594,3 +594,16 @@ func BenchmarkReading(b *testing.B) {
 		}
 	}
 }
+
+// say writes signals as "+smoke -battery".
+func say(signals []station.Signal) string {
+	var out []string
+	for _, s := range signals {
+		sign := "-"
+		if s.Active {
+			sign = "+"
+		}
+		out = append(out, sign+string(s.Kind))
+	}
+	return strings.Join(out, " ")
+}

@@ -7,25 +7,6 @@ import (
 	"stationd/agent/station"
 )
 
-// Rules opens the rules to the tests.
-type Rules struct {
-	rs        rules
-	was, next []verdict
-	signals   []station.Signal
-}
-
-func NewRules(all ...station.Rule) (*Rules, error) {
-	rs, err := compileAll(all)
-	return &Rules{rs: rs, was: make([]verdict, len(rs)), next: make([]verdict, len(rs)), signals: make([]station.Signal, 0, len(rs))}, err
-}
-
-// Evaluate keeps the verdicts; its result is good until it is called again.
-func (r *Rules) Evaluate(values map[string]station.Value) []station.Signal {
-	out := r.rs.evaluate(values, r.was, r.next, r.signals[:0])
-	r.was, r.next = r.next, r.was
-	return out
-}
-
 // SetPatience sets how long a broker may be away.
 func (s *Set) SetPatience(d time.Duration) { s.patience = d }
 

@@ -14,6 +14,7 @@ import (
 	"stationd/devices/broker"
 	"stationd/devices/mqtt"
 	"stationd/devices/payload"
+	"stationd/devices/rule"
 )
 
 // registry is one Registry made ready: messages to sensors, names to accounts.
@@ -42,7 +43,7 @@ type bridgeState struct {
 type sensor struct {
 	station.Sensor
 	decoder  payload.Decoder
-	rules    rules
+	rules    *rule.Set
 	bridge   bridge // zero for other families
 	stranger bool   // not in the registry
 	memory   *memory
@@ -52,7 +53,7 @@ type sensor struct {
 type memory struct {
 	turn sync.Mutex // one report at a time; held while the sink works
 	// With turn held:
-	judged   rules     // the rules that verdicts belong to
+	judged   *rule.Set // the rules that verdicts belong to
 	verdicts []verdict // one for each rule
 	values   map[string]station.Value
 	taken    uint64            // messages stored
@@ -91,7 +92,7 @@ func Check(sn station.Sensor) error {
 		faults = append(faults, station.Errorf(400, "sensor.source", "choose zigbee2mqtt or json, and name the fields for json", "%v", err).At("source"))
 	}
 	for i, r := range sn.Rules {
-		if p, ok := station.AsProblem(CheckRule(r)); ok {
+		if p, ok := station.AsProblem(rule.Check(r, sn.Class)); ok {
 			faults = append(faults, p.At("rules."+strconv.Itoa(i)))
 		}
 	}
@@ -223,12 +224,13 @@ func (s *Set) prepare(cfg station.Sensor, next *registry) (*sensor, error) {
 		sn.decoder = payload.Zigbee2MQTT{Base: base}
 		sn.bridge = bridge{cfg.Source.Broker, base}
 	}
-	if len(cfg.Rules) > 0 {
-		sn.rules, err = compileAll(cfg.Rules)
-		faults = append(faults, err)
+	own := cfg.Rules
+	if len(own) == 0 {
+		own = rule.Defaults(cfg.Class)
 	}
-	if len(sn.rules) == 0 {
-		sn.rules, err = compileAll(DefaultRules(cfg.Class))
+	if sn.rules, err = rule.Compile(own, cfg.Class); err != nil {
+		faults = append(faults, err)
+		sn.rules, err = rule.Compile(rule.Defaults(cfg.Class), cfg.Class)
 		faults = append(faults, err)
 	}
 	return sn, errors.Join(faults...)
@@ -246,23 +248,24 @@ func (s *Set) remember(sn *sensor, st station.SensorState) *memory {
 	}
 	m.battery = hasBattery(st.Values)
 	m.follow(sn.rules)
-	for i := range sn.rules {
+	for i := range sn.rules.Len() {
 		// A press whose end nobody reported before the restart.
-		if field := sn.rules[i].Field; m.verdicts[i] == active && sn.bridge != (bridge{}) && (field == station.ClassSOS || field == payload.FieldAction) {
-			m.presses[sn.rules[i].Kind] = now.Add(s.cfg.PressLasts)
+		r := sn.rules.At(i)
+		if field := r.Field; m.verdicts[i] == active && sn.bridge != (bridge{}) && (field == station.ClassSOS || field == payload.FieldAction) {
+			m.presses[r.Kind] = now.Add(s.cfg.PressLasts)
 		}
 	}
 	return m
 }
 
 // follow makes the verdicts fit rs, from the last known values.
-func (m *memory) follow(rs rules) {
-	if len(m.verdicts) == len(rs) && (len(rs) == 0 || len(m.judged) > 0 && (&m.judged[0] == &rs[0] || reflect.DeepEqual(m.judged, rs))) {
+func (m *memory) follow(rs *rule.Set) {
+	if m.judged.Equal(rs) {
 		m.judged = rs
 		return
 	}
-	m.judged, m.verdicts = rs, make([]verdict, len(rs))
-	rs.evaluate(m.values, make([]verdict, len(rs)), m.verdicts, nil)
+	m.judged, m.verdicts = rs, make([]verdict, rs.Len())
+	rs.Evaluate(m.values, nil, make([]verdict, rs.Len()), m.verdicts, nil)
 }
 
 func hasBattery(values map[string]station.Value) bool {

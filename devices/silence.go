@@ -173,8 +173,8 @@ func (s *Set) reportDue(ctx context.Context, d due) {
 	}
 	if err == nil && d.kind != station.KindOffline {
 		mem.follow(d.sensor.rules)
-		for i := range d.sensor.rules {
-			if d.sensor.rules[i].Kind == d.kind {
+		for i := range d.sensor.rules.Len() {
+			if d.sensor.rules.At(i).Kind == d.kind {
 				mem.verdicts[i] = inactive
 			}
 		}

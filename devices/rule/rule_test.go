@@ -1,15 +1,38 @@
-package devices_test
+package rule_test
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 
 	"stationd/agent/station"
-	"stationd/devices"
+	"stationd/devices/rule"
 )
 
 type values = map[string]station.Value
+
+// judge is a set with the verdicts that it has come to.
+type judge struct {
+	set       *rule.Set
+	was, next []rule.Verdict
+	known     values
+	signals   []station.Signal
+}
+
+func newJudge(all ...station.Rule) (*judge, error) {
+	set, err := rule.Compile(all, station.ClassOther)
+	n := set.Len()
+	return &judge{set, make([]rule.Verdict, n), make([]rule.Verdict, n), values{}, make([]station.Signal, 0, n)}, err
+}
+
+// Evaluate keeps the verdicts; its result is good until it is called again.
+func (j *judge) Evaluate(v values) []station.Signal {
+	out := j.set.Evaluate(v, j.known, j.was, j.next, j.signals[:0])
+	j.was, j.next = j.next, j.was
+	maps.Copy(j.known, v)
+	return out
+}
 
 // say writes signals as "+smoke -battery".
 func say(signals []station.Signal) string {
@@ -66,12 +89,12 @@ func TestRules(t *testing.T) {
 			[]any{values{"gas": 37.0}, "", values{"gas": "maybe"}, ""},
 		},
 		"a battery told in two ways": {
-			devices.DefaultRules(station.ClassOther),
+			rule.Defaults(station.ClassOther),
 			[]any{values{"battery": 8.0}, "+battery", values{"battery_low": false}, "+battery", values{"battery": 14.0, "battery_low": false}, "+battery", values{"battery": 15.0}, "-battery"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r, err := devices.NewRules(x.rules...)
+			r, err := newJudge(x.rules...)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -86,16 +109,16 @@ func TestRules(t *testing.T) {
 
 func TestEveryClassHeedsWhatEndangersPeople(t *testing.T) {
 	for _, class := range station.Classes() {
-		for _, r := range devices.DefaultRules(class) {
-			if err := devices.CheckRule(r); err != nil {
+		for _, r := range rule.Defaults(class) {
+			if err := rule.Check(r, station.ClassOther); err != nil {
 				t.Errorf("%s: %v", class, err)
 			}
 		}
-		r, err := devices.NewRules(devices.DefaultRules(class)...)
+		r, err := newJudge(rule.Defaults(class)...)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := say(r.Evaluate(values{"smoke": true, "gas": true, "sos": true})); got != "+gas +smoke +sos" {
+		if got := say(r.Evaluate(values{"smoke": true, "gas": true, "sos": true, "water": true})); got != "+gas +smoke +sos +water" {
 			t.Errorf("%s: %s", class, got)
 		}
 		if class != station.ClassOther && class != station.ClassTemperature {
@@ -117,14 +140,14 @@ func TestRulesThatCannotBeEvaluated(t *testing.T) {
 		{Kind: "a", Field: "b", Op: "gt", Value: 10.0, Clear: limit(12)},
 		{Kind: "a", Field: "b", Op: "lt", Value: 10.0, Clear: limit(8)},
 	} {
-		if devices.CheckRule(r) == nil {
+		if rule.Check(r, station.ClassOther) == nil {
 			t.Errorf("%+v is accepted", r)
 		}
 	}
 }
 
 func TestEvaluatingAllocatesNothing(t *testing.T) {
-	r, err := devices.NewRules(devices.DefaultRules(station.ClassTemperature)...)
+	r, err := newJudge(rule.Defaults(station.ClassTemperature)...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +158,7 @@ func TestEvaluatingAllocatesNothing(t *testing.T) {
 }
 
 func BenchmarkRules(b *testing.B) {
-	r, err := devices.NewRules(devices.DefaultRules(station.ClassTemperature)...)
+	r, err := newJudge(rule.Defaults(station.ClassTemperature)...)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -146,14 +169,15 @@ func BenchmarkRules(b *testing.B) {
 	}
 }
 
-func ExampleDefaultRules() {
-	for _, r := range devices.DefaultRules(station.ClassTemperature) {
+func ExampleDefaults() {
+	for _, r := range rule.Defaults(station.ClassTemperature) {
 		fmt.Println(r.Kind, r.Field, r.Op, r.Value)
 	}
 	// Output:
 	// smoke smoke eq true
 	// gas gas eq true
 	// sos sos eq true
+	// water water eq true
 	// tamper tamper eq true
 	// battery battery_low eq true
 	// battery battery lt 10
