@@ -14,6 +14,7 @@ const (
 	RoleOperator  = "operator"  // 信息员 on duty: sees and answers
 	RoleInstaller = "installer" // sets up devices; answers nothing
 	RoleViewer    = "viewer"    // 只看: the desk without video
+	RoleDisplay   = "display"   // a screen of the duty room that an administrator armed; no person has it
 	RoleSystem    = "system"    // the program itself
 	RoleNode      = "node"      // another stationd, proven by certificate
 )
@@ -22,19 +23,20 @@ const (
 var grants = map[string][]station.Permission{
 	RoleAdmin: {
 		station.PermWatch, station.PermVideo, station.PermAnswer, station.PermConfigure,
-		station.PermAccounts, station.PermAudit, station.PermMetrics,
+		station.PermPeople, station.PermAccounts, station.PermAudit, station.PermMetrics,
 	},
 	RoleChief: {
 		station.PermWatch, station.PermVideo, station.PermAnswer,
-		station.PermAccounts, station.PermAudit,
+		station.PermPeople, station.PermAccounts, station.PermAudit,
 	},
-	RoleOperator:  {station.PermWatch, station.PermVideo, station.PermAnswer},
+	RoleOperator:  {station.PermWatch, station.PermVideo, station.PermAnswer, station.PermPeople},
 	RoleInstaller: {station.PermWatch, station.PermVideo, station.PermConfigure, station.PermMetrics},
 	RoleViewer:    {station.PermWatch},
+	RoleDisplay:   {station.PermWatch, station.PermVideo, station.PermAnswer},
 	RoleNode:      {station.PermNode},
 	RoleSystem: {
 		station.PermWatch, station.PermVideo, station.PermAnswer, station.PermConfigure,
-		station.PermAccounts, station.PermAudit, station.PermMetrics,
+		station.PermPeople, station.PermAccounts, station.PermAudit, station.PermMetrics,
 	},
 }
 

@@ -37,6 +37,7 @@ var eventPermissions = map[string]station.Permission{
 	station.EventFlood:           station.PermWatch,
 	station.EventModeChanged:     station.PermWatch,
 	station.EventSetupChanged:    station.PermWatch,
+	station.EventShiftNote:       station.PermAnswer, // it may name people
 	station.EventClipReady:       station.PermWatch,
 	station.EventClipFailed:      station.PermWatch,
 	station.EventClipRemoved:     station.PermWatch,

@@ -21,6 +21,8 @@ const (
 	PermAnswer Permission = "answer"
 	// PermConfigure adds and changes sensors, cameras and brokers.
 	PermConfigure Permission = "configure"
+	// PermPeople sees and changes who is behind a sensor: names and telephones.
+	PermPeople Permission = "people"
 	// PermAccounts makes and changes accounts.
 	PermAccounts Permission = "accounts"
 	// PermAudit reads the audit.
@@ -33,7 +35,7 @@ const (
 
 // Permissions lists every permission.
 func Permissions() []Permission {
-	return []Permission{PermPublic, PermWatch, PermVideo, PermAnswer, PermConfigure, PermAccounts, PermAudit, PermMetrics, PermNode}
+	return []Permission{PermPublic, PermWatch, PermVideo, PermAnswer, PermConfigure, PermPeople, PermAccounts, PermAudit, PermMetrics, PermNode}
 }
 
 // Actor is who asks: a person with an account, another node, or the program.

@@ -16,6 +16,8 @@ type Camera struct {
 	HasPassword bool `json:"hasPassword,omitempty"`
 	// Record tells whether it is recorded continuously.
 	Record bool `json:"record"`
+	// Position is where it stands on a plan.
+	Position *Position `json:"position,omitempty"`
 }
 
 // CameraStatus is how a camera's source is.

@@ -41,6 +41,25 @@ const (
 	CommandRemoveClip    = "clip.remove"    // Subject clip
 	CommandPutAccount    = "account.put"    // body AccountOrder
 	CommandRemoveAccount = "account.remove" // Subject account
+
+	CommandOpenJoining    = "joining.open"      // body JoiningOrder
+	CommandCloseJoining   = "joining.close"     //
+	CommandAdoptSensor    = "sensor.adopt"      // Subject sensor; body AdoptionOrder
+	CommandReplaceSensor  = "sensor.replace"    // Subject sensor; body ReplacementOrder
+	CommandServiceSensor  = "sensor.service"    // Subject sensor; body ServiceOrder
+	CommandEndService     = "sensor.in-service" // Subject sensor
+	CommandPutCredential  = "sensor.credential" // Subject sensor; result DeviceCredential
+	CommandImportSensors  = "sensors.import"    // body ImportOrder; result ImportReport
+	CommandPutPeople      = "people.put"        // Subject sensor; body People
+	CommandRemovePeople   = "people.remove"     // Subject sensor
+	CommandPutPlan        = "plan.put"          // Subject plan; body Plan
+	CommandRemovePlan     = "plan.remove"       // Subject plan
+	CommandPutPicture     = "plan.picture"      // Subject plan; body Picture, whose bytes are kept already
+	CommandPutCard        = "card.put"          // Subject kind; body Card
+	CommandResetCard      = "card.reset"        // Subject kind
+	CommandWriteShiftNote = "shift.note"        // body ShiftNoteOrder
+	CommandArmDisplay     = "display.arm"       // body DisplayOrder; result DisplayLink
+	CommandDisarmDisplay  = "display.disarm"    // Subject display
 )
 
 // AnswerOrder is the body of alarm.answer.
@@ -67,6 +86,10 @@ type BrokerOrder struct {
 type DeviceCredential struct {
 	Username string `json:"username"`
 	Password string `json:"password"`
+	// Publish and Subscribe are the topic filters that it may use; empty means
+	// all.
+	Publish   []string `json:"publish,omitempty"`
+	Subscribe []string `json:"subscribe,omitempty"`
 }
 
 // AccountOrder is the body of account.put.

@@ -54,6 +54,7 @@ const (
 	EventFlood           = "cityops.alarm.flood.v1"      // Flood: many alarms at once, told upwards as one
 	EventModeChanged     = "cityops.mode.changed.v1"     // the node's work mode and arming
 	EventSetupChanged    = "cityops.setup.changed.v1"    // contacts, channels, cards, plans, schedules, rule templates
+	EventShiftNote       = "cityops.shift.note.v1"       // ShiftNote
 	EventAlarmReceived   = "cityops.alarm.received.v1"   // Alarm: the parent has it; parents pass it over
 	EventClipReady       = "cityops.clip.ready.v1"       // Clip
 	EventClipFailed      = "cityops.clip.failed.v1"      // Clip

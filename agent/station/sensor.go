@@ -283,4 +283,11 @@ type BrokerAccount struct {
 	Digest string `json:"digest,omitempty"`
 	// Topics are the filters that the account may publish to; empty means all.
 	Topics []string `json:"topics,omitempty"`
+	// Subscribe are the filters that the account may subscribe to; empty means
+	// none where Topics are named, and all where they are not.
+	Subscribe []string `json:"subscribe,omitempty"`
+	// Sensor is the ID of the sensor that the account was made for; empty for an
+	// account of its own. Made is when.
+	Sensor string    `json:"sensor,omitempty"`
+	Made   time.Time `json:"made,omitzero"`
 }
