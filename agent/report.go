@@ -123,7 +123,7 @@ func (a *Agent) commitReport(tx *store.Tx, r station.Report, change *reportChang
 	if r.Sensor == "" {
 		return a.commitOwn(tx, r)
 	}
-	sensor, known, err := store.Get[station.Sensor](tx, key(sensorTable, r.Sensor))
+	sensor, known, err := store.Look[station.Sensor](tx, key(sensorTable, r.Sensor))
 	if err != nil {
 		return err
 	}

@@ -134,6 +134,7 @@ func (s *Store) gather(waiting []*update) []*update {
 type batch struct {
 	s       *Store
 	snap    *badger.Txn
+	cache   *cache
 	writes  map[string][]byte
 	size    int
 	journal journal
@@ -146,6 +147,7 @@ type batch struct {
 func newBatch(s *Store) *batch {
 	return &batch{
 		s:      s,
+		cache:  newCache(cacheSize),
 		writes: make(map[string][]byte),
 		tx:     Tx{writes: make(map[string][]byte)},
 		// Badger refuses a transaction of this size or more; the record of the
@@ -213,7 +215,7 @@ func (b *batch) run(waiting []*update) {
 func (b *batch) call(fn func(*Tx) error) (err error) {
 	w := b.tx.writes
 	clear(w)
-	b.tx = Tx{s: b.s, snap: b.snap, below: b.writes, writes: w, journal: b.journal}
+	b.tx = Tx{s: b.s, snap: b.snap, cache: b.cache, below: b.writes, writes: w, journal: b.journal}
 	tx := b.tx
 	defer func() {
 		tx.done = true
@@ -271,6 +273,7 @@ func (b *batch) write() error {
 		b.s.broken.Store(&err)
 		return ErrBroken.Because(err)
 	}
+	b.cache.wrote(b.writes)
 	b.s.rotated()
 	return nil
 }

@@ -19,6 +19,8 @@ type Key string
 type Tx struct {
 	s    *Store
 	snap *badger.Txn
+	// cache is the committer's; nil in a view.
+	cache *cache
 	// below are the writes of the updates before this one in the same batch,
 	// writes its own; nil stands for a deletion.
 	below, writes map[string][]byte
@@ -51,6 +53,43 @@ func Get[T any](tx *Tx, key Key) (T, bool, error) {
 		return v, false, fmt.Errorf("read record %q: %w", string(key), err)
 	}
 	return v, true, nil
+}
+
+// Look is Get for a record that the caller only looks at: what it refers to
+// (maps, slices, pointers) is shared with others who look, and must not be
+// changed. In an update it costs no decoding when the record was looked at
+// before.
+func Look[T any](tx *Tx, key Key) (T, bool, error) {
+	k := stateRealm + string(key)
+	if tx.cache == nil || tx.written(k) {
+		return Get[T](tx, key)
+	}
+	var v T
+	b, err := tx.get(k)
+	if err != nil || b == nil {
+		return v, false, err
+	}
+	e := tx.cache.get(k)
+	if e == nil { // it made room for others at once
+		return Get[T](tx, key)
+	}
+	if known, ok := e.decoded.(T); ok {
+		return known, true, nil
+	}
+	if err := decode(b, &v); err != nil {
+		return v, false, fmt.Errorf("read record %q: %w", string(key), err)
+	}
+	e.decoded = v
+	return v, true, nil
+}
+
+// written tells whether this batch has written or deleted k.
+func (tx *Tx) written(k string) bool {
+	if _, ok := tx.writes[k]; ok {
+		return true
+	}
+	_, ok := tx.below[k]
+	return ok
 }
 
 // Put writes the record at key. Top-level fields of the record that is replaced
@@ -108,6 +147,21 @@ func (tx *Tx) get(k string) ([]byte, error) {
 	if v, ok := tx.below[k]; ok {
 		return v, nil
 	}
+	if tx.cache == nil || !cacheable(k) {
+		return tx.read(k)
+	}
+	if e := tx.cache.get(k); e != nil {
+		return e.raw, nil
+	}
+	b, err := tx.read(k)
+	if err == nil {
+		tx.cache.put(k, b)
+	}
+	return b, err
+}
+
+// read is the stored value at k, nil when there is none.
+func (tx *Tx) read(k string) ([]byte, error) {
 	item, err := tx.snap.Get([]byte(k))
 	if errors.Is(err, badger.ErrKeyNotFound) {
 		return nil, nil
