@@ -28,11 +28,16 @@ type Reading struct {
 	// Backlog marks what the device sends again of an earlier time: it is
 	// recorded and never news of this moment.
 	Backlog bool `json:"backlog,omitempty"`
+	// Cached marks what a bridge republishes from its memory after a start. It is
+	// what a retained message is: a state, which is news only to those who did not
+	// know it.
+	Cached bool `json:"cached,omitempty"`
 	// Serial is the device's own name of this message, where it has one (a
 	// counter, a deduplication ID): the same message comes with the same Serial.
 	Serial string `json:"serial,omitempty"`
 	// Name, Class, Maker, Model, Firmware and Power are what the message tells of
-	// the device itself, for one that is met for the first time.
+	// the device itself, for one that is met for the first time. A reading with
+	// neither Values nor Presence tells nothing else and is no sign of life.
 	Name     string        `json:"name,omitempty"`
 	Class    string        `json:"class,omitempty"`
 	Maker    string        `json:"maker,omitempty"`
@@ -79,6 +84,14 @@ type Result struct {
 	Readings []Reading
 	// Requests are to be published on the same broker: a rebirth is asked for.
 	Requests []Request
+	// Listen are topics outside of the family's Filters that the session has
+	// learned of and wants to hear from now on (Home Assistant discovery names
+	// them). Such a topic belongs to this session: other families are not asked
+	// about it, or each of its devices would be there twice.
+	Listen []string
+	// Unsupported counts what the message asks for and is not done here, by its
+	// text: a template that cannot be evaluated. It is shown, not fatal.
+	Unsupported []string
 }
 
 // Request is a message that a family wants published.
