@@ -287,6 +287,9 @@ func (s *Set) learn(sn *sensor, r payload.Reading, rep *station.Report, next []v
 			mem.values = make(map[string]station.Value, len(r.Values))
 		}
 		maps.Copy(mem.values, r.Values)
+		for _, field := range r.Events { // a press is no state: it is not true of what comes next
+			delete(mem.values, field)
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

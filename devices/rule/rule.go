@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"stationd/agent/station"
 )
@@ -22,6 +23,7 @@ type Set struct {
 type compiled struct {
 	station.Rule
 	form form
+	expr *program // in place of the form; nil for a form
 }
 
 // Verdict is what a rule holds for true now.
@@ -52,13 +54,53 @@ func Check(r station.Rule, class string) error {
 	return err
 }
 
-func compile(r station.Rule, _ string) (c compiled, err error) {
+func compile(r station.Rule, class string) (c compiled, err error) {
 	c.Rule = r
+	faults := []error{checkTiming(r.Timing)}
 	if r.Kind == "" {
-		return c, bad("kind", "a rule needs a kind of alarm")
+		faults = append(faults, bad("kind", "a rule needs a kind of alarm"))
 	}
-	c.form, err = compileForm(r)
-	return c, err
+	switch {
+	case r.Expr == "":
+		c.form, err = compileForm(r)
+	case r.Field != "" || r.Op != "" || r.Value != nil:
+		err = bad("expr", "a rule has a form or an expression, and this one has both")
+	case r.Clear != nil:
+		err = bad("clear", "an expression says itself when it ends: temperature > (active ? 55 : 60)")
+	default:
+		c.expr, err = compileExpr(r.Expr, class)
+	}
+	return c, errors.Join(append(faults, err)...)
+}
+
+// The bounds of a rule's timing.
+const (
+	maxDelay = 30 * 24 * time.Hour
+	maxCount = 1000
+)
+
+func checkTiming(t station.Timing) error {
+	var faults []error
+	for _, x := range []struct {
+		place string
+		d     time.Duration
+	}{{"for", t.For}, {"off", t.Off}, {"within", t.Within}} {
+		if x.d < 0 || x.d > maxDelay {
+			faults = append(faults, bad(x.place, "%s is not within 0s and %s", x.d, maxDelay))
+		}
+	}
+	switch {
+	case t.Count < 0 || t.Count > maxCount:
+		faults = append(faults, bad("count", "%d is not within 0 and %d", t.Count, maxCount))
+	case t.Count > 1 && t.Within == 0:
+		faults = append(faults, bad("within", "%d times need a time within which", t.Count))
+	}
+	switch t.Severity {
+	case "", station.SeverityCritical, station.SeverityMajor, station.SeverityMinor:
+	default:
+		faults = append(faults, bad("severity", "%q is no severity; critical, major and minor are", t.Severity))
+	}
+	return errors.Join(faults...)
 }
 
 // Compile makes rules ready for sensors of a class. Disabled ones are checked
@@ -137,9 +179,8 @@ func (s *Set) Evaluate(values, known map[string]station.Value, was, next []Verdi
 		state := Undecided
 		for ; to < len(s.rules) && s.rules[to].Kind == kind; to++ {
 			r := &s.rules[to]
-			if v, ok := values[r.Field]; ok {
-				judged := false
-				next[to], judged = r.form.judge(v, was[to])
+			if now, judged, due := r.judge(values, known, was[to]); due {
+				next[to] = now
 				seen = seen || judged
 				unsure = unsure || judged && next[to] == Undecided
 			}
@@ -158,10 +199,40 @@ func (s *Set) Evaluate(values, known map[string]station.Value, was, next []Verdi
 	return out
 }
 
-// signal tells what the rule decided, and why.
-func (c *compiled) signal(active bool, values, _ map[string]station.Value) station.Signal {
+// judge tells what the rule holds for true now. It is due when the reading has
+// something for it; judged when that was something that it can judge.
+func (c *compiled) judge(values, known map[string]station.Value, was Verdict) (now Verdict, judged, due bool) {
+	if c.expr == nil {
+		v, ok := values[c.Field]
+		if !ok {
+			return was, false, false
+		}
+		now, judged = c.form.judge(v, was)
+		return now, judged, true
+	}
+	if _, ok := c.expr.touches(values); !ok {
+		return was, false, false
+	}
+	now, judged = c.expr.judge(values, known, was)
+	return now, judged, true
+}
+
+// signal tells what the rule decided, and why. Of an expression's fields it
+// names one that came with this reading, if any did.
+func (c *compiled) signal(active bool, values, known map[string]station.Value) station.Signal {
+	field := c.Field
+	if c.expr != nil {
+		var ok bool
+		if field, ok = c.expr.touches(values); !ok {
+			field = c.expr.fields[0].name
+		}
+	}
+	v, ok := values[field]
+	if !ok {
+		v = known[field]
+	}
 	return station.Signal{
-		Kind: c.Kind, Active: active, Field: c.Field, Value: values[c.Field], Op: c.Op, Limit: c.Value,
+		Kind: c.Kind, Active: active, Field: field, Value: v, Op: c.Op, Limit: c.Value, Expr: c.Expr,
 		Rule: c.ID, Version: c.Version, Timing: c.Timing,
 	}
 }
