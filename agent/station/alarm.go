@@ -22,13 +22,14 @@ const (
 	KindOffline     AlarmKind = "offline"
 	KindDisk        AlarmKind = "disk"  // storage runs low
 	KindStore       AlarmKind = "store" // the store was repaired or restored
+	KindFlood       AlarmKind = "flood" // many alarms at once, which are told as one
 )
 
 // LifeSafety tells whether people may come to harm. Such an alarm is latched:
 // it stays live until a person has judged it, whatever the sensor says later.
 func (k AlarmKind) LifeSafety() bool {
 	switch k {
-	case KindSmoke, KindGas, KindSOS:
+	case KindSmoke, KindGas, KindWater, KindSOS:
 		return true
 	}
 	return false
@@ -39,7 +40,7 @@ func (k AlarmKind) Severity() Severity {
 	switch k {
 	case KindSmoke, KindGas, KindSOS:
 		return SeverityCritical
-	case KindWater, KindManhole, KindTemperature, KindLevel, KindDisk, KindStore:
+	case KindWater, KindManhole, KindTemperature, KindLevel, KindDisk, KindStore, KindFlood:
 		return SeverityMajor
 	}
 	return SeverityMinor
@@ -129,6 +130,9 @@ type Alarm struct {
 	Incident string `json:"incident,omitempty"`
 	// TakenBy is the seat that deals with it; nil when nobody has said so.
 	TakenBy *Taker `json:"takenBy,omitempty"`
+	// Lane is the one in which its events travel; empty means LaneUrgent. Those of
+	// an alarm that was raised in a flood go behind the urgent ones.
+	Lane Lane `json:"lane,omitempty"`
 	// Notes are what people wrote about it, in order.
 	Notes []Note `json:"notes,omitempty"`
 }
@@ -249,4 +253,21 @@ func (a *Alarm) Settle(at time.Time) {
 		a.State = StateRaised
 	}
 	a.ClearedAt = time.Time{}
+}
+
+// Flood is many alarms at once, told upwards as one.
+type Flood struct {
+	ID   string `json:"id"` // UUIDv7
+	Node NodeID `json:"node"`
+	// From is when the first of them was raised, Until when there were few again;
+	// zero while it lasts.
+	From  time.Time `json:"from"`
+	Until time.Time `json:"until,omitzero"`
+	// Alarms is how many were raised, Suppressed how many of them nobody was told
+	// of, Kinds how many of each kind.
+	Alarms     int               `json:"alarms"`
+	Suppressed int               `json:"suppressed"`
+	Kinds      map[AlarmKind]int `json:"kinds,omitempty"`
+	// First are the IDs of the alarms that began it, at most twenty.
+	First []string `json:"first,omitempty"`
 }

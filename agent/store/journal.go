@@ -88,6 +88,9 @@ func (tx *Tx) Append(ev station.Event) (station.Event, error) {
 	return ev, nil
 }
 
+// Next is the sequence that the next Append will give.
+func (tx *Tx) Next() uint64 { return tx.journal.head + 1 }
+
 func decodeRow(b []byte) (ev station.Event, written time.Time, err error) {
 	written, err = rowTime(b)
 	if err != nil {

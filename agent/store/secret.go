@@ -95,7 +95,7 @@ func openSealing(tx *Tx, path string) (*sealing, error) {
 		return nil, err
 	}
 	sealed := false
-	err = tx.scan(secretRealm, false, func(string, []byte) error {
+	err = tx.scan(secretRealm, "", false, func(string, []byte) error {
 		sealed = true
 		return ErrStop
 	})

@@ -107,7 +107,7 @@ func (s *Store) trimSome(ctx context.Context, lane station.Lane, total *station.
 // when there is no target.
 func (tx *Tx) acknowledged(lane station.Lane) (uint64, error) {
 	acked := tx.journal.head
-	err := tx.scan(cursorRealm, false, func(k string, b []byte) error {
+	err := tx.scan(cursorRealm, "", false, func(k string, b []byte) error {
 		var c Cursor
 		if err := decodeCursor(b, &c); err != nil || c.Lane != lane {
 			return err

@@ -110,16 +110,31 @@ func Put[T any](tx *Tx, key Key, v T) error {
 // Each calls fn for the records whose keys begin with prefix, in the order of
 // their keys, as they are when Each is called.
 func Each[T any](tx *Tx, prefix Key, fn func(Key, T) error) error {
-	return each(tx, prefix, false, fn)
+	return each(tx, prefix, "", false, fn)
 }
 
 // EachReverse is Each from the last key to the first.
 func EachReverse[T any](tx *Tx, prefix Key, fn func(Key, T) error) error {
-	return each(tx, prefix, true, fn)
+	return each(tx, prefix, "", true, fn)
 }
 
-func each[T any](tx *Tx, prefix Key, reverse bool, fn func(Key, T) error) error {
-	err := tx.scan(stateRealm+string(prefix), reverse, func(k string, b []byte) error {
+// EachAfter is Each behind the key after, which need not exist; what lies before
+// it costs nothing. An empty one is no bound.
+func EachAfter[T any](tx *Tx, prefix, after Key, fn func(Key, T) error) error {
+	return each(tx, prefix, after, false, fn)
+}
+
+// EachBefore is EachReverse from the key before on, which is left out.
+func EachBefore[T any](tx *Tx, prefix, before Key, fn func(Key, T) error) error {
+	return each(tx, prefix, before, true, fn)
+}
+
+func each[T any](tx *Tx, prefix, beyond Key, reverse bool, fn func(Key, T) error) error {
+	from := ""
+	if beyond != "" {
+		from = stateRealm + string(beyond)
+	}
+	err := tx.scan(stateRealm+string(prefix), from, reverse, func(k string, b []byte) error {
 		var v T
 		key := Key(strings.TrimPrefix(k, stateRealm))
 		if err := decode(b, &v); err != nil {
@@ -193,12 +208,16 @@ func (tx *Tx) put(k string, v []byte) error {
 // cost is what Badger counts for an entry, and a little more.
 func cost(k string, v []byte) int { return len(k) + len(v) + 32 }
 
-// scan merges what is stored with what this batch and this update wrote.
-func (tx *Tx) scan(prefix string, reverse bool, fn func(k string, v []byte) error) error {
+// scan merges what is stored with what this batch and this update wrote. It
+// begins beyond the key from; an empty one is no bound.
+func (tx *Tx) scan(prefix, from string, reverse bool, fn func(k string, v []byte) error) error {
 	if tx.done {
 		return errDone
 	}
 	fresh := tx.overlaid(prefix, reverse)
+	if from != "" {
+		fresh = slices.DeleteFunc(fresh, func(k string) bool { return k == from || (k < from) != reverse })
+	}
 	opt := badger.DefaultIteratorOptions
 	opt.PrefetchValues = false // everything lies inline
 	opt.Prefix = []byte(prefix)
@@ -209,7 +228,15 @@ func (tx *Tx) scan(prefix string, reverse bool, fn func(k string, v []byte) erro
 	if reverse {
 		start = append(start, 0xff)
 	}
-	it.Seek(start)
+	switch {
+	case from == "" || !reverse && from < prefix || reverse && from > string(start):
+		it.Seek(start)
+	default:
+		it.Seek([]byte(from))
+		if it.Valid() && string(it.Item().Key()) == from {
+			it.Next()
+		}
+	}
 	for {
 		stored := it.ValidForPrefix(opt.Prefix)
 		if !stored && len(fresh) == 0 {
