@@ -65,7 +65,7 @@ var libraries = map[string][]string{
 	"github.com/dgraph-io/badger/v4":       {"agent/store", "video/record"},
 	"github.com/eclipse/paho.mqtt.golang":  {"devices/mqtt", "uplink/transport/mqtt", "devices/devicestest", "cmd/stationsim"},
 	"github.com/expr-lang/expr":            {"devices/rule"},
-	"github.com/goccy/go-yaml":             {"cmd/stationd"},
+	"github.com/goccy/go-yaml":             {"cmd/stationd", "devices/payload"},
 	"github.com/invopop/jsonschema":        {"agent/console"},
 	"github.com/kardianos/service":         {"cmd/stationd"},
 	"github.com/mochi-mqtt/server/v2":      {"devices/broker"},

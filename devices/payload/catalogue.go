@@ -91,45 +91,58 @@ func Families(dir string, more ...Family) *Catalogue {
 
 // Reload reads the mapping files again.
 func (c *Catalogue) Reload() {
-	entries := map[string]Entry{}
-	for _, f := range c.code {
-		entries[f.Name()] = Entry{Family: f, Origin: OriginCode, Title: f.Name()}
-	}
 	sub, err := fs.Sub(shipped, "families")
 	if err != nil { // the embedded directory has this name
 		panic(err)
 	}
-	problems := readFamilies(sub, OriginShipped, entries)
+	var in intake
+	in.read(sub, OriginShipped)
 	if c.dir != "" {
-		if _, err := os.Stat(c.dir); !errors.Is(err, fs.ErrNotExist) {
-			problems = append(problems, readDropped(c.dir, entries)...)
-		}
+		in.readDropped(c.dir)
 	}
+	entries := map[string]Entry{}
+	for _, f := range c.code {
+		entries[f.Name()] = Entry{Family: f, Origin: OriginCode, Title: f.Name()}
+	}
+	problems := in.join(entries)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.entries, c.problems = entries, problems
 }
 
-// readDropped reads what people have put into dir; a link that leads out of it is
-// not followed.
-func readDropped(dir string, entries map[string]Entry) []Problem {
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return []Problem{{File: dir, Message: "the directory cannot be read: " + err.Error(), Hint: "let the program's user read it"}}
-	}
-	defer root.Close()
-	return readFamilies(root.FS(), OriginDropped, entries)
+// intake is what one reading of all the mapping files has brought.
+type intake struct {
+	files    []takenFile
+	problems []Problem
 }
 
-// readFamilies adds the families of the mapping files in dir to entries. One that
-// was dropped takes the place of the shipped one of the same name: this is how a
-// station mends a mapping without waiting for a new version.
-func readFamilies(dir fs.FS, origin string, entries map[string]Entry) []Problem {
+type takenFile struct {
+	*mappingFile
+	origin string
+}
+
+// readDropped reads what people have put into dir; a link that leads out of it is
+// not followed.
+func (in *intake) readDropped(dir string) {
+	root, err := os.OpenRoot(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	if err != nil {
+		in.problems = append(in.problems, Problem{File: dir, Message: "the directory cannot be read: " + err.Error(), Hint: "let the program's user read it"})
+		return
+	}
+	defer root.Close()
+	in.read(root.FS(), OriginDropped)
+}
+
+// read reads the mapping files in dir.
+func (in *intake) read(dir fs.FS, origin string) {
 	files, err := fs.ReadDir(dir, ".")
 	if err != nil {
-		return []Problem{{File: ".", Message: "the directory cannot be read: " + err.Error(), Hint: "let the program's user read it"}}
+		in.problems = append(in.problems, Problem{File: ".", Message: "the directory cannot be read: " + err.Error(), Hint: "let the program's user read it"})
+		return
 	}
-	var problems []Problem
 	read := 0
 	for _, file := range files { // sorted by name
 		name := file.Name()
@@ -137,28 +150,54 @@ func readFamilies(dir fs.FS, origin string, entries map[string]Entry) []Problem 
 			continue
 		}
 		if read++; read > maxFamilyFiles {
-			problems = append(problems, Problem{File: name, Message: fmt.Sprintf("more than %d mapping files", maxFamilyFiles), Hint: "remove those that are not used"})
-			break
+			in.problems = append(in.problems, Problem{File: name, Message: fmt.Sprintf("there are more than %d mapping files", maxFamilyFiles), Hint: "remove those that are not used"})
+			return
 		}
 		text, err := readBounded(dir, name)
 		if err != nil {
-			problems = append(problems, Problem{File: name, Message: err.Error(), Hint: "see docs/families.md for what a mapping file is"})
+			in.problems = append(in.problems, Problem{File: name, Message: err.Error(), Hint: "see docs/families.md for what a mapping file is"})
 			continue
 		}
-		m, faults := ParseMapping(name, text)
-		problems = append(problems, faults...)
-		if m == nil {
+		in.files = append(in.files, takenFile{parseMappingFile(name, text), origin})
+	}
+}
+
+// join makes families of the files and adds them to entries. What was dropped
+// takes the place of what is shipped under the same name: this is how a station
+// mends a mapping without waiting for a new version.
+func (in *intake) join(entries map[string]Entry) []Problem {
+	sets, from := map[string]*fieldSet{}, map[string]takenFile{}
+	for _, f := range in.files {
+		if f.set == nil {
 			continue
 		}
-		old, taken := entries[m.Name()]
+		if old, taken := from[f.set.name]; taken && old.origin == f.origin {
+			f.fault(nil, "give one of the two another name", "the set %q is in %s already", f.set.name, old.file)
+			continue
+		}
+		sets[f.set.name], from[f.set.name] = f.set, f
+	}
+	for _, f := range in.files {
+		if f.mapping == nil {
+			continue
+		}
+		name := f.mapping.name
+		old, taken := entries[name]
 		switch {
 		case taken && old.Origin == OriginCode:
-			problems = append(problems, Problem{File: name, Message: fmt.Sprintf("the family %q is built in", m.Name()), Hint: "give the mapping another name"})
-		case taken && old.Origin == origin:
-			problems = append(problems, Problem{File: name, Message: fmt.Sprintf("the family %q is in %s already", m.Name(), old.File), Hint: "give one of the two another name"})
-		default:
-			entries[m.Name()] = Entry{Family: m, Origin: origin, File: name, Title: m.Title(), Source: m.Source()}
+			f.fault(nil, "give the mapping another name", "the family %q is built in", name)
+			continue
+		case taken && old.Origin == f.origin:
+			f.fault(nil, "give one of the two another name", "the family %q is in %s already", name, old.File)
+			continue
 		}
+		if m := f.link(sets); m != nil {
+			entries[name] = Entry{Family: m, Origin: f.origin, File: f.file, Title: m.title, Source: m.source}
+		}
+	}
+	problems := in.problems
+	for _, f := range in.files {
+		problems = append(problems, f.problems...)
 	}
 	return problems
 }

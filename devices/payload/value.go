@@ -1,6 +1,7 @@
 package payload
 
 import (
+	"encoding/json"
 	"math"
 	"strconv"
 	"strings"
@@ -17,6 +18,9 @@ func scalar(v any) (station.Value, bool) {
 		return v, true
 	case float64:
 		return v, true
+	case json.Number:
+		f, err := v.Float64()
+		return f, err == nil
 	case string:
 		return clip(v), true
 	}
@@ -72,6 +76,12 @@ func yesOrNo(field string) bool {
 // one the device means is anybody's guess.
 func instant(v any) (time.Time, bool) {
 	switch x := v.(type) {
+	case json.Number:
+		f, err := x.Float64()
+		if err != nil {
+			return time.Time{}, false
+		}
+		return instant(f)
 	case float64:
 		switch {
 		case math.IsNaN(x) || x < 1e8 || x > 1e17: // before 1973, or nonsense
