@@ -55,7 +55,7 @@ func (h *hook) ID() string { return "stationd" }
 func (h *hook) Provides(b byte) bool {
 	switch b {
 	case mqtt.OnConnect, mqtt.OnConnectAuthenticate, mqtt.OnACLCheck, mqtt.OnSessionEstablished,
-		mqtt.OnDisconnect, mqtt.OnPacketRead, mqtt.OnPublish, mqtt.OnWillSent:
+		mqtt.OnDisconnect, mqtt.OnPacketRead, mqtt.OnPublish, mqtt.OnWillSent, mqtt.OnClientExpired:
 		return true
 	}
 	return false
@@ -64,9 +64,13 @@ func (h *hook) Provides(b byte) bool {
 // OnConnect corrects what a client asked for.
 func (h *hook) OnConnect(cl *mqtt.Client, _ packets.Packet) error {
 	cl.State.Keepalive = min(cl.State.Keepalive, maxKeepalive)
-	// mochi forgets a delayed will when its session ends before the delay (MQTT
-	// 5 only): send it without one.
-	cl.Properties.Will.WillDelayInterval = 0
+	// A will waits no longer than its session lasts (MQTT 5 only, 3.1.3.2.2). A
+	// client that names no expiry has a session that ends with its connection.
+	expiry := uint32(0)
+	if cl.Properties.Props.SessionExpiryIntervalFlag {
+		expiry = min(cl.Properties.Props.SessionExpiryInterval, uint32(h.cfg.SessionExpiry/time.Second))
+	}
+	cl.Properties.Will.WillDelayInterval = min(cl.Properties.Will.WillDelayInterval, expiry)
 	return nil
 }
 
@@ -274,6 +278,19 @@ func (h *hook) OnWillSent(cl *mqtt.Client, pk packets.Packet) {
 		h.dropped.Add(1)
 		h.log.Warn("last will refused", "client", cl.ID, "topic", pk.TopicName, "error", err)
 	}
+}
+
+// OnClientExpired comes before a session is forgotten. A will that waits just as
+// long would reach the subscribers and no longer us: mochi looks its client up.
+func (h *hook) OnClientExpired(cl *mqtt.Client) {
+	will := cl.Properties.Will
+	if atomic.LoadUint32(&cl.Properties.Will.Flag) == 0 || will.WillDelayInterval == 0 {
+		return
+	}
+	h.OnWillSent(cl, packets.Packet{
+		FixedHeader: packets.FixedHeader{Type: packets.Publish, Retain: will.Retain, Qos: will.Qos},
+		TopicName:   will.TopicName, Payload: will.Payload,
+	})
 }
 
 func clientOf(cl *mqtt.Client) Client {

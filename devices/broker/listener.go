@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"runtime/debug"
@@ -131,6 +132,7 @@ func (l *listener) remove(c *conn) {
 	_ = c.Close()
 	l.gone(c)
 	close(c.gone)
+	c.linger()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.open, c)
@@ -145,6 +147,7 @@ func (l *listener) Close(listeners.CloseFn) {
 	l.closing = true
 	for c := range l.open {
 		_ = c.Close()
+		_ = c.raw.Close()
 	}
 }
 
@@ -193,12 +196,42 @@ func (c *conn) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Close can be called any number of times.
+// Close can be called any number of times. It ends reading and writing at once,
+// and leaves it to linger to let the line go.
 func (c *conn) Close() error {
 	var err error
 	c.once.Do(func() {
 		close(c.closed)
-		err = c.raw.Close()
+		if half, ok := c.raw.(interface{ CloseWrite() error }); ok {
+			err = half.CloseWrite()
+		}
+		_ = c.raw.SetReadDeadline(time.Unix(1, 0))
 	})
 	return err
+}
+
+// Read reads nothing more from a closed connection: its deadline may be set anew
+// by whoever does not know yet.
+func (c *conn) Read(p []byte) (int, error) {
+	select {
+	case <-c.closed:
+		return 0, net.ErrClosed
+	default:
+	}
+	return c.Conn.Read(p)
+}
+
+// What a closed connection may still send before the line is cut.
+const (
+	lingerTime  = 300 * time.Millisecond
+	lingerBytes = 1 << 20
+)
+
+// linger reads away what the client has sent without knowing that it is over,
+// and cuts the line. A line that is cut with unread bytes is reset, and then the
+// client never learns the reason that it was sent.
+func (c *conn) linger() {
+	_ = c.raw.SetReadDeadline(time.Now().Add(lingerTime))
+	_, _ = io.CopyN(io.Discard, c.raw, lingerBytes)
+	_ = c.raw.Close()
 }
