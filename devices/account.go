@@ -12,8 +12,8 @@ import (
 func (s *Set) brokerHooks() broker.Hooks {
 	return broker.Hooks{
 		Authenticate: s.authenticate,
-		MayPublish:   func(c broker.Client, topic string) bool { return s.mayUse(c, topic) },
-		MaySubscribe: func(c broker.Client, filter string) bool { return s.mayUse(c, filter) },
+		MayPublish:   s.mayPublish,
+		MaySubscribe: s.maySubscribe,
 		Publish:      s.takeEmbedded,
 	}
 }
@@ -30,19 +30,31 @@ func (s *Set) authenticate(c broker.ConnectInfo) bool {
 	return subtle.ConstantTimeCompare(got[:], want) == 1 && known
 }
 
-// mayUse tells whether an account may publish or subscribe to what filter
-// covers. A device may read what it may write: a bridge gets its commands
-// below its own topics.
-func (s *Set) mayUse(c broker.Client, filter string) bool {
+// mayPublish tells whether an account may publish to topic.
+func (s *Set) mayPublish(c broker.Client, topic string) bool {
 	account, known := s.registry.Load().accounts[c.Username]
-	if !known {
+	return known && covered(account.Topics, topic)
+}
+
+// maySubscribe tells whether an account may subscribe to what filter covers. An
+// account that may only publish to topics of its own may read nothing unless it
+// is told what: not even what it says itself, because others with the same
+// rights may say it too.
+func (s *Set) maySubscribe(c broker.Client, filter string) bool {
+	account, known := s.registry.Load().accounts[c.Username]
+	if !known || len(account.Subscribe) == 0 && len(account.Topics) > 0 {
 		return false
 	}
-	if len(account.Topics) == 0 {
-		return broker.Covers("#", filter)
+	return covered(account.Subscribe, filter)
+}
+
+// covered tells whether one of the filters covers what is wanted; none covers all.
+func covered(filters []string, want string) bool {
+	if len(filters) == 0 {
+		return broker.Covers("#", want)
 	}
-	for _, allowed := range account.Topics {
-		if broker.Covers(allowed, filter) {
+	for _, f := range filters {
+		if broker.Covers(f, want) {
 			return true
 		}
 	}

@@ -1,130 +1,103 @@
 package devices
 
 import (
-	"encoding/hex"
-	"hash/fnv"
-	"strings"
 	"time"
 
 	"stationd/agent/station"
 	"stationd/devices/payload"
-	"stationd/devices/rule"
 )
 
 // A bridge speaks for many sensors. While it is away none of them is reported
 // as offline by itself: it is one fault, and the bridge is reported, as a
-// device of its own.
+// device of its own. A sensor's bridge is the one that is registered for it
+// (Sensor.Bridge) and the one that it was last heard through.
+
+// bridgeState is what a bridge said of itself last.
+type bridgeState struct {
+	down  bool
+	since time.Time
+}
 
 // bridgeChanged notes whether a bridge is there.
-func (s *Set) bridgeChanged(b bridge, p payload.Presence, now time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+func (s *Set) bridgeChanged(b address, p payload.Presence, now time.Time) {
 	was, known := s.bridges[b]
 	if down := p == payload.Offline; !known || was.down != down {
+		if !known && len(s.bridges) >= maxBridges {
+			return
+		}
 		s.bridges[b] = bridgeState{down: down, since: now}
 		wake(s.kick)
 	}
 }
 
-// presenceSignals turns what a bridge says about a sensor, or about itself, into
-// signals; nil when there is nothing to report.
-func (s *Set) presenceSignals(sn *sensor, r payload.Reading) []station.Signal {
+// maxBridges bounds how many bridges are remembered that nobody has registered.
+const maxBridges = 1024
+
+// presenceSignals turns what a bridge says about a sensor, or about itself, or a
+// device by its birth and will, into signals; nil when there is nothing to
+// report.
+func (s *Set) presenceSignals(sn *sensor, r payload.Reading, live bool) []station.Signal {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	mem := sn.memory
 	if r.Bridge {
-		return []station.Signal{{Kind: station.KindOffline, Active: r.Presence == payload.Offline}}
-	}
-	if !sn.Adopted || s.bridges[sn.bridge].down {
+		s.bridgeChanged(sn.address, r.Presence, s.now())
+		if away := r.Presence == payload.Offline; away != (mem.offline == active) || mem.unsure || mem.offline == undecided {
+			return []station.Signal{{Kind: station.KindOffline, Active: away}}
+		}
 		return nil
 	}
-	switch mem := sn.memory; {
-	case r.Presence == payload.Offline && mem.offline != active:
+	if r.Presence == payload.Offline && (!sn.Adopted || mem.offline == active) {
+		return nil
+	}
+	if up, _ := s.bridgeUp(sn, s.now()); !up {
+		return nil
+	}
+	switch {
+	case r.Presence == payload.Offline:
 		return []station.Signal{{Kind: station.KindOffline, Active: true}}
-	case r.Presence == payload.Online && mem.offline == active && mem.cause != bySilence:
+	case (mem.offline == active || mem.unsure) && (live || mem.cause != bySilence):
 		// What was silent for too long must be heard itself.
 		return []station.Signal{{Kind: station.KindOffline}}
 	}
 	return nil
 }
 
-// stranger finds or makes the sensor for a message that no registered sensor's
-// topic fits; nil when there is nothing to report.
-func (s *Set) stranger(reg *registry, m *message, b bridge, r payload.Reading) *sensor {
-	proposed := station.Sensor{Source: station.SensorSource{Broker: m.broker, Family: payload.FamilyZigbee2MQTT, Topic: m.topic}}
-	switch {
-	case r.Bridge:
-		// It need not be named by anybody: while it is away its sensors are not
-		// reported, so that its own alarm must be.
-		proposed.Name, proposed.Class, proposed.SilentAfter, proposed.Adopted = "Zigbee2MQTT "+b.base, station.ClassOther, -1, true
-	case r.Presence != "":
-		// It concerns a registered sensor or nobody.
-		for _, sn := range reg.byTopic[source{m.broker, b.base + "/" + r.Device}] {
-			return sn
-		}
-		s.counts.ignored.Add(1)
-		return nil
-	default:
-		class, ok := ClassOf(r.Values)
-		if !ok { // a lamp, a group
-			s.counts.ignored.Add(1)
-			return nil
-		}
-		proposed.Name, proposed.Class = r.Device, class
-	}
-	proposed.ID = proposedID(proposed.Name, m.broker, m.topic)
-	for reg.byID[proposed.ID] != nil { // it was given another topic since
-		proposed.ID += "-2"
-	}
-	at := source{m.broker, m.topic}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if sn := s.strangers[at]; sn != nil {
-		return sn
-	}
-	rs, err := rule.Compile(rule.Defaults(proposed.Class), proposed.Class)
-	if err != nil {
-		s.log.Error("default rules are invalid", "class", proposed.Class, "error", err)
-		return nil
-	}
-	sn := &sensor{Sensor: proposed, rules: rs, bridge: b, stranger: true, decoder: payload.Zigbee2MQTT{Base: b.base}}
-	sn.memory = s.remember(sn, station.SensorState{})
-	if len(s.strangers) < s.cfg.MaxUnknown || proposed.Adopted {
-		s.strangers[at], s.memories[proposed.ID] = sn, sn.memory
-		return sn
-	}
-	// There is no room to remember it, but somebody may be in danger.
-	for _, sig := range rs.Evaluate(r.Values, nil, sn.memory.verdicts, make([]verdict, rs.Len()), nil) {
-		if sig.Active && sig.Kind.LifeSafety() {
-			return sn
+// bridgeUp tells whether the bridges of a sensor are there, as far as is known,
+// and since when; with s.mu held.
+func (s *Set) bridgeUp(sn *sensor, now time.Time) (up bool, since time.Time) {
+	up = true
+	note := func(away bool, at time.Time) {
+		up = up && !away
+		if at.After(since) {
+			since = at
 		}
 	}
-	s.counts.tooMany.Add(1)
-	return nil
+	if b, known := s.bridges[sn.memory.via]; known {
+		note(b.down, b.since)
+	}
+	for _, p := range s.parents(sn) {
+		note(p.memory.offline == active, p.memory.since)
+	}
+	return up, since
 }
 
-// proposedID is made of the name, as far as an ID can hold it, and of a digest
-// of where the device is heard, which makes it one of a kind and always the same.
-func proposedID(name, broker, topic string) string {
-	var id strings.Builder
-	dash := false
-	for _, c := range strings.ToLower(name) {
-		if c >= 'a' && c <= 'z' || c >= '0' && c <= '9' {
-			if dash && id.Len() > 0 {
-				id.WriteByte('-')
+// parents are the sensors that stand for the bridges of sn; with s.mu held.
+func (s *Set) parents(sn *sensor) []*sensor {
+	reg := s.registry.Load()
+	var out []*sensor
+	if p := reg.byID[sn.Bridge]; p != nil && p.ID != sn.ID {
+		out = append(out, p)
+	}
+	if sn.memory.via != (address{}) {
+		for _, p := range reg.byDevice[sn.memory.via] {
+			if p.ID != sn.ID && p.ID != sn.Bridge {
+				out = append(out, p)
 			}
-			id.WriteRune(c)
-			dash = false
-		} else {
-			dash = true
 		}
-		if id.Len() >= 40 {
-			break
+		if p := s.strangers[sn.memory.via]; p != nil && p.ID != sn.ID {
+			out = append(out, p)
 		}
 	}
-	if id.Len() == 0 {
-		id.WriteString("device")
-	}
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(broker + "\x00" + topic))
-	return id.String() + "-" + hex.EncodeToString(h.Sum(nil))
+	return out
 }

@@ -9,7 +9,6 @@ import (
 	"hash/fnv"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"stationd/agent/station"
@@ -25,6 +24,7 @@ type message struct {
 	retained, duplicate   bool
 	will                  bool
 	packetID              uint16
+	account               string // of the built-in broker
 }
 
 // link is the connection's own name: whoever sends a message again does so under
@@ -57,6 +57,15 @@ func (m *message) fingerprint() uint64 {
 	return h.Sum64()
 }
 
+// content names what the message says, and where.
+func (m *message) content() uint64 {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(m.topic))
+	_, _ = h.Write([]byte{0})
+	_, _ = h.Write(m.payload)
+	return h.Sum64()
+}
+
 // takeFrom is what a link does with a message.
 func (s *Set) takeFrom(t mqtt.Target) func(context.Context, mqtt.Message) error {
 	return func(ctx context.Context, m mqtt.Message) error {
@@ -79,7 +88,7 @@ func (s *Set) takeFrom(t mqtt.Target) func(context.Context, mqtt.Message) error 
 func (s *Set) takeEmbedded(ctx context.Context, m broker.Message) error {
 	return s.handle(ctx, &message{
 		broker: station.EmbeddedBroker, client: m.Client.ID, topic: m.Topic, payload: m.Payload,
-		duplicate: m.Duplicate, packetID: m.PacketID, will: m.Will,
+		duplicate: m.Duplicate, packetID: m.PacketID, will: m.Will, account: m.Client.Username,
 		// Not retained: here the flag only asks that others be told later too.
 		// What comes is new; only a broker that we subscribe to sends old news.
 	}, func(err error) error {
@@ -97,45 +106,148 @@ func (s *Set) takeEmbedded(ctx context.Context, m broker.Message) error {
 func (s *Set) handle(ctx context.Context, m *message, refused func(error) error) error {
 	s.counts.messages.Add(1)
 	reg := s.registry.Load()
-	at := source{m.broker, m.topic}
-	if sensors := reg.byTopic[at]; len(sensors) > 0 {
-		for part, sn := range sensors {
-			r, err := sn.decoder.Decode(m.topic, m.payload)
-			if err != nil {
-				s.unread(m, err)
-				continue
-			}
-			if err := s.say(ctx, sn, r, m, part, refused); err != nil {
+	h := s.undone.take(m)
+	if h == nil {
+		h = s.ask(reg, m)
+	}
+	t := &telling{set: s, message: m, heard: h, registry: reg, refused: refused}
+	err := t.tell(ctx)
+	if err != nil {
+		s.undone.put(m, h)
+	}
+	s.bench.note(m, t, s.now())
+	return err
+}
+
+// telling is one message being handed on.
+type telling struct {
+	set      *Set
+	message  *message
+	heard    *heard
+	registry *registry
+	refused  func(error) error
+
+	parts   int
+	sensors []string // whose reports were made
+	odd     error    // what could not be read
+	unknown bool     // that it speaks of a device that may not appear by itself
+	later   error    // a part that can wait was refused; what is behind it was not
+}
+
+// tell hands on every reading, one after the other: those of the sensors that
+// bring their own mapping, then those of the families.
+func (t *telling) tell(ctx context.Context) error {
+	m, h, reg := t.message, t.heard, t.registry
+	here := reg.byTopic[source{m.broker, m.topic}]
+	var fault error
+	for _, sn := range here {
+		if sn.own == nil {
+			continue
+		}
+		h.asked = true
+		r, err := sn.own.Decode(m.topic, m.payload)
+		switch {
+		case errors.Is(err, payload.ErrIgnored):
+			h.ignored = true
+		case err != nil:
+			fault = errors.Join(fault, err)
+		default:
+			if err := t.say(ctx, sn, r); err != nil {
 				return err
 			}
 		}
-		return nil
 	}
-	for _, base := range reg.bases[m.broker] {
-		if !strings.HasPrefix(m.topic, base+"/") {
-			continue
+	read, first := t.parts > 0, -1
+	for _, r := range h.readings {
+		sensors := t.whose(here, r)
+		if len(sensors) == 0 {
+			// Two families may understand one message of a device that nobody has
+			// registered: it is one device, and the more exact family's.
+			if first < 0 {
+				first = r.rank
+			}
+			if read || r.rank != first {
+				continue
+			}
+			if sn := t.set.stranger(t, r); sn != nil {
+				sensors = []*sensor{sn}
+			}
+		} else if first < 0 {
+			read = true
 		}
-		r, err := payload.Zigbee2MQTT{Base: base}.Decode(m.topic, m.payload)
-		if err != nil {
-			s.unread(m, err)
-			return nil
+		for _, sn := range sensors {
+			if err := t.say(ctx, sn, r.Reading); err != nil {
+				return err
+			}
 		}
-		sn := s.stranger(reg, m, bridge{m.broker, base}, r)
-		if sn == nil {
-			return nil
-		}
-		return s.say(ctx, sn, r, m, 0, refused)
 	}
-	s.counts.unrouted.Add(1)
-	return nil
+	t.settle(fault)
+	return t.later
 }
 
-// unread counts a message that says nothing or cannot be read.
-func (s *Set) unread(m *message, err error) {
-	if errors.Is(err, payload.ErrIgnored) {
-		s.counts.ignored.Add(1)
-		return
+// whose finds the registered sensors of a reading.
+func (t *telling) whose(here []*sensor, r saying) []*sensor {
+	if r.Device != "" {
+		if found := t.registry.byDevice[address{t.message.broker, r.family, r.Device}]; len(found) > 0 {
+			return found
+		}
 	}
+	var out []*sensor
+	for _, sn := range here {
+		if sn.own == nil && sn.Source.Family == r.family {
+			out = append(out, sn)
+		}
+	}
+	return out
+}
+
+// settle counts what became of the message.
+func (t *telling) settle(fault error) {
+	s, h := t.set, t.heard
+	if fault == nil && len(h.readings) == 0 {
+		fault = h.fault
+	}
+	switch {
+	case fault != nil:
+		t.odd = fault
+		s.unread(t.message, fault)
+	case !h.asked:
+		s.counts.unrouted.Add(1)
+	case t.parts == 0 && !t.unknown:
+		s.counts.ignored.Add(1)
+	}
+}
+
+// say hands on one part, unless it was stored when the message came before.
+func (t *telling) say(ctx context.Context, sn *sensor, r payload.Reading) error {
+	part := t.parts
+	t.parts++
+	if !slices.Contains(t.sensors, sn.ID) {
+		t.sensors = append(t.sensors, sn.ID)
+	}
+	if t.heard.done[part] {
+		return nil
+	}
+	err := t.set.say(ctx, sn, r, t.message, part, t.refused)
+	switch {
+	case err == nil:
+		if t.heard.done == nil {
+			t.heard.done = map[int]bool{}
+		}
+		t.heard.done[part] = true
+		return nil
+	case errors.Is(err, errSpared):
+		t.later = err // what is behind it may be an alarm
+		return nil
+	}
+	return err
+}
+
+// errSpared marks a report that can wait and has to come again.
+var errSpared = errors.New("can wait")
+
+// unread counts a message that cannot be read, and keeps it.
+func (s *Set) unread(m *message, err error) {
 	s.counts.undecodable.Add(1)
 	s.odd.add(Oddity{At: s.now(), Broker: m.broker, Client: m.client, Topic: m.topic, Payload: excerpt(m.payload), Cause: err.Error()})
 	s.log.Info("payload cannot be read", "broker", m.broker, "topic", m.topic, "error", err)
@@ -147,11 +259,14 @@ func (s *Set) say(ctx context.Context, sn *sensor, r payload.Reading, m *message
 	mem.turn.Lock()
 	defer mem.turn.Unlock()
 	mem.follow(sn.rules)
-
+	if mem.knows(r, m) {
+		s.counts.repeated.Add(1)
+		return nil
+	}
 	now := s.now()
 	rep := station.Report{
-		Sensor: sn.ID, Values: r.Values, Received: now, DeviceTime: r.DeviceTime,
-		Retained: m.retained, Duplicate: m.duplicate, Fingerprint: m.fingerprint(), Link: m.link(), Packet: m.packetID, Part: part,
+		Sensor: sn.ID, Values: r.Values, Received: now, DeviceTime: r.DeviceTime, About: s.about(sn, r),
+		Retained: m.retained || r.Cached, Duplicate: m.duplicate, Fingerprint: m.fingerprint(), Link: m.link(), Packet: m.packetID, Part: part,
 	}
 	if sn.stranger {
 		proposed := sn.Sensor
@@ -159,27 +274,34 @@ func (s *Set) say(ctx context.Context, sn *sensor, r payload.Reading, m *message
 	}
 	// Older than a month is no backlog but a clock that was never set.
 	age := now.Sub(r.DeviceTime)
-	rep.Late = !r.DeviceTime.IsZero() && age > s.cfg.LateAfter && age < 30*24*time.Hour
+	rep.Late = r.Backlog || !r.DeviceTime.IsZero() && age > s.cfg.LateAfter && age < 30*24*time.Hour
 	rep.Live = !rep.Late && !rep.Retained && !m.will
 
 	var next []verdict
-	if r.Presence != "" {
-		if r.Bridge {
-			s.bridgeChanged(bridge{m.broker, strings.TrimSuffix(m.topic, "/bridge/state")}, r.Presence, now)
-			rep.Live = rep.Live && r.Presence == payload.Online
-		} else {
-			rep.Live = false
-		}
-		rep.Signals = s.presenceSignals(sn, r)
-		if rep.Signals == nil && !r.Bridge {
+	switch {
+	case r.Presence != "":
+		// What a bridge says of a device is no sign of life of the device; what a
+		// device says when it has connected is.
+		rep.Live = rep.Live && r.Presence == payload.Online && (r.Via == "" || r.Bridge)
+		rep.Values = nil
+		rep.Signals = s.presenceSignals(sn, r, rep.Live)
+		if rep.Signals == nil && !rep.Live && rep.About == nil && !sn.stranger {
 			return nil
 		}
-	} else {
+	case len(r.Values) == 0:
+		rep.Live = false
+		if rep.About == nil && !sn.stranger {
+			return nil
+		}
+	default:
 		next = make([]verdict, sn.rules.Len())
 		rep.Signals = sn.rules.Evaluate(r.Values, mem.values, mem.verdicts, next, make([]station.Signal, 0, sn.rules.Len()+1))
 		if rep.Live && s.isOffline(mem) {
 			rep.Signals = append(rep.Signals, station.Signal{Kind: station.KindOffline})
 		}
+	}
+	if rep.Live {
+		rep.Interval = s.paceOf(sn, r, now)
 	}
 	if mem.overtaken(rep.Fingerprint) {
 		// It was put off, and what was sent behind it has been stored since: an
@@ -190,6 +312,7 @@ func (s *Set) say(ctx context.Context, sn *sensor, r payload.Reading, m *message
 	switch err := s.deliver(ctx, rep); {
 	case err == nil:
 		mem.stored(rep.Fingerprint)
+		mem.serial, mem.content = r.Serial, m.content()
 		s.learn(sn, r, &rep, next)
 		return nil
 	case spare && errors.Is(err, station.ErrNoSpace):
@@ -201,6 +324,7 @@ func (s *Set) say(ctx context.Context, sn *sensor, r payload.Reading, m *message
 		}
 		if err = refused(err); err != nil {
 			mem.putOff(rep.Fingerprint)
+			err = errors.Join(errSpared, err)
 		}
 		return err
 	case sn.stranger && isUnknown(err):
@@ -212,6 +336,29 @@ func (s *Set) say(ctx context.Context, sn *sensor, r payload.Reading, m *message
 	default:
 		return err
 	}
+}
+
+// knows tells whether the device's own name of the message says that it was stored
+// before: an integration server sends again what it got no answer for, under a
+// new packet identifier. With turn held.
+func (m *memory) knows(r payload.Reading, msg *message) bool {
+	return r.Serial != "" && r.Serial == m.serial && msg.content() == m.content
+}
+
+// about is what a reading tells of the device that is not registered; nil for
+// nothing.
+func (s *Set) about(sn *sensor, r payload.Reading) *station.About {
+	a := station.About{Maker: r.Maker, Model: r.Model, Firmware: r.Firmware, Power: r.Power}
+	if r.Via != "" && !sn.stranger {
+		via := address{sn.Source.Broker, sn.Source.Family, r.Via}
+		for _, bridge := range s.registry.Load().byDevice[via] {
+			a.Bridge = bridge.ID
+		}
+	}
+	if _, news := a.Changes(sn.Sensor); !news {
+		return nil
+	}
+	return &a
 }
 
 // isUnknown tells that the sink takes in no further device.
@@ -294,15 +441,28 @@ func (s *Set) learn(sn *sensor, r payload.Reading, rep *station.Report, next []v
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	mem.battery = mem.battery || hasBattery(r.Values)
+	if rep.Interval > 0 {
+		mem.pace.told = rep.Interval
+	}
+	if r.Via != "" {
+		mem.via = address{sn.Source.Broker, sn.Source.Family, r.Via}
+	}
 	if rep.Live {
 		mem.heard = rep.Received
+	}
+	if r.Presence != "" {
+		mem.watched = r.Presence == payload.Online
+		if mem.watched {
+			wake(s.kick)
+		}
 	}
 	for _, sig := range rep.Signals {
 		switch {
 		case sig.Kind == station.KindOffline && sig.Active:
-			mem.offline, mem.cause, mem.unsure = active, byBridge, false
+			mem.goes(active, byBridge, rep.Received)
 		case sig.Kind == station.KindOffline:
-			mem.offline, mem.unsure = inactive, false
+			mem.goes(inactive, mem.cause, rep.Received)
+			wake(s.kick)
 		case sig.Active && slices.Contains(r.Events, sig.Field):
 			mem.presses[sig.Kind] = rep.Received.Add(s.cfg.PressLasts)
 			wake(s.kick)
@@ -310,6 +470,14 @@ func (s *Set) learn(sn *sensor, r payload.Reading, rep *station.Report, next []v
 			delete(mem.presses, sig.Kind)
 		}
 	}
+}
+
+// goes notes that the sensor is offline, or back. With Set.mu held.
+func (m *memory) goes(v verdict, why absence, at time.Time) {
+	if m.offline != v {
+		m.since = at
+	}
+	m.offline, m.cause, m.unsure = v, why, false
 }
 
 // isOffline tells whether the sensor was reported as offline, or may have been.

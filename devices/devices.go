@@ -12,6 +12,7 @@ import (
 	"stationd/agent/station"
 	"stationd/devices/broker"
 	"stationd/devices/mqtt"
+	"stationd/devices/payload"
 )
 
 // Set is the sensors of one station and the brokers that they speak to.
@@ -32,14 +33,24 @@ type Set struct {
 	progress atomic.Uint64
 	counts   counts
 	odd      oddities
+	bench    bench
+	undone   undone
+	requests chan request  // of families, for their brokers
 	patience time.Duration // with a broker that is away
 	told     verdict       // whether one is away, as it was reported last; of keepTime
 
-	mu         sync.Mutex // guards what follows and the fields of memory that say so
-	applying   sync.Mutex // Apply's turn; taken before mu
+	catalogue  *payload.Catalogue
+	feeds      []string
+	applying   sync.Mutex              // Apply's turn, taken before mu; guards the next three
+	applied    Registry                // what it was given last
+	listeners  map[[2]string]*listener // by broker and family
+	generation int                     // of the mapping files
+	learnedMu  sync.RWMutex            // guards learned
+	learned    map[source]*listener    // topics that families have learned of
+	mu         sync.Mutex              // guards what follows and the fields of memory that say so
 	memories   map[string]*memory
-	strangers  map[source]*sensor // devices that nobody has registered
-	bridges    map[bridge]bridgeState
+	strangers  map[address]*sensor // devices that nobody has registered
+	bridges    map[address]bridgeState
 	embedded   *broker.Broker
 	listenedAt time.Time // zero while the built-in broker is not listening
 	links      map[string]*runningLink
@@ -59,6 +70,11 @@ type Deps struct {
 	Node station.NodeID
 	Sink Sink
 	Log  *slog.Logger
+	// Families are the payload families; nil means those that are built in.
+	Families *payload.Catalogue
+	// Feeds are the names of families that are heard otherwise than by MQTT, as
+	// in Delivery.
+	Feeds []string
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }
@@ -71,9 +87,12 @@ type Registry struct {
 	States   []station.SensorState
 	Brokers  []BrokerLink
 	Accounts []station.BrokerAccount
+	// JoiningUntil is until when devices may appear by themselves.
+	JoiningUntil time.Time
 }
 
-// BrokerLink is an external broker with its password.
+// BrokerLink is an external broker with its password, or what is set of the
+// built-in one.
 type BrokerLink struct {
 	station.Broker
 	Password station.Secret
@@ -85,7 +104,11 @@ func New(cfg Config, deps Deps) *Set {
 		cfg: cfg, node: deps.Node, sink: deps.Sink, log: deps.Log, now: deps.Now,
 		patience: brokerPatience,
 		ready:    make(chan struct{}), changed: make(chan struct{}, 1), kick: make(chan struct{}, 1),
-		memories: map[string]*memory{}, strangers: map[source]*sensor{}, bridges: map[bridge]bridgeState{}, links: map[string]*runningLink{},
+		memories: map[string]*memory{}, strangers: map[address]*sensor{}, bridges: map[address]bridgeState{}, links: map[string]*runningLink{},
+		catalogue: deps.Families, feeds: deps.Feeds, learned: map[source]*listener{}, requests: make(chan request, requestsQueued),
+	}
+	if s.catalogue == nil {
+		s.catalogue = payload.Families("")
 	}
 	if s.now == nil {
 		s.now = time.Now
@@ -119,6 +142,7 @@ func (s *Set) Run(ctx context.Context) error {
 
 	wg.Go(func() { s.keepTime(ctx) })
 	wg.Go(func() { s.keepLinks(ctx) })
+	wg.Go(func() { s.answerRequests(ctx) })
 	select {
 	case <-ctx.Done():
 		return nil

@@ -13,7 +13,7 @@ import (
 
 // counts are kept since the start.
 type counts struct {
-	messages, reports, failed, ignored, unrouted, undecodable, spared, tooMany atomic.Uint64
+	messages, reports, failed, ignored, unrouted, undecodable, spared, tooMany, unknown, repeated, unlearned, unasked atomic.Uint64
 }
 
 // Stats are what became of the messages.
@@ -26,6 +26,10 @@ type Stats struct {
 	Undecodable uint64 // that could not be read
 	Spared      uint64 // readings refused for want of space
 	Strangers   uint64 // of devices beyond Config.MaxUnknown
+	Unknown     uint64 // of devices that may not appear by themselves
+	Repeated    uint64 // readings that their devices sent again
+	Unlearned   uint64 // topics that families asked for beyond what is remembered
+	Unasked     uint64 // messages that families wanted published and that were too many
 }
 
 // Stats returns the counters.
@@ -34,6 +38,7 @@ func (s *Set) Stats() Stats {
 	return Stats{
 		Messages: c.messages.Load(), Reports: c.reports.Load(), Failed: c.failed.Load(), Ignored: c.ignored.Load(), Unrouted: c.unrouted.Load(),
 		Undecodable: c.undecodable.Load(), Spared: c.spared.Load(), Strangers: c.tooMany.Load(),
+		Unknown: c.unknown.Load(), Repeated: c.repeated.Load(), Unlearned: c.unlearned.Load(), Unasked: c.unasked.Load(),
 	}
 }
 
@@ -93,7 +98,7 @@ func (s *Set) Lamps() []station.Lamp {
 			continue
 		}
 		total++
-		if sn.memory.offline == active || s.bridges[sn.bridge].down {
+		if up, _ := s.bridgeUp(sn, s.now()); sn.memory.offline == active || !up {
 			offline++
 		}
 	}

@@ -21,31 +21,41 @@ import (
 type registry struct {
 	sensors  []*sensor
 	byID     map[string]*sensor
-	byTopic  map[source][]*sensor
-	bases    map[string][]string // Zigbee2MQTT's base topics at a broker, longest first
+	byTopic  map[source][]*sensor  // those that their topic alone tells
+	byDevice map[address][]*sensor // those that their family tells by name
+	families map[string][]*listener
 	targets  map[string]mqtt.Target
 	accounts map[string]station.BrokerAccount
+	joining  time.Time // devices may appear by themselves until then
 }
 
-// source is where messages come from.
+// source is a topic at a broker.
 type source struct{ broker, topic string }
 
-// bridge is one Zigbee2MQTT.
-type bridge struct{ broker, base string }
+// address is a device, or a bridge, by the name that its family has for it.
+type address struct{ broker, family, device string }
 
-type bridgeState struct {
-	down  bool
-	since time.Time
+// addressOf is where a sensor is found by its family; zero where only its topic
+// tells. What was registered before families had names for devices is found too.
+func addressOf(src station.SensorSource) address {
+	device := src.Device
+	if device == "" && src.Family == payload.FamilyZigbee2MQTT {
+		device = strings.TrimSuffix(src.Topic, "/bridge/state")
+	}
+	if device == "" {
+		return address{}
+	}
+	return address{src.Broker, src.Family, device}
 }
 
 // sensor is a registered sensor made ready. It is never changed; what changes is
 // in its memory, which outlives it when the registry is replaced.
 type sensor struct {
 	station.Sensor
-	decoder  payload.Decoder
+	own      payload.Decoder // where the sensor brings its own mapping; else nil
 	rules    *rule.Set
-	bridge   bridge // zero for other families
-	stranger bool   // not in the registry
+	address  address
+	stranger bool // not in the registry
 	memory   *memory
 }
 
@@ -58,15 +68,21 @@ type memory struct {
 	values   map[string]station.Value
 	taken    uint64            // messages stored
 	owed     map[uint64]uint64 // those put off, by fingerprint: taken at that time
+	serial   string            // the device's own name of the last message
+	content  uint64            // and what it was
 
 	// With Set.mu held:
 	heard   time.Time // last sign of life, or when it was first looked for
 	offline verdict
+	since   time.Time // when offline last changed; zero is before the start
 	cause   absence
 	unsure  bool                            // it may have been reported as offline: the answer did not come
 	battery bool                            // has reported a battery
 	presses map[station.AlarmKind]time.Time // when an event's condition is over
 	retryAt time.Time                       // no timer report before
+	via     address                         // the bridge that it was last heard through
+	watched bool                            // somebody says when it is gone: its will, its bridge
+	pace    pace
 }
 
 // absence is why a sensor counts as offline.
@@ -80,16 +96,21 @@ const (
 
 // Check tells whether a sensor's source and rules can be used, for those who are
 // about to store it.
-func Check(sn station.Sensor) error {
+func (s *Set) Check(sn station.Sensor) error {
 	var faults []error
-	if !broker.ValidTopic(sn.Source.Topic) {
-		faults = append(faults, station.Errorf(400, "sensor.topic", "write the topic without wildcards, as the device publishes it", "%q is no topic", sn.Source.Topic).At("source.topic"))
+	src := sn.Source
+	if !broker.ValidTopic(src.Topic) && (src.Topic != "" || src.Device == "") {
+		faults = append(faults, station.Errorf(400, "sensor.topic", "write the topic without wildcards, as the device publishes it", "%q is no topic", src.Topic).At("source.topic"))
+	}
+	if len(src.Device) > payload.MaxText {
+		faults = append(faults, station.Errorf(400, "sensor.device", "write it as the workbench shows it", "the device's name is longer than %d bytes", payload.MaxText).At("source.device"))
 	}
 	if !slices.Contains(station.Classes(), sn.Class) {
 		faults = append(faults, station.Errorf(400, "sensor.class", "choose one of "+strings.Join(station.Classes(), ", "), "there is no device class %q", sn.Class).At("class"))
 	}
-	if _, err := decoderFor(sn.Source); err != nil {
-		faults = append(faults, station.Errorf(400, "sensor.source", "choose zigbee2mqtt or json, and name the fields for json", "%v", err).At("source"))
+	if _, err := s.decoderFor(src); err != nil {
+		hint := "choose one of " + strings.Join(append(s.catalogue.Names(), payload.FamilyJSON), ", ") + "; for json name the fields"
+		faults = append(faults, station.Errorf(400, "sensor.source", hint, "%v", err).At("source"))
 	}
 	for i, r := range sn.Rules {
 		if p, ok := station.AsProblem(rule.Check(r, sn.Class)); ok {
@@ -99,40 +120,51 @@ func Check(sn station.Sensor) error {
 	return errors.Join(faults...)
 }
 
-// CheckBroker tells whether an external broker can be linked to.
-func CheckBroker(b station.Broker) error {
+// CheckBroker tells whether an external broker can be linked to, or what is set of
+// the built-in one.
+func (s *Set) CheckBroker(b station.Broker) error {
 	var faults []error
-	if _, _, err := mqtt.Endpoint(b.URL); err != nil {
-		p, _ := station.AsProblem(err)
-		faults = append(faults, p.At("url"))
-	}
-	if b.ID == "" || b.ID == station.EmbeddedBroker {
-		faults = append(faults, station.Errorf(400, "broker.id", "choose another name", "%q cannot name an external broker", b.ID).At("id"))
-	}
-	if len(b.Topics) == 0 {
-		faults = append(faults, station.Errorf(400, "broker.topics", "name at least one, such as zigbee2mqtt/#", "no topic is subscribed to").At("topics"))
+	own := b.ID == station.EmbeddedBroker
+	switch {
+	case b.ID == "":
+		faults = append(faults, station.Errorf(400, "broker.id", "choose a name", "the broker has no name").At("id"))
+	case own && (b.URL != "" || b.Username != "" || len(b.Topics) > 0):
+		faults = append(faults, station.Errorf(400, "broker.id", "choose another name for a broker outside; of the built-in one only the families are chosen", "%q is the built-in broker", b.ID).At("id"))
+	case !own:
+		if _, _, err := mqtt.Endpoint(b.URL); err != nil {
+			p, _ := station.AsProblem(err)
+			faults = append(faults, p.At("url"))
+		}
+		if len(b.Topics) == 0 && len(b.Families) == 0 {
+			faults = append(faults, station.Errorf(400, "broker.topics", "name at least one, such as zigbee2mqtt/#, or the families to listen with", "no topic is subscribed to").At("topics"))
+		}
 	}
 	for _, t := range b.Topics {
 		if !broker.ValidFilter(t) {
 			faults = append(faults, station.Errorf(400, "broker.topics", "a wildcard stands alone in its level, # at the end only", "%q is no topic filter", t).At("topics"))
 		}
 	}
+	for _, f := range b.Families {
+		if _, ok := s.catalogue.Family(f); !ok {
+			faults = append(faults, station.Errorf(400, "broker.families", "choose among "+strings.Join(s.catalogue.Names(), ", "), "there is no payload family %q", f).At("families"))
+		}
+	}
 	return errors.Join(faults...)
 }
 
-// decoderFor makes the decoder of a source.
-func decoderFor(src station.SensorSource) (payload.Decoder, error) {
-	switch src.Family {
-	case payload.FamilyZigbee2MQTT:
-		base, _, ok := strings.Cut(src.Topic, "/")
-		if !ok {
-			return nil, errors.New("a Zigbee2MQTT topic is its base topic, a slash and the device's name")
-		}
-		return payload.Zigbee2MQTT{Base: base}, nil
-	case payload.FamilyJSON:
+// decoderFor makes the decoder of a source that brings its own mapping; nil for
+// one whose family is asked. The error tells that there is no such family.
+func (s *Set) decoderFor(src station.SensorSource) (payload.Decoder, error) {
+	if src.Family == payload.FamilyJSON {
 		return payload.NewJSON(src.Fields)
 	}
-	return nil, errors.New("there is no payload family " + src.Family)
+	if _, ok := s.catalogue.Family(src.Family); !ok && !slices.Contains(s.feeds, src.Family) {
+		return nil, errors.New("there is no payload family " + src.Family)
+	}
+	if src.Family == payload.FamilyZigbee2MQTT && src.Device == "" && !strings.Contains(src.Topic, "/") {
+		return nil, errors.New("a Zigbee2MQTT topic is its base topic, a slash and the device's name")
+	}
+	return nil, nil
 }
 
 // Apply replaces the registry. It takes effect with the next message, waits for
@@ -140,26 +172,15 @@ func decoderFor(src station.SensorSource) (payload.Decoder, error) {
 func (s *Set) Apply(r Registry) {
 	s.applying.Lock()
 	defer s.applying.Unlock()
+	s.applied = r
 	next := &registry{
-		byID: map[string]*sensor{}, byTopic: map[source][]*sensor{}, bases: map[string][]string{},
-		targets: map[string]mqtt.Target{}, accounts: map[string]station.BrokerAccount{},
+		byID: map[string]*sensor{}, byTopic: map[source][]*sensor{}, byDevice: map[address][]*sensor{},
+		targets: map[string]mqtt.Target{}, accounts: map[string]station.BrokerAccount{}, joining: r.JoiningUntil,
 	}
-	for _, b := range r.Brokers {
-		next.targets[b.ID] = mqtt.Target{
-			ID: b.ID, URL: b.URL, Username: b.Username, Password: b.Password, Topics: slices.Sorted(slices.Values(b.Topics)),
-			// The broker's ID is part of it: two links to one broker under one
-			// client id would throw each other out.
-			ClientID: "stationd-" + string(s.node) + "-" + b.ID,
-		}
-	}
+	s.route(r, next)
 	for _, a := range r.Accounts {
 		next.accounts[a.Username] = a
 	}
-	for id := range next.targets {
-		next.bases[id] = slices.Clone(s.cfg.Zigbee2MQTT)
-	}
-	next.bases[station.EmbeddedBroker] = slices.Clone(s.cfg.Zigbee2MQTT)
-
 	states := make(map[string]station.SensorState, len(r.States))
 	for _, st := range r.States {
 		states[st.Sensor] = st
@@ -167,11 +188,11 @@ func (s *Set) Apply(r Registry) {
 	s.mu.Lock()
 	memories := make(map[string]*memory, len(r.Sensors))
 	for _, cfg := range r.Sensors {
-		sn, err := s.prepare(cfg, next)
+		sn, err := s.prepare(cfg)
 		if err != nil {
 			s.log.Warn("sensor cannot be used as it is registered", "sensor", cfg.ID, "error", err)
 		}
-		if _, twice := next.byID[sn.ID]; sn.decoder == nil || twice {
+		if _, twice := next.byID[cfg.ID]; sn == nil || twice {
 			continue
 		}
 		sn.memory = s.memories[sn.ID]
@@ -181,17 +202,18 @@ func (s *Set) Apply(r Registry) {
 		memories[sn.ID] = sn.memory
 		next.sensors = append(next.sensors, sn)
 		next.byID[sn.ID] = sn
-		at := source{cfg.Source.Broker, cfg.Source.Topic}
-		next.byTopic[at] = append(next.byTopic[at], sn)
-		delete(s.strangers, at)
+		if sn.address != (address{}) {
+			next.byDevice[sn.address] = append(next.byDevice[sn.address], sn)
+			delete(s.strangers, sn.address)
+		} else {
+			at := source{cfg.Source.Broker, cfg.Source.Topic}
+			next.byTopic[at] = append(next.byTopic[at], sn)
+		}
 	}
 	for _, sn := range s.strangers {
 		memories[sn.ID] = sn.memory
 	}
 	s.memories = memories
-	for _, bases := range next.bases {
-		slices.SortFunc(bases, func(a, b string) int { return len(b) - len(a) })
-	}
 	old := s.registry.Swap(next)
 	embedded := s.embedded
 	s.mu.Unlock()
@@ -205,35 +227,28 @@ func (s *Set) Apply(r Registry) {
 	wake(s.kick)
 }
 
-// prepare makes a sensor ready. A sensor whose own rules are unusable gets the
-// default ones, because a detector without rules would be silent.
-func (s *Set) prepare(cfg station.Sensor, next *registry) (*sensor, error) {
-	sn := &sensor{Sensor: cfg}
-	var faults []error
-	var err error
-	sn.decoder, err = decoderFor(cfg.Source)
-	faults = append(faults, err)
-	if cfg.Source.Family == payload.FamilyZigbee2MQTT && sn.decoder != nil {
-		base := sn.decoder.(payload.Zigbee2MQTT).Base
-		known := next.bases[cfg.Source.Broker]
-		if i := slices.IndexFunc(known, func(b string) bool { return strings.HasPrefix(cfg.Source.Topic, b+"/") }); i >= 0 {
-			base = known[i]
-		} else {
-			next.bases[cfg.Source.Broker] = append(known, base)
-		}
-		sn.decoder = payload.Zigbee2MQTT{Base: base}
-		sn.bridge = bridge{cfg.Source.Broker, base}
+// prepare makes a sensor ready; nil when its source cannot be used. A sensor whose
+// own rules are unusable gets the default ones, because a detector without rules
+// would be silent.
+func (s *Set) prepare(cfg station.Sensor) (*sensor, error) {
+	own, err := s.decoderFor(cfg.Source)
+	if err != nil {
+		return nil, err
 	}
-	own := cfg.Rules
-	if len(own) == 0 {
-		own = rule.Defaults(cfg.Class)
+	sn := &sensor{Sensor: cfg, own: own}
+	if own == nil {
+		sn.address = addressOf(cfg.Source)
 	}
-	if sn.rules, err = rule.Compile(own, cfg.Class); err != nil {
-		faults = append(faults, err)
-		sn.rules, err = rule.Compile(rule.Defaults(cfg.Class), cfg.Class)
-		faults = append(faults, err)
+	rules := cfg.Rules
+	if len(rules) == 0 {
+		rules = rule.Defaults(cfg.Class)
 	}
-	return sn, errors.Join(faults...)
+	if sn.rules, err = rule.Compile(rules, cfg.Class); err != nil {
+		var fallback error
+		sn.rules, fallback = rule.Compile(rule.Defaults(cfg.Class), cfg.Class)
+		err = errors.Join(err, fallback)
+	}
+	return sn, err
 }
 
 // remember makes the memory of a sensor from what is stored of it.
@@ -247,11 +262,16 @@ func (s *Set) remember(sn *sensor, st station.SensorState) *memory {
 		m.offline = active
 	}
 	m.battery = hasBattery(st.Values)
+	m.pace.known, m.pace.told = st.Interval, st.Interval
+	m.pace.given = st.Interval > 0 && sn.Power != station.PowerLoRa
+	if sn.Source.Family == payload.FamilyZigbee2MQTT {
+		m.via = address{sn.Source.Broker, sn.Source.Family, s.zigbeeBase(sn.address.device)}
+	}
 	m.follow(sn.rules)
 	for i := range sn.rules.Len() {
 		// A press whose end nobody reported before the restart.
 		r := sn.rules.At(i)
-		if field := r.Field; m.verdicts[i] == active && sn.bridge != (bridge{}) && (field == station.ClassSOS || field == payload.FieldAction) {
+		if field := r.Field; m.verdicts[i] == active && sn.own == nil && (field == station.ClassSOS || field == payload.FieldAction) {
 			m.presses[r.Kind] = now.Add(s.cfg.PressLasts)
 		}
 	}

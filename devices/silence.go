@@ -111,24 +111,39 @@ func (s *Set) silentAt(sn *sensor) (time.Time, bool) {
 	if !ok {
 		return time.Time{}, false
 	}
-	if b, known := s.bridges[sn.bridge]; known {
-		if b.down {
-			return time.Time{}, false
-		}
-		if b.since.After(up) {
-			up = b.since
-		}
+	bridged, since := s.bridgeUp(sn, s.now())
+	if !bridged {
+		return time.Time{}, false
 	}
-	silence := sn.SilentAfter
-	if silence == 0 {
-		silence = SilentAfter(sn.Class, mem.battery)
+	if since.After(up) {
+		up = since
 	}
+	silence := s.limit(sn)
 	at := mem.heard.Add(silence)
 	if earliest := up.Add(min(s.cfg.Grace, silence)); at.Before(earliest) {
 		at = earliest
 	}
-	return at, true
+	return s.afterBridge(sn, at, silence), true
 }
+
+// afterBridge puts a deadline off, by a tenth of the silence at most, to just
+// behind that of a bridge which is as silent: whether the sensor is gone or its
+// bridge is known only then.
+func (s *Set) afterBridge(sn *sensor, at time.Time, silence time.Duration) time.Time {
+	latest := at.Add(silence / 10)
+	for _, p := range s.parents(sn) {
+		if p.Bridge == sn.ID || len(s.parents(p)) > 0 {
+			continue // who is whose bridge goes round; or a bridge behind a bridge
+		}
+		gone, watched := s.silentAt(p)
+		if watched && gone.Add(behindBridge).After(at) && !gone.Add(behindBridge).After(latest) {
+			at = gone.Add(behindBridge)
+		}
+	}
+	return at
+}
+
+const behindBridge = time.Second
 
 // upSince tells since when a broker can be heard; with s.mu held.
 func (s *Set) upSince(broker string) (time.Time, bool) {
@@ -186,7 +201,7 @@ func (s *Set) reportDue(ctx context.Context, d due) {
 		mem.retryAt = now.Add(timerRetry)
 		mem.unsure = mem.unsure || d.kind == station.KindOffline && !errors.Is(err, station.ErrNoSpace)
 	case d.kind == station.KindOffline:
-		mem.offline, mem.cause, mem.unsure = active, bySilence, false
+		mem.goes(active, bySilence, now)
 	default:
 		delete(mem.presses, d.kind)
 	}

@@ -221,9 +221,40 @@ type Report struct {
 	// order, so that who knows the last part of a transmission that was committed
 	// knows that those before it were, or could be done without.
 	Part int
+	// About is what the device says of itself where that is not what is
+	// registered; nil when there is nothing new.
+	About *About
+	// Interval is how often the sensor turned out to be heard; zero is as before.
+	Interval time.Duration
 	// Live tells that the sensor was heard; a report made by a timer or by the
 	// bridge's own availability message does not count as a sign of life.
 	Live bool
+}
+
+// About is what a device says of itself. Empty fields say nothing.
+type About struct {
+	Maker, Model, Firmware string
+	// Power and Bridge are taken where nothing is registered yet: what a person
+	// has entered is not overruled by a device.
+	Power  Power
+	Bridge string // the ID of the sensor that stands for its bridge
+}
+
+// Changes tells whether it is news about s, and gives s with it.
+func (b About) Changes(s Sensor) (Sensor, bool) {
+	was := [...]string{s.Maker, s.Model, s.Firmware, string(s.Power), s.Bridge}
+	for to, said := range map[*string]string{&s.Maker: b.Maker, &s.Model: b.Model, &s.Firmware: b.Firmware} {
+		if said != "" {
+			*to = said
+		}
+	}
+	if s.Power == "" {
+		s.Power = b.Power
+	}
+	if s.Bridge == "" && b.Bridge != s.ID {
+		s.Bridge = b.Bridge
+	}
+	return s, was != [...]string{s.Maker, s.Model, s.Firmware, string(s.Power), s.Bridge}
 }
 
 // Signal is one alarm condition of one sensor, on or off.
@@ -254,6 +285,8 @@ type SensorState struct {
 	// DeviceSkew is the device's clock minus ours at the last report that had
 	// a device time.
 	DeviceSkew time.Duration `json:"deviceSkew,omitempty"`
+	// Interval is how often it turned out to be heard; zero is not known.
+	Interval time.Duration `json:"interval,omitempty"`
 	// Seen are the fingerprints of the last transmissions that carried a signal,
 	// eight bytes each, the newest last. It never leaves the store.
 	Seen []byte `json:"seen,omitempty"`
@@ -269,6 +302,10 @@ type Broker struct {
 	HasPassword bool `json:"hasPassword,omitempty"`
 	// Topics are the filters to subscribe to.
 	Topics []string `json:"topics"`
+	// Families are the payload families that listen on this broker; it is also
+	// subscribed to their topics. Empty means every family whose messages can come
+	// on Topics. A broker with the ID of the built-in one has only this.
+	Families []string `json:"families,omitempty"`
 }
 
 // EmbeddedBroker is the ID of the built-in broker.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -17,6 +18,8 @@ import (
 	"stationd/agent/station"
 	"stationd/agent/store"
 	"stationd/devices"
+	"stationd/devices/payload"
+	"stationd/devices/sparkplug"
 	"stationd/uplink"
 	"stationd/uplink/centre"
 	"stationd/video"
@@ -64,9 +67,14 @@ func openNode(cfg Config, log *slog.Logger) (_ *node, err error) {
 	cfg.Station.Version = version()
 	n.agent = agent.New(cfg.Station, agent.Deps{
 		Store: n.store, Clips: n.archive, Apply: n.apply, Centre: cfg.Uplink.Enabled(), Log: log.With("room", "agent"),
-		CheckSensor: devices.Check, CheckBroker: devices.CheckBroker,
+		CheckSensor: func(sn station.Sensor) error { return n.devices.Check(sn) },
+		CheckBroker: func(b station.Broker) error { return n.devices.CheckBroker(b) },
 	})
-	n.devices = devices.New(cfg.Devices, devices.Deps{Node: n.store.Node(), Sink: n.agent, Log: log.With("room", "devices")})
+	families := payload.Families(filepath.Join(cfg.Data, "families"), sparkplug.New())
+	for _, p := range families.Problems() {
+		log.Warn("mapping file cannot be used", "file", p.File, "line", p.Line, "problem", p.Message, "hint", p.Hint)
+	}
+	n.devices = devices.New(cfg.Devices, devices.Deps{Node: n.store.Node(), Sink: n.agent, Families: families, Log: log.With("room", "devices")})
 	n.hub = peer.New(cfg.Video.Peer, log.With("room", "media"))
 	if cfg.Centre.Enabled() {
 		if err := n.openCentre(); err != nil {

@@ -51,7 +51,11 @@ func (in *intake) put(m paho.Message) {
 		return
 	}
 	// One topic is one worker's, which keeps its order.
-	q := in.queues[maphash.String(in.seed, m.Topic())%uint64(len(in.queues))]
+	lane := m.Topic()
+	if l.target.Lane != nil {
+		lane = l.target.Lane(lane)
+	}
+	q := in.queues[maphash.String(in.seed, lane)%uint64(len(in.queues))]
 	select {
 	case q <- m:
 	default:

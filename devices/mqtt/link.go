@@ -29,6 +29,11 @@ type Target struct {
 	// ClientID must be this link's alone and the same after a restart: the
 	// broker keeps the session by it, and throws out the older of two.
 	ClientID string
+	// Lane names what is taken in the order in which it comes, by topic; nil is
+	// the topic itself.
+	Lane func(topic string) string
+	// Covers tells whether Topics cover a filter; nil is none.
+	Covers func(filter string) bool
 }
 
 // Equal tells whether a link to t need not be changed to become one to o.
@@ -75,6 +80,81 @@ type Link struct {
 
 	mu     sync.Mutex // guards what follows
 	status Status
+	client paho.Client     // while connected
+	gone   chan struct{}   // closed with that connection
+	extra  map[string]bool // topics to listen to beside the target's
+}
+
+// maxExtra bounds the topics that Listen adds.
+const maxExtra = 8192
+
+// Listen subscribes to topics beside those of the target, now and on every later
+// connection. It does not wait. Topics that a filter of the target covers are
+// left out, or their messages would come twice; beyond maxExtra they are, too.
+func (l *Link) Listen(topics ...string) {
+	filters := map[string]byte{}
+	l.mu.Lock()
+	for _, t := range topics {
+		if l.extra[t] || len(l.extra) >= maxExtra || l.target.Covers != nil && l.target.Covers(t) {
+			continue
+		}
+		if l.extra == nil {
+			l.extra = map[string]bool{}
+		}
+		l.extra[t] = true
+		filters[t] = 1
+	}
+	c := l.client
+	l.mu.Unlock()
+	if c != nil && len(filters) > 0 {
+		c.SubscribeMultiple(filters, nil) // what is refused is not heard
+	}
+}
+
+// Publish sends a message and returns when the broker has acknowledged it, at once
+// for QoS 0.
+func (l *Link) Publish(ctx context.Context, topic string, payload []byte, qos byte, retain bool) error {
+	l.mu.Lock()
+	c, gone := l.client, l.gone
+	l.mu.Unlock()
+	away := station.Errorf(503, "broker.away", "look at the lamp of the sensors", "the broker %q is not connected", l.target.ID)
+	if c == nil {
+		return away
+	}
+	tok := c.Publish(topic, qos, retain, payload)
+	select {
+	case <-tok.Done():
+		// paho completes tokens of a connection that ended as if they had been
+		// answered.
+		select {
+		case <-gone:
+			return away
+		default:
+		}
+		if err := tok.Error(); err != nil {
+			return fmt.Errorf("publish to %q: %w", topic, err)
+		}
+		return nil
+	case <-gone:
+		return away
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// open notes the connection that messages go out by, until the returned function
+// is called.
+func (l *Link) open(c paho.Client) (end func()) {
+	gone := make(chan struct{})
+	l.mu.Lock()
+	l.client, l.gone = c, gone
+	l.mu.Unlock()
+	return sync.OnceFunc(func() {
+		l.mu.Lock()
+		l.client = nil
+		l.mu.Unlock()
+		close(gone)
+	})
 }
 
 // New makes a link; it opens nothing. take is called from several goroutines.
@@ -183,13 +263,15 @@ func (l *Link) session(ctx context.Context) error {
 		c.Disconnect(250)
 		hangUp()
 	}()
+	end := l.open(c)
+	defer end()
 	if err := l.subscribe(ctx, c); err != nil {
 		return err
 	}
 	l.set(true, nil)
 	l.log.Info("broker link up", "topics", len(l.target.Topics))
 
-	var end error
+	var why error
 	select {
 	case <-ctx.Done():
 		in.stop()
@@ -198,13 +280,14 @@ func (l *Link) session(ctx context.Context) error {
 		in.drain(ctx, 0)
 		return errAgain
 	case err := <-lost:
-		end = fmt.Errorf("%w: %w", errLost, err)
+		why = fmt.Errorf("%w: %w", errLost, err)
 	}
-	l.set(false, diagnose(end, l.target))
+	end()
+	l.set(false, diagnose(why, l.target))
 	// What has arrived is taken before the next connection begins: QoS 0 would
 	// be lost, and the rest would overtake itself.
 	in.drain(ctx, 5*time.Second)
-	return end
+	return why
 }
 
 // subscribe asks for the topics, also on a session that the broker remembers:
@@ -214,6 +297,11 @@ func (l *Link) subscribe(ctx context.Context, c paho.Client) error {
 	for _, t := range l.target.Topics {
 		filters[t] = 1
 	}
+	l.mu.Lock()
+	for t := range l.extra {
+		filters[t] = 1
+	}
+	l.mu.Unlock()
 	if len(filters) == 0 {
 		return nil
 	}
@@ -232,7 +320,7 @@ func (l *Link) subscribe(ctx context.Context, c paho.Client) error {
 		return fmt.Errorf("subscribe: %w", err)
 	}
 	for topic, granted := range tok.Result() {
-		if granted > 2 {
+		if granted > 2 && slices.Contains(l.target.Topics, topic) {
 			return &refusedTopic{topic}
 		}
 	}

@@ -1,0 +1,296 @@
+package devices
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync"
+
+	"stationd/agent/station"
+	"stationd/devices/broker"
+	"stationd/devices/mqtt"
+	"stationd/devices/payload"
+)
+
+// This file finds out which families are asked about a message. Each broker has
+// its own sessions of them, because what a family remembers (births, discovery
+// messages) is true at one broker only.
+
+// listener is one family listening on one broker.
+type listener struct {
+	broker, name string
+	family       payload.Family
+	filters      []string
+	requests     bucket // of what the family wants published
+	generation   int    // of the mapping files
+
+	mu      sync.Mutex // one message at a time
+	session payload.Session
+}
+
+// newListener opens a session.
+func newListener(id string, f payload.Family) *listener {
+	return &listener{broker: id, name: f.Name(), family: f, filters: f.Filters(), session: f.Open()}
+}
+
+// match tells how exactly the topic is the family's: the length of what its filter
+// has before the first wildcard; -1 is not at all.
+func (l *listener) match(topic string) int {
+	best := -1
+	for _, f := range l.filters {
+		if broker.Match(f, topic) {
+			best = max(best, exactness(f))
+		}
+	}
+	return best
+}
+
+func exactness(filter string) int {
+	if i := strings.IndexAny(filter, "+#"); i >= 0 {
+		return i
+	}
+	return len(filter)
+}
+
+// decode asks the family. What a stranger's bytes break in it costs this message
+// and nothing else.
+func (l *listener) decode(m payload.Message) (res payload.Result, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("family %s panicked: %v\n%s", l.name, p, debug.Stack())
+		}
+	}()
+	return l.session.Decode(m)
+}
+
+// route gives the brokers of r their families and links.
+func (s *Set) route(r Registry, next *registry) {
+	brokers := append([]BrokerLink{{Broker: station.Broker{ID: station.EmbeddedBroker}}}, r.Brokers...)
+	next.families = map[string][]*listener{}
+	kept := map[[2]string]*listener{}
+	for _, b := range brokers {
+		var all []*listener
+		for _, f := range s.familiesOf(b.Broker, r.Sensors) {
+			key := [2]string{b.ID, f.Name()}
+			l := s.listeners[key]
+			entry, _ := s.catalogue.Entry(f.Name())
+			stale := l != nil && entry.Origin != payload.OriginCode && l.generation != s.generation
+			if l == nil || stale || !slices.Equal(l.filters, f.Filters()) {
+				l = newListener(b.ID, f)
+				l.generation = s.generation
+			}
+			kept[key] = l
+			all = append(all, l)
+		}
+		next.families[b.ID] = all
+		if b.ID == station.EmbeddedBroker {
+			continue
+		}
+		filters := slices.Clone(b.Topics)
+		if len(b.Families) > 0 {
+			for _, l := range all {
+				filters = append(filters, l.filters...)
+			}
+		}
+		filters = leastFilters(filters)
+		next.targets[b.ID] = mqtt.Target{
+			ID: b.ID, URL: b.URL, Username: b.Username, Password: b.Password, Topics: filters,
+			// The broker's ID is part of it: two links to one broker under one
+			// client id would throw each other out.
+			ClientID: "stationd-" + string(s.node) + "-" + b.ID,
+			Lane:     laneOf,
+			Covers: func(topic string) bool {
+				return slices.ContainsFunc(filters, func(f string) bool { return broker.Covers(f, topic) })
+			},
+		}
+	}
+	s.listeners = kept
+}
+
+// familiesOf lists the families that listen on a broker.
+func (s *Set) familiesOf(b station.Broker, sensors []station.Sensor) []payload.Family {
+	names := b.Families
+	chosen := len(names) > 0
+	if !chosen {
+		names = s.catalogue.Names()
+	}
+	var out []payload.Family
+	for _, name := range names {
+		f, ok := s.catalogue.Family(name)
+		if !ok {
+			s.log.Warn("family is not known", "broker", b.ID, "family", name)
+			continue
+		}
+		if name == payload.FamilyZigbee2MQTT {
+			f = payload.NewZigbee2MQTT(s.zigbeeBases(b.ID, sensors)...)
+		}
+		if chosen || len(b.Topics) == 0 || slices.ContainsFunc(f.Filters(), func(want string) bool {
+			return slices.ContainsFunc(b.Topics, func(have string) bool { return broker.Overlap(have, want) })
+		}) {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// zigbeeBases are the base topics of Zigbee2MQTT at a broker: those that are
+// configured, and those of the sensors that are registered there.
+func (s *Set) zigbeeBases(id string, sensors []station.Sensor) []string {
+	bases := slices.Clone(s.cfg.Zigbee2MQTT)
+	for _, sn := range sensors {
+		if sn.Source.Broker != id || sn.Source.Family != payload.FamilyZigbee2MQTT {
+			continue
+		}
+		if base := s.zigbeeBase(addressOf(sn.Source).device); !slices.Contains(bases, base) {
+			bases = append(bases, base)
+		}
+	}
+	slices.Sort(bases)
+	return bases
+}
+
+// zigbeeBase is the base topic in the name of a device or bridge.
+func (s *Set) zigbeeBase(device string) string {
+	base := ""
+	for _, known := range s.cfg.Zigbee2MQTT {
+		if len(known) > len(base) && (device == known || strings.HasPrefix(device, known+"/")) {
+			base = known
+		}
+	}
+	if base == "" {
+		base, _, _ = strings.Cut(device, "/")
+	}
+	return base
+}
+
+// leastFilters leaves out what another filter covers: a broker may send a message
+// once for each filter that fits it.
+func leastFilters(all []string) []string {
+	all = slices.Compact(slices.Sorted(slices.Values(all)))
+	return slices.DeleteFunc(slices.Clone(all), func(f string) bool {
+		return slices.ContainsFunc(all, func(other string) bool { return other != f && broker.Covers(other, f) })
+	})
+}
+
+// laneOf names what must be taken in the order in which it came: a topic, or all
+// topics of a Sparkplug node, which are numbered through.
+func laneOf(topic string) string {
+	parts := strings.SplitN(topic, "/", 5)
+	if len(parts) >= 4 && parts[0] == "spBv1.0" {
+		return parts[1] + "/" + parts[3]
+	}
+	return topic
+}
+
+// maxLearned bounds the topics that families have asked for.
+const maxLearned = 8192
+
+// listenersFor lists the families to be asked about a topic, the most exact first.
+// A topic that one of them has learned of is that one's alone.
+func (s *Set) listenersFor(reg *registry, at source) []*listener {
+	s.learnedMu.RLock()
+	owner := s.learned[at]
+	s.learnedMu.RUnlock()
+	if owner != nil {
+		if i := slices.Index(reg.families[at.broker], owner); i >= 0 {
+			return []*listener{owner}
+		}
+	}
+	type candidate struct {
+		l     *listener
+		exact int
+	}
+	var few [8]candidate
+	fit := few[:0]
+	for _, l := range reg.families[at.broker] {
+		if exact := l.match(at.topic); exact >= 0 {
+			fit = append(fit, candidate{l, exact})
+		}
+	}
+	slices.SortStableFunc(fit, func(a, b candidate) int { return cmp.Compare(b.exact, a.exact) })
+	out := make([]*listener, len(fit))
+	for i, c := range fit {
+		out[i] = c.l
+	}
+	return out
+}
+
+// learnTopics notes what a family wants to hear from now on, and subscribes to it
+// where the broker is outside.
+func (s *Set) learnTopics(l *listener, topics []string) {
+	var fresh []string
+	s.learnedMu.Lock()
+	for _, t := range topics {
+		at := source{l.broker, t}
+		if !broker.ValidTopic(t) || s.learned[at] == l {
+			continue
+		}
+		if s.learned[at] == nil && len(s.learned) >= maxLearned {
+			s.counts.unlearned.Add(1)
+			continue
+		}
+		s.learned[at] = l
+		fresh = append(fresh, t)
+	}
+	s.learnedMu.Unlock()
+	if len(fresh) == 0 {
+		return
+	}
+	s.mu.Lock()
+	r := s.links[l.broker]
+	s.mu.Unlock()
+	if r != nil {
+		r.link.Listen(fresh...)
+	}
+}
+
+// heard is what a message says, before it is known whose it is.
+type heard struct {
+	readings    []saying
+	fault       error // why a family that should could not read it
+	asked       bool  // that a family or a sensor listens there
+	ignored     bool  // that a family knows it and it says nothing
+	families    []string
+	unsupported []string
+	done        map[int]bool // the parts that are stored, when it comes again
+}
+
+// saying is one reading and whose word it is.
+type saying struct {
+	payload.Reading
+	family string
+	rank   int // of the family among those that were asked
+}
+
+// ask has a message read by the families that listen to it.
+func (s *Set) ask(reg *registry, m *message) *heard {
+	h := &heard{}
+	for rank, l := range s.listenersFor(reg, source{m.broker, m.topic}) {
+		h.asked = true
+		res, err := l.decode(payload.Message{Topic: m.topic, Payload: m.payload, Retained: m.retained, Received: s.now()})
+		s.publishRequests(l, res.Requests)
+		s.learnTopics(l, res.Listen)
+		h.unsupported = append(h.unsupported, res.Unsupported...)
+		switch {
+		case errors.Is(err, payload.ErrIgnored):
+			h.ignored = h.ignored || h.fault == nil
+			continue
+		case err != nil:
+			if h.fault == nil && !h.ignored { // the more exact family's word counts
+				h.fault = fmt.Errorf("%s: %w", l.name, err)
+			}
+			continue
+		}
+		h.ignored = h.ignored || len(res.Readings) == 0
+		h.families = append(h.families, l.name)
+		for _, r := range res.Readings {
+			h.readings = append(h.readings, saying{r, l.name, rank})
+		}
+	}
+	return h
+}
