@@ -18,11 +18,14 @@ func preparePutBroker(a *Agent, cmd station.Command) (plan, error) {
 	if err := checkID("id", b.ID); err != nil {
 		return plan{}, err
 	}
-	clean, user, inURL, err := splitCredentials(b.URL)
-	if err != nil {
-		return plan{}, err
+	var clean, user string
+	var inURL station.Secret
+	if b.ID != station.EmbeddedBroker { // of the built-in one only the families are set
+		if clean, user, inURL, err = splitCredentials(b.URL); err != nil {
+			return plan{}, err
+		}
+		b.URL = clean
 	}
-	b.URL = clean
 	if user != "" {
 		b.Username = user
 	}

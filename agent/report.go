@@ -133,11 +133,17 @@ func (a *Agent) commitReport(tx *store.Tx, r station.Report, change *reportChang
 		}
 		change.registry = true
 	}
+	if err := a.noteAbout(tx, &sensor, r, change); err != nil {
+		return err
+	}
 	state, _, err := store.Get[station.SensorState](tx, key(stateTable, sensor.ID))
 	if err != nil {
 		return err
 	}
 	state.Sensor = sensor.ID
+	if r.Interval > 0 {
+		state.Interval = r.Interval
+	}
 
 	repeated := r.Duplicate && seenBefore(state.Seen, r.Fingerprint)
 	if len(r.Signals) > 0 && r.Fingerprint != 0 && !repeated {

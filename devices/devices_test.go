@@ -335,6 +335,7 @@ func TestStrangers(t *testing.T) {
 	cfg.Broker.Listen, cfg.MaxUnknown = "", 3
 	d := &desk{}
 	s := devices.New(cfg, devices.Deps{Node: "n", Sink: d, Log: slog.New(slog.DiscardHandler)})
+	s.Apply(devices.Registry{JoiningUntil: time.Now().Add(time.Minute)})
 	hear(t, s, "zigbee2mqtt/厨房/烟感", `{"smoke":true,"battery":90}`)
 	hear(t, s, "zigbee2mqtt/厨房/烟感", `{"smoke":false,"battery":90}`)
 	hear(t, s, "zigbee2mqtt/lamp", `{"state":"ON","brightness":200}`)
@@ -350,14 +351,14 @@ func TestStrangers(t *testing.T) {
 	if say(reports[0].Signals) != "-battery +smoke" || reports[1].Sensor != u.ID {
 		t.Errorf("got %+v", reports)
 	}
-	if err := devices.Check(*u); err != nil {
+	if err := s.Check(*u); err != nil {
 		t.Errorf("what is proposed cannot be registered: %v", err)
 	}
 
 	// Registered, the device is itself.
 	sn := *u
 	sn.Name = "Kitchen"
-	s.Apply(devices.Registry{Sensors: []station.Sensor{sn}})
+	s.Apply(devices.Registry{Sensors: []station.Sensor{sn}, JoiningUntil: time.Now().Add(time.Minute)})
 	hear(t, s, "zigbee2mqtt/厨房/烟感", `{"smoke":true}`)
 	if r := d.all()[2]; r.Unknown != nil || r.Sensor != sn.ID {
 		t.Errorf("got %+v", r)
@@ -386,6 +387,7 @@ func TestStrangersBeyondWhatTheSinkTakes(t *testing.T) {
 		return nil
 	})
 	account, password := devicestest.Account("z2m")
+	account.Topics = []string{"zigbee2mqtt/#"}
 	s := run(t, config(), d, devices.Registry{Accounts: []station.BrokerAccount{account}, Sensors: []station.Sensor{z2m("a", station.ClassSmoke)}})
 	c := device(t, s, "z2m", password)
 	c.Publish("zigbee2mqtt/nobody", 1, false, `{"temperature":20}`)
@@ -468,7 +470,7 @@ func TestWhatCannotBeReadIsAcknowledgedAndKept(t *testing.T) {
 func TestAccountsChangeLive(t *testing.T) {
 	a, passwordA := devicestest.Account("a")
 	b, passwordB := devicestest.Account("b")
-	a.Topics = []string{"zigbee2mqtt/#"}
+	a.Topics, a.Subscribe = []string{"zigbee2mqtt/#"}, []string{"zigbee2mqtt/+/set"}
 	d := &desk{}
 	s := run(t, config(), d, devices.Registry{Accounts: []station.BrokerAccount{a, b}})
 	if _, err := devicestest.Connect(t.Context(), devicestest.Config{URL: "mqtt://" + s.Addr().String(), Username: "a", Password: passwordB, ClientID: "x"}, nil); err == nil {
@@ -501,7 +503,7 @@ func TestASensorWithUnusableRulesKeepsTheDefaultOnes(t *testing.T) {
 	s := devices.New(cfg, devices.Deps{Node: "n", Sink: d, Log: slog.New(slog.DiscardHandler)})
 	sn := z2m("a", station.ClassSmoke)
 	sn.Rules = []station.Rule{{Kind: "smoke", Field: "smoke", Op: "resembles", Value: true}}
-	if devices.Check(sn) == nil {
+	if s.Check(sn) == nil {
 		t.Error("unusable rules pass the check")
 	}
 	s.Apply(devices.Registry{Sensors: []station.Sensor{sn}})
@@ -563,11 +565,12 @@ func TestValidate(t *testing.T) {
 			t.Errorf("%s is not named in: %v", key, err)
 		}
 	}
-	if devices.CheckBroker(station.Broker{ID: "yard", URL: "mqtts://h", Topics: []string{"a/+/#"}}) != nil {
+	s := devices.New(devices.DefaultConfig(), devices.Deps{Node: "n", Log: slog.New(slog.DiscardHandler)})
+	if s.CheckBroker(station.Broker{ID: "yard", URL: "mqtts://h", Topics: []string{"a/+/#"}}) != nil {
 		t.Error("a good broker is refused")
 	}
 	for _, b := range []station.Broker{{ID: "embedded", URL: "mqtt://h", Topics: []string{"a"}}, {ID: "a", URL: "h:1", Topics: []string{"a"}}, {ID: "a", URL: "mqtt://h"}, {ID: "a", URL: "mqtt://h", Topics: []string{"a#"}}} {
-		if devices.CheckBroker(b) == nil {
+		if s.CheckBroker(b) == nil {
 			t.Errorf("%+v is accepted", b)
 		}
 	}
