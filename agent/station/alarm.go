@@ -23,6 +23,7 @@ const (
 	KindDisk        AlarmKind = "disk"  // storage runs low
 	KindStore       AlarmKind = "store" // the store was repaired or restored
 	KindFlood       AlarmKind = "flood" // many alarms at once, which are told as one
+	KindSound       AlarmKind = "sound" // the PC's own audio output is missing or muted
 )
 
 // LifeSafety tells whether people may come to harm. Such an alarm is latched:
@@ -40,7 +41,7 @@ func (k AlarmKind) Severity() Severity {
 	switch k {
 	case KindSmoke, KindGas, KindSOS:
 		return SeverityCritical
-	case KindWater, KindManhole, KindTemperature, KindLevel, KindDisk, KindStore, KindFlood:
+	case KindWater, KindManhole, KindTemperature, KindLevel, KindDisk, KindStore, KindFlood, KindSound:
 		return SeverityMajor
 	}
 	return SeverityMinor

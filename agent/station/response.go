@@ -20,6 +20,12 @@ type Response struct {
 	// or the station was closed. AnsweredAt is when a person answered.
 	Parent     bool      `json:"parent,omitempty"`
 	AnsweredAt time.Time `json:"answeredAt,omitzero"`
+	// Closed tells that the parent owns it because the station was closed; it
+	// is handed back at opening.
+	Closed bool `json:"closed,omitempty"`
+	// Stopped is why nobody further is told: "answered", "cleared", "shelved",
+	// "suppressed"; empty while it goes on or when the list is at its end.
+	Stopped string `json:"stopped,omitempty"`
 }
 
 // Telling is one message to one contact by one channel.
@@ -32,11 +38,16 @@ type Telling struct {
 	Channel string    `json:"channel,omitempty"`
 	Kind    string    `json:"kind"`
 	At      time.Time `json:"at"` // when it became due
-	// State is "waiting", "sent", "delivered", "answered" or "failed".
+	// State is "waiting", "sent", "delivered", "answered", "failed", or "stopped"
+	// when the alarm was answered before it was sent.
 	State   string    `json:"state"`
 	StateAt time.Time `json:"stateAt,omitzero"`
 	Tries   int       `json:"tries,omitempty"`
 	Problem *Problem  `json:"problem,omitempty"`
+	// NextAt is when a failed try is repeated.
+	NextAt time.Time `json:"nextAt,omitzero"`
+	// Off marks the message that ends another one: a siren is switched off.
+	Off bool `json:"off,omitempty"`
 }
 
 // Call is one telephone call that a person made and logged.
