@@ -34,6 +34,17 @@ const (
 	markTable    = store.Key("mark/")   // mark/<node>/<lane>
 	pastTable    = store.Key("past/")   // past/<node>/<lane>/<epoch>
 	targetTable  = store.Key("target/") // target/<name> → when it was told what is set up
+
+	// Who is told of alarms, and what became of it.
+	contactTable  = store.Key("contact/")
+	channelTable  = store.Key("channel/")
+	dutyKey       = store.Key("duty")
+	responseTable = store.Key("response/")
+	clockTable    = store.Key("respondclock/") // responses whose next step has a time
+	tellTable     = store.Key("tell/")         // messages still to be sent
+	handedTable   = store.Key("handed/")       // handed/<alarm> → the event that the parent must confirm
+	sirenTable    = store.Key("siren/")        // siren/<channel>/<alarm>: for whom it sounds
+	soundKey      = store.Key("sound")
 )
 
 func key(table store.Key, parts ...string) store.Key {

@@ -17,6 +17,7 @@ const (
 	RoleDisplay   = "display"   // a screen of the duty room that an administrator armed; no person has it
 	RoleSystem    = "system"    // the program itself
 	RoleNode      = "node"      // another stationd, proven by certificate
+	RoleContact   = "contact"   // who answers one alarm by a signed link
 )
 
 // grants is the whole of what each role may do. What is not here is denied.
@@ -34,6 +35,7 @@ var grants = map[string][]station.Permission{
 	RoleViewer:    {station.PermWatch},
 	RoleDisplay:   {station.PermWatch, station.PermVideo, station.PermAnswer},
 	RoleNode:      {station.PermNode},
+	RoleContact:   {station.PermAnswer},
 	RoleSystem: {
 		station.PermWatch, station.PermVideo, station.PermAnswer, station.PermConfigure,
 		station.PermPeople, station.PermAccounts, station.PermAudit, station.PermMetrics,
