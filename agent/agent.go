@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -24,6 +26,10 @@ type Config struct {
 	MaxUnknown int `yaml:"max_unknown_sensors"`
 	// Version is the program's; it is told to the parent.
 	Version string `yaml:"-"`
+	// AnswerURL is the address under which a contact's telephone reaches this
+	// console, "https://station.example.org". It stands in the links that answer
+	// an alarm; without it messages have none.
+	AnswerURL string `yaml:"answer_url"`
 	// KeepReceipts is how long a repeated command gets its first receipt.
 	KeepReceipts time.Duration `yaml:"keep_receipts"`
 }
@@ -56,6 +62,9 @@ func (c Config) Validate() error {
 	}
 	if c.MaxUnknown < 0 || c.MaxUnknown > 100_000 {
 		bad("max_unknown_sensors", "use 0 to 100000", "the number is out of range")
+	}
+	if u, err := url.Parse(c.AnswerURL); c.AnswerURL != "" && (err != nil || u.Hostname() == "" || u.Scheme != "https" && u.Scheme != "http" || u.User != nil || u.RawQuery != "" || strings.Trim(u.Path, "/") != "") {
+		bad("answer_url", "write https://name or https://name:port", "this is no address of a console")
 	}
 	if c.KeepReceipts < time.Hour {
 		bad("keep_receipts", "use 1h or more", "receipts would be forgotten while a command may still be repeated")
@@ -108,6 +117,16 @@ type Deps struct {
 	// listened to; nil accepts all.
 	CheckSensor func(station.Sensor) error
 	CheckBroker func(station.Broker) error
+	// CheckChannel tells whether messages can be sent by what is to be stored;
+	// nil accepts all.
+	CheckChannel func(station.Channel) error
+	// Deliver makes one try to send a message and ends within its own time; nil
+	// sends nothing. An error is a problem without secrets.
+	Deliver func(context.Context, station.ChannelLink, station.Message) (station.Delivery, error)
+	// Roster says who is told of alarms; nil is the fixed list of contacts.
+	Roster Roster
+	// Loudspeaker is the node's own audio output; nil where there is none.
+	Loudspeaker Loudspeaker
 	// Centre tells that a parent is configured, so that the desk shows whether
 	// it has an alarm.
 	Centre bool
@@ -128,6 +147,11 @@ type Agent struct {
 	centreConfigured bool
 	checkSensor      func(station.Sensor) error
 	checkBroker      func(station.Broker) error
+	checkChannel     func(station.Channel) error
+	deliver          func(context.Context, station.ChannelLink, station.Message) (station.Delivery, error)
+	roster           Roster
+	loudspeaker      Loudspeaker
+	links            limiter // what guessing signed links costs
 
 	// changed is asked for a new Apply; one pending request is enough.
 	changed chan struct{}
@@ -157,6 +181,10 @@ func New(cfg Config, deps Deps) *Agent {
 		centreConfigured: deps.Centre,
 		checkSensor:      deps.CheckSensor,
 		checkBroker:      deps.CheckBroker,
+		checkChannel:     deps.CheckChannel,
+		deliver:          deps.Deliver,
+		roster:           deps.Roster,
+		loudspeaker:      deps.Loudspeaker,
 
 		changed: make(chan struct{}, 1),
 		cut:     make(chan struct{}, 1),
@@ -170,6 +198,17 @@ func New(cfg Config, deps Deps) *Agent {
 	}
 	if a.checkBroker == nil {
 		a.checkBroker = func(station.Broker) error { return nil }
+	}
+	if a.checkChannel == nil {
+		a.checkChannel = func(station.Channel) error { return nil }
+	}
+	if a.deliver == nil {
+		a.deliver = func(context.Context, station.ChannelLink, station.Message) (station.Delivery, error) {
+			return station.Delivery{Final: true}, station.Errorf(503, "notify.off", "this node sends no messages", "there is nobody to send messages")
+		}
+	}
+	if a.roster == nil {
+		a.roster = contactList{}
 	}
 	if a.apply == nil {
 		a.apply = func(Registry) {}
@@ -200,7 +239,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		}
 	}
 	g, parts := errgroup.WithContext(ctx)
-	for _, part := range []func(context.Context) error{a.runRegistry, a.runClips, a.runSpace, a.runTrim, a.runBackup} {
+	for _, part := range []func(context.Context) error{a.runRegistry, a.runClips, a.runSpace, a.runTrim, a.runBackup, a.runRespond} {
 		g.Go(func() error { return part(parts) })
 	}
 	if err := g.Wait(); err != nil && ctx.Err() == nil {

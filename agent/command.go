@@ -61,10 +61,23 @@ var orders = map[string]order{
 	station.CommandRemoveClip:    {station.PermConfigure, about("clip"), prepareRemoveClip},
 	station.CommandPutAccount:    {station.PermAccounts, about("account"), preparePutAccount},
 	station.CommandRemoveAccount: {station.PermAccounts, about("account"), prepareRemoveAccount},
+	station.CommandPutContact:    {station.PermConfigure, about("contact"), preparePutContact},
+	station.CommandRemoveContact: {station.PermConfigure, about("contact"), prepareRemoveContact},
+	station.CommandPutChannel:    {station.PermConfigure, about("channel"), preparePutChannel},
+	station.CommandRemoveChannel: {station.PermConfigure, about("channel"), prepareRemoveChannel},
+	station.CommandTestChannel:   {station.PermConfigure, about("channel"), prepareTestChannel},
+	station.CommandPutDuty:       {station.PermConfigure, always("duty"), preparePutDuty},
+	station.CommandLogCall:       {station.PermAnswer, about("alarm"), prepareLogCall},
+	station.CommandTestSound:     {station.PermAnswer, always("sound"), prepareTestSound},
 }
 
 func about(kind string) func(station.Command) string {
 	return func(cmd station.Command) string { return kind + "/" + cmd.Subject }
+}
+
+// always is for what there is once.
+func always(subject string) func(station.Command) string {
+	return func(station.Command) string { return subject }
 }
 
 // CommandPermissions lists every command with the permission it declares.

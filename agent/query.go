@@ -59,6 +59,8 @@ type AlarmView struct {
 	Cameras []CameraView  `json:"cameras"`
 	Sensor  *SensorView   `json:"sensor" jsonschema:"nullable"`
 	Centre  CentreView    `json:"centre"`
+	// Response is who was told, and who is next.
+	Response *station.Response `json:"response" jsonschema:"nullable"`
 }
 
 // CentreView says what the centre knows.
@@ -91,6 +93,9 @@ func (a *Agent) Alarm(id string) (AlarmView, error) {
 			return station.ErrNotFound.At("alarm/" + id)
 		}
 		v.Alarm, v.Centre.ReceivedAt = alarm, alarm.CentreAt
+		if v.Response, err = responseOf(tx, id); err != nil {
+			return err
+		}
 		if alarm.Clip != "" {
 			clip, ok, err := store.Get[station.Clip](tx, key(clipTable, alarm.Clip))
 			if err != nil {

@@ -407,7 +407,10 @@ func (a *Agent) settle(tx *store.Tx, alarm *station.Alarm, event, actor string, 
 		}
 		event = station.EventAlarmCleared
 	}
-	return appendEvent(tx, station.LaneUrgent, event, "alarm/"+alarm.ID, actor, at, *alarm)
+	if err := appendEvent(tx, station.LaneUrgent, event, "alarm/"+alarm.ID, actor, at, *alarm); err != nil {
+		return err
+	}
+	return a.alarmChanged(tx, *alarm)
 }
 
 // appendEvent journals one event whose data is the record v.

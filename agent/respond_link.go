@@ -31,8 +31,8 @@ const (
 	linkMAC = 16
 )
 
-// errLink is all that is said of a link that does not hold.
-var errLink = station.Problem{Code: "link.invalid", Status: http.StatusNotFound, Message: "this link is not valid or no longer valid", Hint: "answer at the desk, or ring the station"}
+// errAnswerLink is all that is said of a link that does not hold.
+var errAnswerLink = station.Problem{Code: "link.invalid", Status: http.StatusNotFound, Message: "this link is not valid or no longer valid", Hint: "answer at the desk, or ring the station"}
 
 // linkClaim is what a link says.
 type linkClaim struct {
@@ -106,11 +106,11 @@ func readLink(key station.Secret, token string, now time.Time) (linkClaim, error
 	const least = 1 + 16 + 4 + 1 + linkMAC
 	b, err := base64.RawURLEncoding.Strict().DecodeString(token)
 	if err != nil || len(b) < least || len(b) > least+64 || b[0] != linkVersion || key == "" {
-		return linkClaim{}, &errLink
+		return linkClaim{}, &errAnswerLink
 	}
 	body, sum := b[:len(b)-linkMAC], b[len(b)-linkMAC:]
 	if !hmac.Equal(sum, linkSum(key, body)) {
-		return linkClaim{}, &errLink
+		return linkClaim{}, &errAnswerLink
 	}
 	h := hex.EncodeToString(body[1:17])
 	c := linkClaim{
@@ -119,7 +119,7 @@ func readLink(key station.Secret, token string, now time.Time) (linkClaim, error
 		expires: time.Unix(60*int64(binary.BigEndian.Uint32(body[17:21])), 0),
 	}
 	if now.After(c.expires) {
-		return linkClaim{}, &errLink
+		return linkClaim{}, &errAnswerLink
 	}
 	return c, nil
 }
@@ -152,7 +152,7 @@ func (a *Agent) link(token, address string) (linkView, linkClaim, error) {
 			return err
 		}
 		if !known || !there || alarm.Node != a.store.Node() {
-			return &errLink // who is not a contact any more answers no longer
+			return &errAnswerLink // who is not a contact any more answers no longer
 		}
 		v.Contact, v.Alarm = contact.Name, alarm
 		for _, x := range alarm.Answers {

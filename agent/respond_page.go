@@ -80,7 +80,7 @@ func writeLink(w http.ResponseWriter, r *http.Request, v linkView, problem error
 		text.Remedy = say("链接无效或已过期。请到值守台处理，或给工作站打电话。", "It is not valid, or no longer. Answer at the desk, or ring the station.")
 		if p.Status == http.StatusTooManyRequests {
 			text.Problem = say("请稍后再试", "Try again in a minute")
-		} else if p.Code != errLink.Code {
+		} else if p.Code != errAnswerLink.Code {
 			text.Problem, text.Remedy = say("没有记下", "It was not noted"), p.Message
 		}
 	} else {

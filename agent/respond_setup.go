@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -21,6 +22,8 @@ const (
 	mostCalls    = 50
 	// mostWait bounds how long anybody has to answer.
 	mostWait = 3600
+	// testTime bounds how long somebody waits for what became of a test message.
+	testTime = 45 * time.Second
 )
 
 // setupChange is the data of EventSetupChanged: what was changed, not what it
@@ -292,8 +295,10 @@ func prepareTestChannel(a *Agent, cmd station.Command) (plan, error) {
 		return plan{}, station.ErrNotFound.At("channel/" + cmd.Subject)
 	}
 	msg.Test = true
+	ctx, cancel := context.WithTimeout(context.Background(), testTime)
+	defer cancel()
 	result := station.ChannelTestResult{State: "failed"}
-	d, err := a.deliver(a.life, ch, msg)
+	d, err := a.deliver(ctx, ch, msg)
 	if err != nil {
 		result.Problem = problemOf(err)
 	} else {
@@ -301,7 +306,7 @@ func prepareTestChannel(a *Agent, cmd station.Command) (plan, error) {
 	}
 	if ch.Siren != nil && err == nil {
 		msg.Off = true // a siren that was tried is switched off again
-		if _, err := a.deliver(a.life, ch, msg); err != nil {
+		if _, err := a.deliver(ctx, ch, msg); err != nil {
 			result = station.ChannelTestResult{State: "failed", Problem: problemOf(err)}
 		}
 	}

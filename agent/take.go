@@ -31,6 +31,8 @@ func (a *Agent) take(tx *store.Tx, node station.NodeID, ev station.Event) (regis
 		return false, nil // that we have it is news to the child's console alone
 	case station.EventAlarmRaised, station.EventAlarmRepeated, station.EventAlarmAnswered, station.EventAlarmReturned, station.EventAlarmCleared:
 		ev, err = project(ev, c.alarm)
+	case station.EventResponse:
+		ev, err = project(ev, c.response)
 	case station.EventClipReady, station.EventClipFailed, station.EventClipRemoved:
 		ev, err = project(ev, c.clip)
 	case station.EventReading:
@@ -157,6 +159,21 @@ func (c childTx) alarm(al *station.Alarm) (string, error) {
 		return "", err
 	}
 	return "alarm/" + al.ID, c.indexAlarm(al)
+}
+
+// response keeps who was told at the child. It must be about an alarm of its own.
+func (c childTx) response(r *station.Response) (string, error) {
+	alarm, known, err := store.Get[station.Alarm](c.tx, key(alarmTable, r.Alarm))
+	if err != nil {
+		return "", err
+	}
+	if !known {
+		return "alarm/" + r.Alarm, nil // its alarm was forgotten here; the event is kept
+	}
+	if ok, err := c.speaksFor(alarm.Node); err != nil || !ok {
+		return "", errors.Join(err, errForeign)
+	}
+	return "alarm/" + r.Alarm, store.Put(c.tx, key(responseTable, r.Alarm), *r)
 }
 
 // indexAlarm keeps the index of the live alarms true.

@@ -89,6 +89,11 @@ func (a *Agent) Advance(ctx context.Context, c store.Cursor) error {
 		if err := markReceived(tx, raised, c.At); err != nil {
 			return err
 		}
+		if c.Lane == station.LaneUrgent {
+			if err := a.parentConfirmed(tx, c.Seq, c.At); err != nil {
+				return err
+			}
+		}
 		return tx.PutCursor(c)
 	})
 }

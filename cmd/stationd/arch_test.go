@@ -30,6 +30,7 @@ var arrows = map[string][]string{
 	"devices/broker":        {"agent/station"},
 	"devices/devicestest":   {"agent/station"},
 	"devices/mqtt":          {"agent/station"},
+	"devices/notify":        {"agent/station"},
 	"devices/payload":       {"agent/station"},
 	"devices/rule":          {"agent/station"},
 	"devices/sparkplug":     {"agent/station", "devices/payload"},

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,6 +17,7 @@ import (
 	"stationd/agent/station"
 	"stationd/agent/store"
 	"stationd/devices"
+	"stationd/devices/notify"
 	"stationd/uplink"
 	"stationd/uplink/centre"
 	"stationd/video"
@@ -40,6 +42,8 @@ type Config struct {
 	Console console.Config `yaml:"console"`
 	// Devices is how sensors are listened to.
 	Devices devices.Config `yaml:"devices"`
+	// Notify is how messages about alarms are sent.
+	Notify notify.Config `yaml:"notify"`
 	// Video is how cameras are pulled, where browsers and stations connect for
 	// live pictures, and how a centre calls pictures up.
 	Video video.Config `yaml:"video"`
@@ -76,6 +80,7 @@ func DefaultConfig() Config {
 		Store:   store.DefaultConfig(),
 		Console: console.DefaultConfig(),
 		Devices: devices.DefaultConfig(),
+		Notify:  notify.DefaultConfig(),
 		Video:   video.DefaultConfig(),
 		Record:  record.DefaultConfig(),
 		Uplink:  uplink.DefaultConfig(),
@@ -88,6 +93,9 @@ func DefaultConfig() Config {
 func (c *Config) settle() {
 	c.Store.Dir, c.Store.Node = filepath.Join(c.Data, "store"), c.Node
 	c.Record.Dir = filepath.Join(c.Data, "video")
+	if u, err := url.Parse(c.Station.AnswerURL); err == nil && u.Hostname() != "" && !slices.Contains(c.Console.Hosts, u.Hostname()) {
+		c.Console.Hosts = append(slices.Clone(c.Console.Hosts), u.Hostname()) // links lead there
+	}
 	name := func(file *string, parts ...string) {
 		if *file == "" {
 			*file = filepath.Join(append([]string{c.Data}, parts...)...)
@@ -142,6 +150,7 @@ func (c Config) Validate() error {
 		{"store", c.Store.Validate()},
 		{"console", c.Console.Validate()},
 		{"devices", c.Devices.Validate()},
+		{"notify", c.Notify.Validate()},
 		{"video", c.Video.Validate()},
 		{"record", c.Record.Validate()},
 		{"uplink", c.Uplink.Validate()},

@@ -18,6 +18,7 @@ import (
 	"stationd/agent/station"
 	"stationd/agent/store"
 	"stationd/devices"
+	"stationd/devices/notify"
 	"stationd/devices/payload"
 	"stationd/devices/sparkplug"
 	"stationd/uplink"
@@ -69,6 +70,7 @@ func openNode(cfg Config, log *slog.Logger) (_ *node, err error) {
 		Store: n.store, Clips: n.archive, Apply: n.apply, Centre: cfg.Uplink.Enabled(), Log: log.With("room", "agent"),
 		CheckSensor: func(sn station.Sensor) error { return n.devices.Check(sn) },
 		CheckBroker: func(b station.Broker) error { return n.devices.CheckBroker(b) },
+		CheckChannel: notify.Check, Deliver: notify.New(cfg.Notify, notify.Deps{}).Send,
 	})
 	families := payload.Families(filepath.Join(cfg.Data, "families"), sparkplug.New())
 	for _, p := range families.Problems() {
