@@ -47,7 +47,7 @@ func (f *fleet) sensors() []station.Sensor {
 func (f *fleet) connect(ctx context.Context, cfg devicestest.Config, name string) error {
 	for f.perLine*len(f.lines) < len(f.devices) {
 		cfg.ClientID = fmt.Sprintf("%s-%d", name, len(f.lines)+1)
-		l, err := openLine(ctx, cfg)
+		l, err := openLine(ctx, cfg, nil)
 		if err != nil {
 			f.close()
 			return err

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	paho "github.com/eclipse/paho.mqtt.golang"
@@ -20,14 +21,22 @@ import (
 // (paho.mqtt.golang#458).
 type line struct {
 	client paho.Client
+	// away makes every attempt to connect fail.
+	away atomic.Bool
 
 	mu      sync.Mutex
 	waiting map[uint16]chan struct{} // by packet identifier
+	wire    net.Conn
 }
 
-func openLine(ctx context.Context, cfg devicestest.Config) (*line, error) {
+// openLine connects. greet, where there is one, may add a last will and what is
+// said after each connecting.
+func openLine(ctx context.Context, cfg devicestest.Config, greet func(*line, *paho.ClientOptions)) (*line, error) {
 	l := &line{waiting: map[uint16]chan struct{}{}}
 	options := paho.NewClientOptions().SetCustomOpenConnectionFn(func(to *url.URL, o paho.ClientOptions) (net.Conn, error) {
+		if l.away.Load() {
+			return nil, errors.New("the simulated line is broken")
+		}
 		var c net.Conn
 		var err error
 		d := net.Dialer{Timeout: 5 * time.Second}
@@ -39,8 +48,14 @@ func openLine(ctx context.Context, cfg devicestest.Config) (*line, error) {
 		if err != nil {
 			return nil, err
 		}
+		l.mu.Lock()
+		l.wire = c
+		l.mu.Unlock()
 		return &wire{Conn: c, acknowledged: l.acknowledged}, nil
 	})
+	if greet != nil {
+		greet(l, options)
+	}
 	var err error
 	l.client, err = devicestest.Connect(ctx, cfg, options)
 	return l, err
@@ -48,10 +63,10 @@ func openLine(ctx context.Context, cfg devicestest.Config) (*line, error) {
 
 // publish publishes with QoS 1. The channel is closed when the broker has
 // acknowledged.
-func (l *line) publish(topic string, payload []byte) (<-chan struct{}, error) {
+func (l *line) publish(topic string, payload []byte, retain bool) (<-chan struct{}, error) {
 	l.mu.Lock() // also against an acknowledgement that is faster than we are
 	defer l.mu.Unlock()
-	token, ok := l.client.Publish(topic, 1, false, payload).(*paho.PublishToken)
+	token, ok := l.client.Publish(topic, 1, retain, payload).(*paho.PublishToken)
 	if !ok {
 		return nil, errors.New("publish: an unknown kind of token")
 	}
@@ -71,6 +86,19 @@ func (l *line) acknowledged(id uint16) {
 		delete(l.waiting, id)
 	}
 }
+
+// breakOff cuts the line without a word, so that the last will goes out, and keeps
+// it cut until comeBack.
+func (l *line) breakOff() {
+	l.away.Store(true)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.wire != nil {
+		_ = l.wire.Close()
+	}
+}
+
+func (l *line) comeBack() { l.away.Store(false) }
 
 // close leaves a moment for what is on its way.
 func (l *line) close() { l.client.Disconnect(250) }

@@ -98,7 +98,7 @@ func (l *load) publish(device int, alarm bool, due time.Time, waits *sync.WaitGr
 	topic, payload, err := l.fleet.message(device, alarm)
 	var acknowledged <-chan struct{}
 	if err == nil {
-		acknowledged, err = l.fleet.lines[device/l.fleet.perLine].publish(topic, payload)
+		acknowledged, err = l.fleet.lines[device/l.fleet.perLine].publish(topic, payload, false)
 	}
 	l.tally.publish(err)
 	if err != nil {

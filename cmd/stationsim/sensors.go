@@ -29,6 +29,11 @@ func sensors(ctx context.Context, args []string, out, errs io.Writer) error {
 	password.add(flags, "password", "the sensors' account")
 	name := flags.String("name", "sim", "what the names of the sensors and of their connections begin with")
 	base := flags.String("base", "zigbee2mqtt", "base topic of the sensors behind Zigbee2MQTT, three of four")
+	profile := flags.String("profile", "household", "what is played: household, the same few sensors again and again, or estate-500, an estate of 500 sensors of all payload families with births, wills, faults and storms (any number up to 10000)")
+	seed := flags.Uint64("seed", 1, "of an estate: the same `number` plays the same story")
+	storm := flags.Duration("storm-every", 0, "of an estate: how often a tenth of the sensors alarm at once; 0 for never")
+	breaks := flags.Duration("break-every", 0, "of an estate: how often a connection breaks for ten seconds; 0 for never")
+	malformed := flags.Int("malformed-every", 0, "of an estate: one in so many messages is malformed; 0 for none")
 	count := flags.Int("count", 200, "`number` of sensors, at most 10000")
 	perLine := flags.Int("per-connection", 50, "`number` of sensors that share a connection, as behind one bridge")
 	flags.Var(&every, "rate", "how often all together publish, such as 50/s or 20/m")
@@ -41,6 +46,7 @@ func sensors(ctx context.Context, args []string, out, errs io.Writer) error {
 	if err := errors.Join(
 		within("count", *count, 1, 10_000), within("per-connection", *perLine, 1, 10_000),
 		within("for", *span, time.Second, 24*time.Hour), within("alarm-every", *alarm, 0, 24*time.Hour),
+		within("storm-every", *storm, 0, 24*time.Hour), within("break-every", *breaks, 0, 24*time.Hour), within("malformed-every", *malformed, 0, 1_000_000_000),
 	); err != nil {
 		return err
 	}
@@ -57,6 +63,19 @@ func sensors(ctx context.Context, args []string, out, errs io.Writer) error {
 	}
 	if cfg.TLS, err = trusted(at.authority); err != nil {
 		return err
+	}
+	if units, ok := estateProfile(*profile); ok {
+		e := &estate{Estate: devicestest.NewEstate(*seed, units, station.EmbeddedBroker), story: devicestest.Story{
+			Seed: *seed, Rate: float64(every), AlarmEvery: *alarm, StormEvery: *storm, StormSize: (units + 9) / 10, BreakEvery: *breaks, MalformedEvery: *malformed,
+		}}
+		if at.url != "" {
+			if err := at.furnish(ctx, e, *name, &cfg); err != nil {
+				return err
+			}
+		}
+		return playEstate(ctx, e, cfg, *span, out)
+	} else if *profile != "household" {
+		return wrongUsage("--profile: %q is neither household nor estate-500 (1 to 10000)", *profile)
 	}
 	f := newFleet(*name, *base, *count, *perLine)
 	if at.url != "" {
@@ -86,7 +105,7 @@ func sensors(ctx context.Context, args []string, out, errs io.Writer) error {
 
 // furnish sets the fleet up at a station: its sensors, and an account for them
 // where none is given.
-func (f *stationFlags) furnish(ctx context.Context, fl *fleet, name string, cfg *devicestest.Config) error {
+func (f *stationFlags) furnish(ctx context.Context, fl interface{ sensors() []station.Sensor }, name string, cfg *devicestest.Config) error {
 	s, err := f.signIn(ctx)
 	if err != nil {
 		return err
@@ -113,7 +132,7 @@ func (f *stationFlags) furnish(ctx context.Context, fl *fleet, name string, cfg 
 func admitted(ctx context.Context, cfg devicestest.Config, name string) error {
 	cfg.ClientID = name + "-1"
 	for late := time.Now().Add(10 * time.Second); ; {
-		l, err := openLine(ctx, cfg)
+		l, err := openLine(ctx, cfg, nil)
 		if err == nil {
 			l.close()
 			return nil

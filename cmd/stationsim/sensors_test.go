@@ -238,3 +238,29 @@ func TestLatencies(t *testing.T) {
 		t.Errorf("%d, at most %v", l.count, l.most)
 	}
 }
+
+// An estate is set up at a real station and plays with breaks, storms and
+// malformed messages; whatever the broker was given is acknowledged.
+func TestEstateAtAStation(t *testing.T) {
+	v := startVillage(t)
+	s := start(t, "sensors", "--profile", "estate-60", "--seed", "3", "--broker", v.broker(), "--station", v.url, "--token", v.link(t),
+		"--rate", "150/s", "--alarm-every", "100ms", "--storm-every", "1s", "--break-every", "900ms", "--malformed-every", "40", "--for", "4s")
+	if code := s.wait(t); code != exitOK {
+		t.Errorf("exit %d", code)
+	}
+	s.says(t, "an estate of 60 sensors on ", "seed 3", "not acknowledged  0")
+	sensors, err := v.agent.Sensors()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(sensors) < 60 {
+		t.Errorf("the station has %d sensors", len(sensors))
+	}
+	alarms, err := v.agent.LiveAlarms()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(alarms) == 0 {
+		t.Error("no sensor's alarm was understood")
+	}
+}

@@ -154,7 +154,7 @@ func (h *hook) may(ask func(Client, string) bool, c Client, topic string) bool {
 // OnACLCheck is asked for each message and each subscription.
 func (h *hook) OnACLCheck(cl *mqtt.Client, topic string, write bool) bool {
 	if write {
-		return h.may(h.hooks.MayPublish, clientOf(cl), topic)
+		return h.may(h.hooks.MayPublish, clientOf(cl), outward(topic))
 	}
 	return h.may(h.hooks.MaySubscribe, clientOf(cl), topic)
 }
@@ -182,6 +182,9 @@ func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet,
 			return pk, packets.ErrRejectPacket
 		default:
 		}
+	}
+	if pk.FixedHeader.Type == packets.Publish {
+		pk.TopicName = inward(pk.TopicName)
 	}
 	return pk, nil
 }
@@ -224,6 +227,7 @@ func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, er
 
 func (h *hook) take(m Message) error {
 	h.received.Add(1)
+	m.Topic = outward(m.Topic)
 	if h.hooks.Publish == nil {
 		return nil
 	}

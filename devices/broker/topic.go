@@ -58,3 +58,25 @@ func Covers(filter, inner string) bool {
 		}
 	}
 }
+
+// Some device clouds have devices publish below "$sys/". mochi takes that for the
+// server's own "$SYS/", whatever its case, and drops it without a word: inside
+// mochi such a topic has another name.
+const (
+	cloudTopics  = "$sys/"
+	hiddenTopics = "$device-sys/"
+)
+
+func inward(topic string) string {
+	if rest, ok := strings.CutPrefix(topic, cloudTopics); ok {
+		return hiddenTopics + rest
+	}
+	return topic
+}
+
+func outward(topic string) string {
+	if rest, ok := strings.CutPrefix(topic, hiddenTopics); ok {
+		return cloudTopics + rest
+	}
+	return topic
+}
