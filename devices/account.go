@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
+	"strings"
 
 	"stationd/devices/broker"
 )
@@ -51,7 +52,9 @@ func (s *Set) maySubscribe(c broker.Client, filter string) bool {
 // covered tells whether one of the filters covers what is wanted; none covers all.
 func covered(filters []string, want string) bool {
 	if len(filters) == 0 {
-		return broker.Covers("#", want)
+		// Wildcards do not reach topics that begin with "$", and some clouds'
+		// devices publish there; only the server's own are nobody's.
+		return broker.Covers("#", want) || strings.HasPrefix(want, "$") && !strings.HasPrefix(want, "$SYS")
 	}
 	for _, f := range filters {
 		if broker.Covers(f, want) {
