@@ -29,6 +29,7 @@ var arrows = map[string][]string{
 	"devices":               {"agent/station", "devices/broker", "devices/mqtt", "devices/payload", "devices/rule"},
 	"devices/broker":        {"agent/station"},
 	"devices/devicestest":   {"agent/station"},
+	"devices/gb26875":       {"agent/station", "devices/payload"},
 	"devices/mqtt":          {"agent/station"},
 	"devices/notify":        {"agent/station"},
 	"devices/payload":       {"agent/station"},
@@ -81,6 +82,7 @@ var libraries = map[string][]string{
 	"golang.org/x/crypto":                  {"agent/account"},
 	"golang.org/x/sync":                    {"agent", "cmd/stationd"},
 	"golang.org/x/sys":                     {"agent/store", "agent/store/disk", "video/record"},
+	"golang.org/x/text":                    {"devices/gb26875", "devices/devicestest"},
 	"golang.org/x/time":                    {"agent"},
 }
 
