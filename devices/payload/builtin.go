@@ -5,7 +5,7 @@ import "stationd/agent/station"
 // codeFamilies are the families that are written in code, because their formats
 // need a memory or more than paths.
 func codeFamilies() []Family {
-	return []Family{NewZigbee2MQTT()}
+	return []Family{NewZigbee2MQTT(), Tasmota{}, ESPHome{}, NewHomeAssistant(""), Shelly{}}
 }
 
 // classOrder is the order in which a field proposes the device's class: what

@@ -56,6 +56,9 @@ func TestGoldenFiles(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if strings.Contains(string(data), `"steps"`) {
+				t.Skip("a conversation, see TestGoldenConversations")
+			}
 			var g golden
 			if err := json.Unmarshal(data, &g); err != nil {
 				t.Fatal(err)

@@ -73,7 +73,7 @@ func presence(payload []byte) (Presence, error) {
 			State string `json:"state"`
 		}
 		if err := json.Unmarshal(payload, &state); err != nil {
-			return "", fmt.Errorf("zigbee2mqtt availability: %w", err)
+			return "", fmt.Errorf("availability: %w", err)
 		}
 		text = state.State
 	}
@@ -81,7 +81,7 @@ func presence(payload []byte) (Presence, error) {
 	case Online, Offline:
 		return p, nil
 	}
-	return "", fmt.Errorf("zigbee2mqtt availability: neither online nor offline: %q", clip(text))
+	return "", fmt.Errorf("availability: neither online nor offline: %q", clip(text))
 }
 
 // reading gives the fields our names. Fields that we have no name for keep

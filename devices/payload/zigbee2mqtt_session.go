@@ -1,7 +1,7 @@
 package payload
 
 import (
-	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -188,7 +188,7 @@ func zigbeeDevices(base string, payload []byte) (Result, error) {
 		if len(payload) == 0 {
 			return Result{}, ErrIgnored
 		}
-		return Result{}, errors.Join(errors.New("zigbee2mqtt list of devices"), err)
+		return Result{}, fmt.Errorf("zigbee2mqtt list of devices: %w", err)
 	}
 	var res Result
 	for _, d := range list {
@@ -214,7 +214,7 @@ func zigbeeEvent(base string, payload []byte) (Result, error) {
 		Data zigbeeDevice `json:"data"`
 	}
 	if err := parseInto(payload, &event); err != nil {
-		return Result{}, errors.Join(errors.New("zigbee2mqtt event"), err)
+		return Result{}, fmt.Errorf("zigbee2mqtt event: %w", err)
 	}
 	if event.Data.Name == "" {
 		return Result{}, ErrIgnored
