@@ -10,14 +10,38 @@ export interface Alarm {
   state: 'raised' | 'acknowledged' | 'cleared';
   sensor?: string; name: string; place?: string;
   raisedAt: string; lastAt: string; count: number; deviceTime?: string; late?: boolean; values?: Values;
-  returnedAt?: string; clearedAt?: string; answers?: Answer[]; cameras?: string[]; clip?: string; centreAt?: string;
+  returnedAt?: string; clearedAt?: string; answers?: Answer[]; cameras?: string[]; clip?: string;
+  centreAt?: string; centreSeenAt?: string; centreTakenAt?: string;
+  why?: Signal | null; seq?: number; skew?: number; important?: boolean; test?: boolean; shelf?: Shelf | null; suppressed?: string;
+  chattering?: boolean; incident?: string; takenBy?: Taker | null; notes?: Note[];
 }
+/** A signal that raised an alarm, with the rule behind it; durations are nanoseconds. */
+export interface Signal {
+  kind: string; active: boolean; field?: string; value?: boolean | number | string; op?: string; limit?: boolean | number | string;
+  expr?: string; rule?: string; version?: number; timing?: Timing;
+}
+export interface Timing { for?: number; off?: number; count?: number; within?: number; severity?: string; schedule?: string }
+export interface Shelf { by: string; name: string; at: string; until: string; why: string }
+export interface Taker { by: string; name: string; seat?: string; at: string }
+export interface Note { by: string; name: string; at: string; text: string }
+export interface Telling {
+  id: string; contact?: string; name: string; channel?: string; kind: string; at: string;
+  state: 'waiting' | 'sent' | 'delivered' | 'answered' | 'failed'; stateAt?: string; tries?: number; problem?: { code?: string; message?: string; detail?: string; hint?: string } | null;
+}
+export interface Call { by: string; name: string; at: string; to: string; reached: boolean; note?: string }
+export interface Response {
+  alarm: string; tellings?: Telling[] | null; calls?: Call[]; next?: string; nextAt?: string; step: number; parent?: boolean; answeredAt?: string;
+}
+export interface Person { relation: string; name: string; phone: string; age?: number; note?: string }
+export interface People { sensor: string; flat?: string; list?: Person[] | null }
+export interface Position { plan: string; x: number; y: number }
+export interface Service { mode: 'maintenance' | 'test'; since: string; until: string; by: string; name: string; why?: string }
 export interface Clip {
   id: string; node: string; camera: string; alarm?: string; status: 'pending' | 'ready' | 'failed';
   from: string; to: string; start?: string; end?: string; gaps?: number; size?: number; cause?: string; uploaded?: string;
 }
 export interface Camera {
-  id: string; node?: string; name: string; place?: string; url?: string; username?: string; hasPassword?: boolean; record: boolean;
+  id: string; node?: string; name: string; place?: string; url?: string; username?: string; hasPassword?: boolean; record: boolean; position?: Position | null;
 }
 export interface CameraState {
   camera: string; node?: string;
@@ -25,11 +49,15 @@ export interface CameraState {
   since: string; cause?: string; hint?: string; codec?: string; width?: number; height?: number;
 }
 export interface CameraRow { camera: Camera; state: CameraState | null }
-export interface Rule { kind: string; field: string; op: string; value: boolean | number | string; clear?: number | null }
-export interface SensorSource { broker: string; family: string; topic: string; fields?: Record<string, string> }
+export interface Rule { kind: string; field: string; op: string; value: boolean | number | string; clear?: number | null;
+  id?: string; name?: string; expr?: string; version?: number; disabled?: boolean;
+  for?: number; off?: number; count?: number; within?: number; severity?: string; schedule?: string }
+export interface SensorSource { broker: string; family: string; topic: string; device?: string; fields?: Record<string, string> }
 export interface Sensor {
   id: string; node?: string; name: string; place: string; class: string; source: SensorSource;
   rules?: Rule[]; cameras?: string[]; silentAfter?: number; adopted: boolean;
+  important?: boolean; maker?: string; model?: string; firmware?: string; power?: string; bridge?: string;
+  position?: Position | null; service?: Service | null; was?: SensorSource[];
 }
 export interface SensorState { sensor: string; node?: string; values?: Values; lastSeen: string; offline: boolean; deviceSkew?: number }
 export interface SensorRow { sensor: Sensor; state: SensorState | null }
@@ -52,6 +80,7 @@ export interface AlarmDetail {
   alarm: Alarm; clip: Clip | null; cameras?: CameraRow[];
   sensor?: { sensor: Sensor; state: SensorState | null } | null;
   centre?: { configured: boolean; receivedAt?: string | null } | null;
+  response?: Response | null; people?: People | null; card?: Card | null; plan?: Plan | null; incident?: Incident | null;
 }
 export interface JournalEvent { seq: number; type: string; subject: string; time: string; actor?: string; data?: any }
 export interface Broker { id: string; url: string; username?: string; hasPassword?: boolean; topics: string[] }
@@ -62,3 +91,8 @@ export interface Audit {
   seq: number; at: string; actor: { account: string; name?: string; role?: string; address?: string };
   action: string; subject: string; result: string; detail?: string;
 }
+/** A step card: what to do for one kind of alarm. */
+export interface Card { kind: string; [x: string]: any }
+/** A floor plan; its picture is fetched from /plans/{id}/picture. */
+export interface Plan { id: string; name: string; width?: number; height?: number; [x: string]: any }
+export interface Incident { id: string; alarms?: Alarm[] | null; [x: string]: any }

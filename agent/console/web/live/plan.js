@@ -1,0 +1,72 @@
+// @ts-check
+// A plan with what stands on it. It is drawn in the picture's own measure, so
+// that a dot stays on its spot whatever room the plan gets.
+import { html, useEffect, useState } from '../html.js';
+import { t } from '../words/words.js';
+
+/** @typedef {{id: string, kind: 'sensor'|'camera', x: number, y: number, state: string, name: string, here?: boolean}} Mark */
+
+/** The measure of a picture once it is known. @param {string} url */
+function useMeasure(url) {
+  const [size, setSize] = useState(/** @type {{w: number, h: number, broken: boolean}|null} */ (null));
+  useEffect(() => {
+    let gone = false;
+    setSize(null);
+    const img = new Image();
+    img.onload = () => gone || setSize({ w: img.naturalWidth || 1600, h: img.naturalHeight || 1000, broken: false });
+    img.onerror = () => gone || setSize({ w: 1600, h: 1000, broken: true });
+    img.src = url;
+    return () => {
+      gone = true;
+    };
+  }, [url]);
+  return size;
+}
+
+/** @param {string} plan its id @param {string} [version] */
+export const pictureOf = (plan, version) => `/api/v1/plans/${encodeURIComponent(plan)}/picture${version ? `?v=${encodeURIComponent(version)}` : ''}`;
+
+/**
+ * @param {{plan: string, name: string, version?: string, marks: Mark[], testid?: string, chosen?: string,
+ *   onPick?: (id: string, kind: Mark['kind']) => void, onMove?: (id: string, kind: Mark['kind'], x: number, y: number, done: boolean) => void}} props
+ *   onMove: marks can be dragged, and moved with the arrow keys
+ */
+export function PlanPicture({ plan, name, version, marks, testid, chosen, onPick, onMove }) {
+  const url = pictureOf(plan, version);
+  const size = useMeasure(url);
+  if (!size) return html`<div class="planbox" data-testid=${testid}></div>`;
+  if (size.broken) return html`<div class="planbox" data-testid=${testid}><p class="note">${t('plan.broken')}</p></div>`;
+  const { w, h } = size;
+  const r = Math.max(w / 1.6, h) * 0.016;
+  /** @param {PointerEvent} e @returns {[number, number]} */
+  const spot = (e) => {
+    const svg = /** @type {SVGSVGElement} */ (/** @type {Element} */ (e.currentTarget).closest('svg'));
+    const p = new DOMPoint(e.clientX, e.clientY).matrixTransform(svg.getScreenCTM()?.inverse());
+    return [clamp(p.x / w), clamp(p.y / h)];
+  };
+  return html`<div class="planbox" data-testid=${testid}><svg viewBox=${`0 0 ${w} ${h}`} preserveAspectRatio="xMidYMid meet" role="group" aria-label=${name}>
+    <image href=${url} width=${w} height=${h} />
+    ${marks.map((m) => html`<g key=${m.kind + m.id} class="mark ${m.kind} ${m.state} ${m.here ? 'here' : ''} ${chosen === m.id ? 'chosen' : ''} ${onMove ? 'moves' : ''}"
+        transform=${`translate(${m.x * w} ${m.y * h})`} data-mark=${m.id} tabindex=${onPick || onMove ? 0 : undefined} role=${onPick || onMove ? 'button' : 'img'} aria-label=${m.name}
+        onClick=${() => onPick?.(m.id, m.kind)}
+        onKeyDown=${(/** @type {KeyboardEvent} */ e) => {
+          const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[e.key];
+          if (e.key === 'Enter') onPick?.(m.id, m.kind);
+          if (!step || !onMove) return;
+          e.preventDefault();
+          e.stopPropagation();
+          const by = e.shiftKey ? 0.05 : 0.01;
+          onMove(m.id, m.kind, clamp(m.x + step[0] * by), clamp(m.y + step[1] * by), true);
+        }}
+        onPointerDown=${onMove && ((/** @type {PointerEvent} */ e) => /** @type {Element} */ (e.currentTarget).setPointerCapture(e.pointerId))}
+        onPointerMove=${onMove && ((/** @type {PointerEvent} */ e) => /** @type {Element} */ (e.currentTarget).hasPointerCapture(e.pointerId) && onMove(m.id, m.kind, ...spot(e), false))}
+        onPointerUp=${onMove && ((/** @type {PointerEvent} */ e) => onMove(m.id, m.kind, ...spot(e), true))}>
+      <title>${m.name}</title>
+      ${m.here && html`<circle class="halo" r=${r * 2.4} />`}
+      ${m.kind === 'camera' ? html`<path class="dot" d=${`M${-r} ${-r * 0.8}h${r * 1.4}v${r * 0.5}l${r * 0.9} ${-r * 0.5}v${r * 1.6}l${-r * 0.9} ${-r * 0.5}v${r * 0.5}h${-r * 1.4}z`} />` : html`<circle class="dot" r=${r} />`}
+    </g>`)}
+  </svg></div>`;
+}
+
+/** @param {number} x */
+const clamp = (x) => Math.min(1, Math.max(0, Math.round(x * 10_000) / 10_000));
