@@ -26,6 +26,19 @@ import (
 // both as processes, simulated cameras and sensors, and a real browser that
 // e2e/console.mjs drives. STATIOND_SHOTS names the folder for its pictures.
 func TestBrowser(t *testing.T) {
+	s := openStage(t)
+	control := httptest.NewServer(s.routes())
+	defer control.Close()
+	browse(t, "e2e/console.mjs", "STATIOND_RIG="+control.URL)
+}
+
+// TestBrowserStates looks at the live-alarm page in every state that it has, over
+// a station that e2e/states.mjs plays.
+func TestBrowserStates(t *testing.T) { browse(t, "e2e/states.mjs") }
+
+// browse runs a script that drives the browser.
+func browse(t *testing.T, script string, env ...string) {
+	t.Helper()
 	tools, err := filepath.Abs("../../.ci/node/node_modules/playwright-core")
 	if err != nil {
 		t.Fatal(err)
@@ -39,17 +52,12 @@ func TestBrowser(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v; this installs it: .ci/deps", err)
 	}
-
-	s := openStage(t)
-	control := httptest.NewServer(s.routes())
-	defer control.Close()
-
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
-	script := exec.CommandContext(ctx, node, "e2e/console.mjs")
-	script.WaitDelay = 5 * time.Second
-	script.Env = append(os.Environ(), "STATIOND_RIG="+control.URL)
-	out, err := script.CombinedOutput()
+	cmd := exec.CommandContext(ctx, node, script)
+	cmd.WaitDelay = 5 * time.Second
+	cmd.Env = append(os.Environ(), env...)
+	out, err := cmd.CombinedOutput()
 	t.Logf("\n%s", out)
 	if err != nil {
 		t.Errorf("the browser's script: %v", err)

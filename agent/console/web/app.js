@@ -11,10 +11,11 @@ import { route, startRoute } from './state/route.js';
 import { followLink, loadSession, may, session } from './state/session.js';
 import { startSound } from './state/sound.js';
 import { happening, setSelf } from './state/store.js';
-import { Banner } from './ui/banner.js';
+import { Banner, Calling } from './ui/banner.js';
 import { Bar } from './ui/bar.js';
 import { Toasts } from './ui/toasts.js';
 import { Desk } from './desk/desk.js';
+import { startInsisting } from './desk/insist.js';
 import { Accounts } from './pages/accounts.js';
 import { AuditPage } from './pages/audit.js';
 import { Cameras } from './pages/cameras.js';
@@ -40,7 +41,7 @@ function App() {
   const name = route.value.page;
   const allowed = pages[name] && (!needs[name] || may(needs[name]));
   const Page = allowed ? pages[name] : Desk;
-  return html`<div class="frame"><${Bar} /><${Banner} /><${Page} /><${Toasts} /><${LoginAgain} /></div>`;
+  return html`<div class="frame"><${Bar} /><div class="banners"><${Banner} /><${Calling} /><${LoginAgain} /></div><${Page} /><${Toasts} /></div>`;
 }
 
 /** Asks until the program answers; it may be starting just now. */
@@ -68,6 +69,7 @@ effect(() => {
   setSelf(s.node.id);
   startChoice();
   startSound();
+  startInsisting();
   startFeed();
 });
 effect(() => {

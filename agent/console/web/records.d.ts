@@ -91,8 +91,17 @@ export interface Audit {
   seq: number; at: string; actor: { account: string; name?: string; role?: string; address?: string };
   action: string; subject: string; result: string; detail?: string;
 }
-/** A step card: what to do for one kind of alarm. */
-export interface Card { kind: string; [x: string]: any }
+/** A step card: what to do for one kind of alarm, by language. */
+export interface CardText { steps: { text: string; dont?: boolean }[]; phones?: { label: string; number: string }[] }
+export interface Card { kind: string; text: Record<string, CardText>; version: number; by?: string; name?: string; at?: string }
 /** A floor plan; its picture is fetched from /plans/{id}/picture. */
-export interface Plan { id: string; name: string; width?: number; height?: number; [x: string]: any }
+export interface Plan {
+  id: string; name: string; floor?: string; order?: number; removed?: boolean;
+  picture?: { digest: string; type: string; bytes: number; width: number; height: number; at: string } | null;
+}
 export interface Incident { id: string; alarms?: Alarm[] | null; [x: string]: any }
+export interface ShiftNote { id: string; by: string; name: string; at: string; text: string }
+export interface Joining { since: string; until: string; by: string; name: string }
+export interface Display { id: string; name: string; by: string; armedAt: string; openedAt?: string; address?: string; seenAt?: string; linkUntil?: string }
+export interface Span { days?: number[]; from: string; to: string }
+export interface Contact { id: string; name: string; account?: string; phone?: string; hours?: Span[]; channels: { channel: string; address?: string }[]; order: number; waitSeconds: number }

@@ -20,12 +20,6 @@ const past = (alarm) =>
 /** @param {Alarm} a */
 const outcome = (a) => answerWord(verdict(a)) || t(a.state === 'cleared' ? 'alarm.over' : 'alarm.goesOn');
 
-/** The same in two words: how often, and the last time. @param {Alarm} alarm */
-export function beforeWords(alarm) {
-  const list = past(alarm);
-  return { often: list.length ? t('before.count', { n: list.length }) : t('before.nothing'), last: list.length ? `${when(list[0].raisedAt, now.value)} ${outcome(list[0])}` : '' };
-}
-
 /** @param {{alarm: Alarm}} props */
 export function Before({ alarm }) {
   if (!alarm.sensor) return null;

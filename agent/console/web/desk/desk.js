@@ -5,16 +5,21 @@ import { html, useEffect, useSignalEffect } from '../html.js';
 import { answer, takeBack, undos } from '../state/answering.js';
 import { chosen, chooseNext, choose, chosenId, expire, settled } from '../state/choice.js';
 import { now } from '../state/clock.js';
+import { room } from '../state/room.js';
+import { planFirst } from '../state/prefs.js';
+import { served } from '../state/served.js';
 import { may } from '../state/session.js';
 import { details, isForeign, loadDetail } from '../state/store.js';
 import { Acts } from './acts.js';
 import { Facts } from './facts.js';
-import { Queue } from './queue.js';
+import { People } from './people.js';
+import { picking, Queue } from './queue.js';
 import { Quiet } from './quiet.js';
 import { Steps } from './steps.js';
 import { Title } from './title.js';
 import { Told } from './told.js';
-import { Film, Views } from './views.js';
+import { fullScreen, keysOpen, shelvable, takeOrGive, tool, Tools, workable } from './tools.js';
+import { enlarged, Views } from './views.js';
 
 /** @type {Record<string, import('../records.js').AnswerKind>} */
 const keys = { ' ': 'received', 1: 'real', 2: 'false', 3: 'test', 4: 'called' };
@@ -49,13 +54,43 @@ function onKey(e) {
     chooseNext(list);
     return;
   }
-  if (e.key === 'Escape') return choose('');
+  if (e.key === 'Escape') return away();
+  if (sheet(e)) return;
   const kind = keys[e.key];
   const alarm = chosen.peek();
   if (!kind || !alarm || alarm.state === 'cleared' || !may('answer') || isForeign(alarm.node)) return;
   if (e.key === ' ' && keepsSpace(el)) return;
   e.preventDefault();
   if (settled()) answer(alarm, kind);
+}
+
+/** One step back: what was opened last, then the alarm itself. */
+function away() {
+  if (keysOpen.peek()) keysOpen.value = false;
+  else if (enlarged.peek()) enlarged.value = false;
+  else if (picking.peek()) picking.value = null;
+  else choose('');
+}
+
+/** The keys beside the answers. @param {KeyboardEvent} e @returns {boolean} whether it was one of them */
+function sheet(e) {
+  const alarm = chosen.peek();
+  const ours = alarm && workable(alarm);
+  const key = e.key.toLowerCase();
+  if (key === '?') keysOpen.value = !keysOpen.peek();
+  else if (key === 'f') fullScreen();
+  else if (key === 'm') planFirst.value = !planFirst.peek();
+  else if (key === 'x') picking.value = picking.peek() ? null : new Set();
+  else if (key === '/') /** @type {HTMLElement|null} */ (document.querySelector('.queue input[type=search]'))?.focus();
+  else if (key === 'v' && alarm) enlarged.value = !enlarged.peek();
+  else if (key === 'p' && alarm) /** @type {HTMLElement|null} */ (document.querySelector('.film .play'))?.click();
+  else if (key === 't' && ours && served('/alarms/{id}/take')) takeOrGive(alarm);
+  else if (key === 'c' && ours && served('/alarms/{id}/calls')) tool.value = 'call';
+  else if (key === 'n' && ours && served('/alarms/{id}/notes')) tool.value = 'note';
+  else if (key === 's' && ours && served('/alarms/{id}/shelf') && shelvable(alarm)) tool.value = 'shelf';
+  else return false;
+  e.preventDefault();
+  return true;
 }
 
 /** The click of a button that has the focus comes with the space bar's release. @param {KeyboardEvent} e */
@@ -99,12 +134,12 @@ export function Desk() {
       ? html`<main>
             <${Title} alarm=${alarm} detail=${detail} />
             <${Views} alarm=${alarm} detail=${detail} />
-            <${Acts} alarm=${alarm} />
+            <div class="hands"><${Acts} alarm=${alarm} /><${Tools} alarm=${alarm} detail=${detail} /></div>
           </main>
           <aside>
-            <${Film} alarm=${alarm} detail=${detail} />
-            <${Steps} kind=${alarm.kind} />
-            <div class="rest"><${Told} alarm=${alarm} detail=${detail} /><${Facts} alarm=${alarm} detail=${detail} /></div>
+            <${People} alarm=${alarm} detail=${detail} />
+            <${Steps} kind=${alarm.kind} card=${detail?.card} />
+            <div class="rest"><${Told} alarm=${alarm} detail=${detail} most=${room.value} /><${Facts} alarm=${alarm} detail=${detail} /></div>
           </aside>`
       : html`<${Quiet} />`}
   </div>`;

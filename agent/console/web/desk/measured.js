@@ -1,13 +1,10 @@
 // @ts-check
-// What the sensor measured when it alarmed, and what it says now: as a table
-// where there is room, as one row beneath a picture,
-// where what came before follows.
+// What the sensor measured when it alarmed, and what it says now.
 import { html } from '../html.js';
 import { saysNothing, t, valueWord } from '../words/words.js';
 import { hms, when } from '../words/times.js';
 import { now } from '../state/clock.js';
 import { sensorRow } from '../state/store.js';
-import { beforeWords } from './before.js';
 
 /** @typedef {import('../records.js').Alarm} Alarm */
 /** @typedef {import('../records.js').AlarmDetail} AlarmDetail */
@@ -43,14 +40,4 @@ export function Measured({ alarm, detail }) {
   return html`<section class="measured"><table>
     <thead><tr><th>${t('measured')}</th><th>${t('measured.then', { time: hms(alarm.raisedAt) })}</th><th>${last}</th></tr></thead>
     <tbody>${readings.map((r) => html`<tr key=${r.field} class=${r.cause ? 'cause' : ''}><th>${r.label}</th><td>${r.then}</td><td>${r.later}</td></tr>`)}</tbody></table></section>`;
-}
-
-/** @param {{alarm: Alarm, detail: AlarmDetail|null}} props */
-export function Readings({ alarm, detail }) {
-  const { readings, last } = measured(alarm, detail);
-  const before = beforeWords(alarm);
-  if (!alarm.sensor) return null;
-  return html`<dl class="readings card" aria-label=${t('measured')}>
-    ${readings.map((r) => html`<div key=${r.field} class=${r.cause ? 'cause' : ''}><dt>${r.label}</dt><dd>${r.then}</dd><dd class="later">${last} ${r.later}</dd></div>`)}
-    <div><dt>${t('before')}</dt><dd>${before.often}</dd><dd class="later">${before.last}</dd></div></dl>`;
 }

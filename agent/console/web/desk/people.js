@@ -33,8 +33,7 @@ export function People({ alarm, detail }) {
       const to = personWord(p);
       const last = calls.filter((c) => c.to === to).pop();
       return html`<li key=${to + p.phone} data-testid="person">
-        <b>${relationWord(p.relation)}</b>
-        <span class="name">${[p.name, p.age ? t('people.age', { n: p.age }) : '', p.note].filter(Boolean).join(' · ')}</span>
+        <span class="whom"><b>${relationWord(p.relation)}</b><small>${[p.name, p.age ? t('people.age', { n: p.age }) : '', p.note].filter(Boolean).join(' · ')}</small></span>
         ${open === i ? null : html`<span class="phone">${phone(p.phone)}</span>`}
         ${ring && html`<${CallKeys} open=${open === i} last=${last} onOpen=${() => setOpen(i)} onDone=${(/** @type {boolean} */ reached) => {
           setOpen(-1);

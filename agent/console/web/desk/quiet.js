@@ -5,11 +5,12 @@ import { html, useEffect, useState } from '../html.js';
 import { t } from '../words/words.js';
 import { span, when } from '../words/times.js';
 import { now } from '../state/clock.js';
-import { tour } from '../state/prefs.js';
+import { planFirst, tour } from '../state/prefs.js';
 import { href } from '../state/route.js';
 import { centre, may } from '../state/session.js';
-import { cameras, happening, loaded, nodeName, pending, status } from '../state/store.js';
+import { cameras, happening, loaded, nodeName, pending, plans, status } from '../state/store.js';
 import { Player } from '../live/player.js';
+import { PlanWall } from './plan-wall.js';
 import { lampWord } from '../ui/lamps.js';
 
 const few = 4; // two by two; legible at three metres
@@ -31,7 +32,7 @@ export function Quiet() {
         <p>${busy ? t('quiet.busy.hint') : waiting ? t(centre.value ? 'quiet.waiting.centre' : 'quiet.waiting.n', { n: waiting }) : wrong.length ? t('quiet.look', { what: wrong.join(t('comma')) }) : length}</p></div>
       ${since && !busy && !waiting && html`<div class="since"><div class="age">${span(now.value - Date.parse(since))}</div><small>${t('quiet.length')}</small></div>`}
     </div>
-    ${may('video') ? html`<${Wall} />` : html`<div></div>`}
+    ${planFirst.value && plans.value.size ? html`<${PlanWall} />` : may('video') ? html`<${Wall} />` : plans.value.size ? html`<${PlanWall} />` : html`<div></div>`}
   </main>`;
 }
 
@@ -55,11 +56,12 @@ function Wall() {
   return html`<div class="wall n${shown.length}">
     ${shown.map(({ camera }) => html`<a key=${camera.id} href=${href('cameras', camera.id)} aria-label=${t('cameras.open', { name: camera.name })}>
       <${Player} camera=${camera.id} node=${camera.node} compact caption=${[nodeName(camera.node), camera.name].filter(Boolean).join(' · ')} /></a>`)}
-    ${pages > 1 && html`<div class="pager">
-      <button type="button" aria-label=${t('page.prev')} onClick=${() => setPage((page + pages - 1) % pages)}>‹</button>
+    ${(pages > 1 || plans.value.size > 0) && html`<div class="pager">
+      ${plans.value.size > 0 && html`<button type="button" data-testid="to-plan" onClick=${() => (planFirst.value = true)}>${t('wall.plan')}<kbd>M</kbd></button>`}
+      ${pages > 1 && html`<button type="button" aria-label=${t('page.prev')} onClick=${() => setPage((page + pages - 1) % pages)}>‹</button>
       <span>${(page % pages) + 1} / ${pages}</span>
       <button type="button" aria-label=${t('page.next')} onClick=${() => setPage(page + 1)}>›</button>
-      <button type="button" aria-pressed=${tour.value} onClick=${() => (tour.value = !tour.value)}>${t('tour')}</button>
+      <button type="button" aria-pressed=${tour.value} onClick=${() => (tour.value = !tour.value)}>${t('tour')}</button>`}
     </div>`}
   </div>`;
 }

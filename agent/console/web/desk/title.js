@@ -7,6 +7,9 @@ import { age, hms, span, when } from '../words/times.js';
 import { now } from '../state/clock.js';
 import { nextLive } from '../state/choice.js';
 import { happening, nodeName } from '../state/store.js';
+import { insistence } from './insist.js';
+import { Marks } from './marks.js';
+import { whyWords } from './why.js';
 
 /** @typedef {import('../records.js').Alarm} Alarm */
 /** @typedef {import('../records.js').AlarmDetail} AlarmDetail */
@@ -22,10 +25,13 @@ export function Title({ alarm, detail }) {
   const station = nodeName(alarm.node);
   const others = happening.value.filter((a) => a.id !== alarm.id).length;
   const long = [...station, ...place].length > roomy;
-  return html`<div class="title ${alarm.state} ${alarm.severity} ${long ? 'long' : ''}" data-testid="alarm" data-alarm=${alarm.id} data-state=${alarm.state}>
+  const insist = insistence(alarm, now.value);
+  const why = whyWords(alarm.why);
+  return html`<div class="title ${alarm.state} ${alarm.severity} ${long ? 'long' : ''} ${alarm.test ? 'test' : ''} insist${insist}" data-insist=${insist} data-testid="alarm" data-alarm=${alarm.id} data-state=${alarm.state}>
     <div class="what">
-      <h1 data-testid="alarm-title">${kindWord(alarm.kind)}</h1>
+      <div class="name"><h1 data-testid="alarm-title">${kindWord(alarm.kind)}</h1><${Marks} alarm=${alarm} /></div>
       <p title=${place}>${station && html`<b class="from">${station}</b>`}${place}</p>
+      ${(why || insist > 0) && html`<div class="why">${insist > 0 && html`<b data-testid="unanswered">${t('alarm.unanswered', { span: span(now.value - raised) })}</b>`}${why && html`<span data-testid="why">${t('why', { why })}</span>`}</div>`}
     </div>
     <div class="since">
       <div class="age" data-testid="alarm-age">${over ? span(ended - raised) : age(now.value - raised)}</div>
@@ -42,7 +48,7 @@ function facts(alarm, detail) {
   const list = [t('alarm.raised', { time: today ? hms(alarm.raisedAt) : when(alarm.raisedAt, now.value) })];
   if (alarm.state === 'cleared') list.push(t('alarm.ended', { time: when(alarm.clearedAt, now.value) }));
   else if (alarm.returnedAt) list.push(t('alarm.returned.at', { time: hms(alarm.returnedAt) }));
-  if (alarm.late) list.push(t('alarm.late'));
+  if (alarm.deviceTime && Math.abs(alarm.skew ?? 0) > 60e9) list.push(t('alarm.deviceTime', { time: when(alarm.deviceTime, now.value) }));
   if (alarm.count > 1) list.push(t('alarm.count', { n: alarm.count }));
   const sensor = detail?.sensor;
   if (sensor?.state && alarm.kind !== 'offline') {

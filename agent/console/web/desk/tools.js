@@ -7,7 +7,7 @@ import { t } from '../words/words.js';
 import { hm } from '../words/times.js';
 import { addNote, giveBack, logCall, shelve, take, unshelve } from '../state/deeds.js';
 import { may, session } from '../state/session.js';
-import { isForeign } from '../state/store.js';
+import { isForeign, lifeSafety } from '../state/store.js';
 import { served } from '../state/served.js';
 import { personWord } from './people.js';
 
@@ -19,7 +19,6 @@ export const tool = signal('');
 /** Whether the list of keys is open. */
 export const keysOpen = signal(false);
 
-const lifeSafety = new Set(['smoke', 'gas', 'sos']);
 /** Minutes for which an alarm can be put away. */
 const times = [15, 60, 240, 480];
 

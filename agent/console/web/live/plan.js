@@ -1,7 +1,7 @@
 // @ts-check
 // A plan with what stands on it. It is drawn in the picture's own measure, so
 // that a dot stays on its spot whatever room the plan gets.
-import { html, useEffect, useState } from '../html.js';
+import { html, useEffect, useLayoutEffect, useRef, useState } from '../html.js';
 import { t } from '../words/words.js';
 
 /** @typedef {{id: string, kind: 'sensor'|'camera', x: number, y: number, state: string, name: string, here?: boolean}} Mark */
@@ -23,6 +23,24 @@ function useMeasure(url) {
   return size;
 }
 
+const dot = 9; // pixels, whatever the size of the plan; one that matters now is larger
+const dotHere = 13;
+
+/** How many pixels one of the picture's own takes on the screen. @param {{current: Element|null}} box @param {{w: number, h: number}|null} size */
+function useScale(box, size) {
+  const [scale, setScale] = useState(1);
+  useLayoutEffect(() => {
+    const el = box.current;
+    if (!el || !size) return;
+    const look = () => el.clientWidth && setScale(Math.min(el.clientWidth / size.w, el.clientHeight / size.h) || 1);
+    const watch = new ResizeObserver(look);
+    watch.observe(el);
+    look();
+    return () => watch.disconnect();
+  }, [size]);
+  return scale;
+}
+
 /** @param {string} plan its id @param {string} [version] */
 export const pictureOf = (plan, version) => `/api/v1/plans/${encodeURIComponent(plan)}/picture${version ? `?v=${encodeURIComponent(version)}` : ''}`;
 
@@ -34,19 +52,20 @@ export const pictureOf = (plan, version) => `/api/v1/plans/${encodeURIComponent(
 export function PlanPicture({ plan, name, version, marks, testid, chosen, onPick, onMove }) {
   const url = pictureOf(plan, version);
   const size = useMeasure(url);
-  if (!size) return html`<div class="planbox" data-testid=${testid}></div>`;
-  if (size.broken) return html`<div class="planbox" data-testid=${testid}><p class="note">${t('plan.broken')}</p></div>`;
+  const box = useRef(/** @type {Element|null} */ (null));
+  const scale = useScale(box, size);
+  if (!size) return html`<div class="planbox" ref=${box} data-testid=${testid}></div>`;
+  if (size.broken) return html`<div class="planbox" ref=${box} data-testid=${testid}><p class="note">${t('plan.broken')}</p></div>`;
   const { w, h } = size;
-  const r = Math.max(w / 1.6, h) * 0.016;
   /** @param {PointerEvent} e @returns {[number, number]} */
   const spot = (e) => {
     const svg = /** @type {SVGSVGElement} */ (/** @type {Element} */ (e.currentTarget).closest('svg'));
     const p = new DOMPoint(e.clientX, e.clientY).matrixTransform(svg.getScreenCTM()?.inverse());
     return [clamp(p.x / w), clamp(p.y / h)];
   };
-  return html`<div class="planbox" data-testid=${testid}><svg viewBox=${`0 0 ${w} ${h}`} preserveAspectRatio="xMidYMid meet" role="group" aria-label=${name}>
+  return html`<div class="planbox" ref=${box} data-testid=${testid}><svg viewBox=${`0 0 ${w} ${h}`} preserveAspectRatio="xMidYMid meet" role="group" aria-label=${name}>
     <image href=${url} width=${w} height=${h} />
-    ${marks.map((m) => html`<g key=${m.kind + m.id} class="mark ${m.kind} ${m.state} ${m.here ? 'here' : ''} ${chosen === m.id ? 'chosen' : ''} ${onMove ? 'moves' : ''}"
+    ${marks.map((m) => { const r = (m.here ? dotHere : dot) / scale; return html`<g key=${m.kind + m.id} class="mark ${m.kind} ${m.state} ${m.here ? 'here' : ''} ${chosen === m.id ? 'chosen' : ''} ${onMove ? 'moves' : ''}"
         transform=${`translate(${m.x * w} ${m.y * h})`} data-mark=${m.id} tabindex=${onPick || onMove ? 0 : undefined} role=${onPick || onMove ? 'button' : 'img'} aria-label=${m.name}
         onClick=${() => onPick?.(m.id, m.kind)}
         onKeyDown=${(/** @type {KeyboardEvent} */ e) => {
@@ -62,9 +81,9 @@ export function PlanPicture({ plan, name, version, marks, testid, chosen, onPick
         onPointerMove=${onMove && ((/** @type {PointerEvent} */ e) => /** @type {Element} */ (e.currentTarget).hasPointerCapture(e.pointerId) && onMove(m.id, m.kind, ...spot(e), false))}
         onPointerUp=${onMove && ((/** @type {PointerEvent} */ e) => onMove(m.id, m.kind, ...spot(e), true))}>
       <title>${m.name}</title>
-      ${m.here && html`<circle class="halo" r=${r * 2.4} />`}
+      ${m.here && html`<circle class="halo" r=${r * 2} />`}
       ${m.kind === 'camera' ? html`<path class="dot" d=${`M${-r} ${-r * 0.8}h${r * 1.4}v${r * 0.5}l${r * 0.9} ${-r * 0.5}v${r * 1.6}l${-r * 0.9} ${-r * 0.5}v${r * 0.5}h${-r * 1.4}z`} />` : html`<circle class="dot" r=${r} />`}
-    </g>`)}
+    </g>`; })}
   </svg></div>`;
 }
 

@@ -8,6 +8,7 @@ import { Dialog } from '../ui/dialog.js';
 import { Field, Form } from '../ui/form.js';
 import { Problem } from '../state/api.js';
 import { startFeed } from '../state/feed.js';
+import { happening } from '../state/store.js';
 import { claim, expired, link, login, logout, session } from '../state/session.js';
 
 // The same rules as the server's, said before it is asked.
@@ -85,6 +86,11 @@ export function Login() {
 
 export function LoginAgain() {
   if (!expired.value) return null;
+  // Nothing covers an alarm: then the password is asked for above the page instead of over it.
+  if (happening.value.length) {
+    return html`<div class="banner again" role="alert" data-testid="login-again"><strong>${t('login.expired')}</strong><span>${t('login.expired.hint')}</span>
+      <${LoginForm} fixed=${session.value?.actor?.account} onDone=${startFeed} /></div>`;
+  }
   return html`<${Dialog} title=${t('login.expired')} firm testid="login-again" onClose=${() => {}}>
     <p class="lead">${t('login.expired.hint')}</p>
     <${LoginForm} fixed=${session.value?.actor?.account} onDone=${startFeed} />

@@ -23,6 +23,9 @@ let touchedAt = -busy;
 
 export const chosen = computed(() => alarms.value.get(chosenId.value) ?? null);
 
+/** For how long nobody has touched the page, in milliseconds. */
+export const idleFor = () => performance.now() - touchedAt;
+
 /** Whether the desk has stood still long enough for a key to mean what is shown. */
 export const settled = () => performance.now() > deafUntil;
 

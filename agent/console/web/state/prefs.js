@@ -30,6 +30,10 @@ export const muted = signal(read('muted', '') === '1');
 export const wallSize = signal(Number(read('wall', '4')) || 4);
 /** Whether the quiet desk tours through the cameras. */
 export const tour = signal(read('tour', '1') === '1');
+/** What this seat is called where several sit before one station. */
+export const seat = signal(read('seat', ''));
+/** Whether the quiet desk shows the plans instead of the cameras. */
+export const planFirst = signal(read('planFirst', '') === '1');
 
 /** Keeps the document and the storage in step with the wishes. */
 export function applyPrefs() {
@@ -50,4 +54,6 @@ export function applyPrefs() {
   effect(() => write('muted', muted.value ? '1' : ''));
   effect(() => write('wall', String(wallSize.value)));
   effect(() => write('tour', tour.value ? '1' : ''));
+  effect(() => write('seat', seat.value));
+  effect(() => write('planFirst', planFirst.value ? '1' : ''));
 }

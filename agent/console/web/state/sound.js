@@ -6,8 +6,9 @@ import { computed, effect, signal } from '../html.js';
 import { stationNow } from './clock.js';
 import { happening, isForeign } from './store.js';
 import { muted } from './prefs.js';
+import { insisting } from '../desk/insist.js';
 
-const every = 2_400;
+const every = [2_400, 1_700, 1_100]; // by how long nobody has answered
 const elsewhere = 15_000; // an alarm that is answered at its station rings here only so long
 
 /** "ok" sounds when needed, "off" was muted, "blocked" waits for a touch of the page. */
@@ -46,6 +47,12 @@ function beep(ctx, at, hertz, length) {
 /** The first alarm that is ours to answer, or that just came up from a station. */
 const loudest = () => happening.peek().find((a) => !isForeign(a.node) || stationNow() - Date.parse(a.raisedAt) < elsewhere);
 
+/** The pattern, and again after a while that grows shorter. */
+function ring() {
+  pattern();
+  timer = setTimeout(ring, every[insisting.peek()] ?? every[0]);
+}
+
 function pattern() {
   const first = loudest();
   if (!first || muted.peek()) return;
@@ -71,12 +78,10 @@ export function startSound() {
   for (const type of ['pointerdown', 'keydown']) addEventListener(type, unlockSound, { capture: true });
   context();
   effect(() => {
-    const ring = happening.value.length > 0 && !muted.value && allowed.value;
-    if (ring && !timer) {
-      pattern();
-      timer = setInterval(pattern, every);
-    } else if (!ring && timer) {
-      clearInterval(timer);
+    const wanted = happening.value.length > 0 && !muted.value && allowed.value;
+    if (wanted && !timer) ring();
+    else if (!wanted && timer) {
+      clearTimeout(timer);
       timer = 0;
     }
   });

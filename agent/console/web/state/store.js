@@ -4,6 +4,7 @@
 import { signal, computed, batch } from '../html.js';
 import { get } from './api.js';
 import { learnTime } from './clock.js';
+import { loadServed, served } from './served.js';
 
 /** @typedef {import('../records.js').Alarm} Alarm */
 /** @typedef {import('../records.js').Clip} Clip */
@@ -13,11 +14,14 @@ import { learnTime } from './clock.js';
 /** @typedef {import('../records.js').Status} Status */
 /** @typedef {import('../records.js').AlarmDetail} AlarmDetail */
 /** @typedef {import('../records.js').JournalEvent} JournalEvent */
+/** @typedef {import('../records.js').Plan} Plan */
+/** @typedef {import('../records.js').Response} Response */
 
 export const alarms = signal(/** @type {Map<string, Alarm>} */ (new Map()));
 export const cameras = signal(/** @type {Map<string, CameraRow>} */ (new Map()));
 export const sensors = signal(/** @type {Map<string, SensorRow>} */ (new Map()));
 export const nodes = signal(/** @type {Map<string, Node>} */ (new Map()));
+export const plans = signal(/** @type {Map<string, Plan>} */ (new Map()));
 export const status = signal(/** @type {Status|null} */ (null));
 /** What only the single alarm's page of the server knows: its clip, its sensor, the centre. */
 export const details = signal(/** @type {Map<string, AlarmDetail>} */ (new Map()));
@@ -109,6 +113,15 @@ function putClip(clip) {
   }
 }
 
+/** @param {Response} response */
+export function putResponse(response) {
+  const detail = details.peek().get(response.alarm);
+  if (detail) details.value = replaced(details.peek(), response.alarm, { ...detail, response });
+}
+
+/** Cards, plans and the like carry no record that says which of them they are; what is shown is asked for again. */
+export const setupTurn = signal(0);
+
 /** @param {Status} body */
 export function putStatus(body) {
   learnTime(body.now);
@@ -126,6 +139,13 @@ const apply = {
   'cityops.alarm.returned.v1': putAlarm,
   'cityops.alarm.cleared.v1': putAlarm,
   'cityops.alarm.received.v1': putAlarm,
+  'cityops.alarm.changed.v1': putAlarm,
+  'cityops.alarm.response.v1': putResponse,
+  'cityops.mode.changed.v1': () => setupTurn.value++,
+  'cityops.setup.changed.v1': () => {
+    setupTurn.value++;
+    loadPlans().catch(() => {});
+  },
   'cityops.clip.ready.v1': putClip,
   'cityops.clip.failed.v1': putClip,
   'cityops.reading.v1': (s) => {
@@ -172,6 +192,15 @@ export function applyEvents(events) {
   });
 }
 
+/** The plans, where this node has any. */
+export async function loadPlans() {
+  if (!served('/plans')) return;
+  const body = await get('/plans');
+  /** @type {Plan[]} */
+  const list = body?.plans ?? [];
+  plans.value = new Map(list.filter((p) => !p.removed).sort((a, b) => (a.order ?? 0) - (b.order ?? 0) || a.name.localeCompare(b.name, 'zh')).map((p) => [p.id, p]));
+}
+
 /** Fetches everything afresh: at the start, and after a gap in the stream. */
 export async function loadAll() {
   const [st, live, recent, cams, sens] = await Promise.all([
@@ -180,6 +209,7 @@ export async function loadAll() {
     get('/alarms?limit=50'),
     get('/cameras'),
     get('/sensors'),
+    loadServed().then(loadPlans),
   ]);
   batch(() => {
     putStatus(st);
@@ -204,15 +234,25 @@ export async function loadDetail(id) {
 
 const rank = { critical: 0, major: 1, minor: 2 };
 
-/** @param {Alarm} a @param {Alarm} b most severe first, then newest */
+/** @param {Alarm} a @param {Alarm} b most severe first, what matters most first, a test last, then newest */
 export function byUrgency(a, b) {
-  return (rank[a.severity] ?? 3) - (rank[b.severity] ?? 3) || (a.raisedAt < b.raisedAt ? 1 : -1);
+  return Number(!!a.test) - Number(!!b.test) || (rank[a.severity] ?? 3) - (rank[b.severity] ?? 3) || Number(!!b.important) - Number(!!a.important) || (a.raisedAt < b.raisedAt ? 1 : -1);
 }
 
+/** The kinds that endanger people: always shown, never put away while they last. */
+export const lifeSafety = new Set(['smoke', 'gas', 'sos', 'water']);
+/** Whether an alarm is kept out of the queue: put away by a person, or never shown as one. Danger to people is always shown. @param {Alarm} a */
+const outOfSight = (a) => !!a.shelf || (!!a.suppressed && !(a.suppressed === 'flood' && lifeSafety.has(a.kind)));
+
+const live = computed(() => [...alarms.value.values()].filter((a) => a.state !== 'cleared'));
 /** Nobody has answered yet. */
-export const happening = computed(() => [...alarms.value.values()].filter((a) => a.state === 'raised').sort(byUrgency));
+export const happening = computed(() => live.value.filter((a) => a.state === 'raised' && !outOfSight(a)).sort(byUrgency));
 /** Answered, and not over. */
-export const pending = computed(() => [...alarms.value.values()].filter((a) => a.state === 'acknowledged').sort(byUrgency));
+export const pending = computed(() => live.value.filter((a) => a.state === 'acknowledged' && !outOfSight(a)).sort(byUrgency));
+/** Of a flood: many at once, shown as one line. */
+export const flooded = computed(() => live.value.filter((a) => a.suppressed === 'flood' && !a.shelf && outOfSight(a)).sort(byUrgency));
+/** Put away for a while by a person; the next to come back first. */
+export const shelved = computed(() => live.value.filter((a) => a.shelf).sort((a, b) => ((a.shelf?.until ?? '') < (b.shelf?.until ?? '') ? -1 : 1)));
 /** Over; the newest first. */
 export const recent = computed(() =>
   [...alarms.value.values()].filter((a) => a.state === 'cleared').sort((a, b) => (a.raisedAt < b.raisedAt ? 1 : -1)),

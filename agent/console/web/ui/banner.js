@@ -1,14 +1,17 @@
 // @ts-check
 // What must not be overlooked, across the page: the station's program cannot be
 // reached, or the alarm sound is not let through.
-import { html } from '../html.js';
-import { t } from '../words/words.js';
+import { html, useSignalEffect } from '../html.js';
+import { kindWord, t } from '../words/words.js';
 import { age, hms } from '../words/times.js';
 import { now } from '../state/clock.js';
 import { lostSince } from '../state/feed.js';
-import { happening } from '../state/store.js';
+import { choose, idleFor } from '../state/choice.js';
+import { go, route } from '../state/route.js';
+import { happening, isForeign } from '../state/store.js';
 import { soundState, unlockSound } from '../state/sound.js';
 
+const handsOff = 20_000; // who has not touched another page for so long is taken back to the desk
 const patience = 2_000; // a stream that is renewed at once is no news
 
 export function Banner() {
@@ -26,4 +29,24 @@ export function Banner() {
     </div>`;
   }
   return null;
+}
+
+/** An alarm while another page is open: a strip above it at once, and the desk itself where nobody is at work on that page. */
+export function Calling() {
+  useSignalEffect(() => {
+    now.value;
+    const elsewhere = route.value.page !== 'desk' && happening.value.some((a) => !a.test && !isForeign(a.node));
+    if (elsewhere && idleFor() > handsOff && !document.querySelector('dialog[open]')) go('desk');
+  });
+  const list = happening.value.filter((a) => !a.test && !isForeign(a.node));
+  const first = list[0];
+  if (!first || route.value.page === 'desk') return null;
+  const answer = () => {
+    choose(first.id);
+    go('desk');
+  };
+  return html`<div class="banner calling" role="alert" data-testid="calling">
+    <strong>${kindWord(first.kind)}</strong><span>${first.place || first.name}</span><span class="age" aria-hidden="true">${age(now.value - Date.parse(first.raisedAt))}</span>
+    ${list.length > 1 && html`<span>${t('alarm.others', { n: list.length - 1 })}</span>`}
+    <button type="button" onClick=${answer}>${t('calling.go')}</button></div>`;
 }

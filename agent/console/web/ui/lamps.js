@@ -54,7 +54,7 @@ export function Lamps() {
   const lamps = status.value?.lamps ?? [];
   return html`<div class="lamps" data-testid="lamps" role="group" aria-label=${t('lamps')}>
     ${lamps.map((lamp) => html`<${LampButton} key=${lamp.id} lamp=${lamp} />`)}
-    <${SoundLamp} />
+    <${SoundLamp} beside=${lamps.some((l) => l.id === 'sound')} />
   </div>`;
 }
 
@@ -71,15 +71,16 @@ function LampButton({ lamp }) {
   <//>`;
 }
 
-function SoundLamp() {
+/** The page's own sound; beside the machine's own it has another name. @param {{beside: boolean}} props */
+function SoundLamp({ beside }) {
   const state = soundState.value;
-  const word = t(`sound.${state}`);
+  const word = t(beside ? `page.sound.${state}` : `sound.${state}`);
   const press = () => {
     unlockSound();
     if (state !== 'blocked') muted.value = !muted.value;
   };
   const look = state === 'ok' ? 'ok' : state === 'off' ? 'off' : 'warn';
-  return html`<button type="button" class="lamp ${look}" data-testid="lamp-sound" aria-pressed=${state === 'ok'} title=${t(`sound.${state}.hint`)} onClick=${press}>
+  return html`<button type="button" class="lamp ${look}" data-testid="lamp-page-sound" aria-pressed=${state === 'ok'} title=${t(`sound.${state}.hint`)} onClick=${press}>
     <i></i><span>${word}</span>
   </button>`;
 }

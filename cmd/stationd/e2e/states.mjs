@@ -1,0 +1,147 @@
+// The live-alarm page in all its states, and the desk around it, over a station
+// that is played. Run by TestBrowserStates; alone it serves for looking:
+// node states.mjs
+import { openBrowser, openPage, until } from './browser.mjs';
+import { openAlbum } from './pictures.mjs';
+import { ago, alarmOf, estate, people, playCameras, playStation, smokeCard, timing } from './staged.mjs';
+
+const faults = [];
+const album = await openAlbum(faults);
+const browser = await openBrowser();
+const paths = ['/alarms/{id}/take', '/alarms/{id}/calls', '/alarms/{id}/notes', '/alarms/{id}/shelf', '/alarms/answers', '/plans', '/shift-notes', '/cards/{kind}'];
+const stage = { world: estate(), paths };
+const station = await playStation(stage);
+const wanted = process.argv.slice(2);
+
+/** Shows a world anew in a page and takes its picture. */
+async function scene(name, prepare, { night = false, act } = {}) {
+  if (wanted.length && !wanted.some((w) => name.includes(w))) return;
+  stage.world = estate();
+  const shown = prepare(stage.world);
+  const w = stage.world;
+  album.typed = [
+    ...w.sensors.flatMap((r) => [r.sensor.name, r.sensor.place, r.sensor.id]), ...w.cameras.map((c) => c.camera.name), ...w.plans.flatMap((p) => [p.name, p.floor]), ...w.notes.map((n) => n.text),
+    ...people.list.flatMap((p) => [p.name, p.note]), people.flat, '1205 室', '本人 王桂芳', '子女 王建国', ...(w.typed ?? []), '示范村工作站', '张三', '李四', '王五', '副站长', '站长', '镇中心值班', '信息员甲', '2 号席', '居民自查', '住户说在炒菜', '油烟，已开窗', '工作群', '热水器漏水，等配件', 'HS1SA',
+  ].filter(Boolean).sort((a, b) => b.length - a.length);
+  const page = await openPage(browser, name, faults);
+  try {
+    await page.addInitScript(playCameras);
+    await page.goto(station.url);
+    await page.getByTestId(shown ? 'alarm' : 'quiet').waitFor();
+    if (shown && (await page.getByTestId('alarm').getAttribute('data-alarm')) !== shown.id) await page.locator(`[data-alarm="${shown.id}"]`).first().click();
+    await until('the plan', 10, async () => (await page.locator('.planbox').count()) === (await page.locator('.planbox svg').count()));
+    if (await page.getByTestId('live-video').count()) await page.locator('[data-testid=live-video][data-state=playing]').waitFor();
+    await act?.(page);
+    await album.take(page, name, { night, desk: true });
+  } catch (err) {
+    faults.push(`${name}: ${err.stack ?? err}`);
+    await page.screenshot({ path: `${album.folder}/failed-${name}.png` }).catch(() => {});
+  }
+  await page.context().close();
+}
+
+const telling = (seconds, name, kind, state, more = {}) => ({ id: `${name}${seconds}`, name, kind, at: ago(seconds), state, ...more });
+
+/** The whole page: plan, people, card, tellings, countdown. */
+function full(w, seconds = 17, more = {}) {
+  const alarm = alarmOf(w, 'smoke-1202', seconds, { clip: 'c1', ...more });
+  Object.assign(w.details[alarm.id], {
+    people, card: smokeCard, plan: w.plans[0], clip: { id: 'c1', node: 'village', camera: 'hall', alarm: alarm.id, status: 'pending', from: ago(seconds + 10), to: ago(seconds - 20) },
+    response: { alarm: alarm.id, step: 2, next: '镇中心值班', nextAt: ago(-48), tellings: [telling(seconds, '', 'sound', 'sent'), telling(seconds - 2, '信息员甲', 'wecom-app', 'delivered'), telling(seconds - 9, '副站长', 'sms', 'sent')] },
+  });
+  return alarm;
+}
+
+await scene('live-new', (w) => full(w), { night: true });
+
+await scene('live-insisting', (w) => {
+  const a = full(w, 102);
+  w.details[a.id].response.tellings.push(telling(42, '副站长', 'sms', 'failed', { tries: 3 }), telling(30, '站长', 'wecom-app', 'waiting'));
+  return a;
+}, { night: true });
+
+await scene('live-answered', (w) => {
+  const a = full(w, 402, {
+    state: 'acknowledged', answers: [{ kind: 'received', by: 'zhangsan', name: '张三', at: ago(370) }], centreSeenAt: ago(340), centreTakenAt: ago(300), takenBy: { by: 'lisi', name: '李四', seat: '2 号席', at: ago(350) },
+    notes: [{ by: 'lisi', name: '李四', at: ago(200), text: '住户说在炒菜' }],
+  });
+  Object.assign(w.details[a.id].response, { next: '', nextAt: undefined, answeredAt: ago(370), calls: [{ by: 'zhangsan', name: '张三', at: ago(330), to: '本人 王桂芳', reached: false }, { by: 'zhangsan', name: '张三', at: ago(280), to: '子女 王建国', reached: true, note: '油烟，已开窗' }] });
+  w.details[a.id].clip.status = 'failed';
+  alarmOf(w, 'temp-1203', 380, { state: 'acknowledged', incident: 'i1', answers: [{ kind: 'received', by: 'zhangsan', name: '张三', at: ago(360) }], why: { kind: 'temperature', active: true, field: 'temperature', value: 61, op: 'gt', limit: 60, timing } });
+  alarmOf(w, 'gas-1204', 300, { state: 'acknowledged', incident: 'i1', answers: [{ kind: 'received', by: 'zhangsan', name: '张三', at: ago(290) }] });
+  a.incident = 'i1';
+  return a;
+}, { night: true });
+
+await scene('live-why', (w) => alarmOf(w, 'temp-1203', 44, { late: true, chattering: true, skew: 3600e9, deviceTime: ago(-3556), count: 12, why: { kind: 'temperature', active: true, field: 'temperature', value: 61, op: 'gt', limit: 60, timing } }));
+
+await scene('live-test', (w) => {
+  const a = full(w, 12, { test: true });
+  w.details[a.id].response = { alarm: a.id, step: 0, tellings: [] };
+  return a;
+}, { night: true });
+
+await scene('live-no-camera', (w) => {
+  const a = alarmOf(w, 'sos-1205', 31);
+  Object.assign(w.details[a.id], { people: { ...people, sensor: 'sos-1205', flat: '1205 室' }, response: { alarm: a.id, step: 1, next: '副站长', nextAt: ago(-12), tellings: [telling(31, '', 'sound', 'sent')] } });
+  return a;
+}, { night: true });
+
+await scene('live-no-plan', (w) => alarmOf(w, 'manhole-88', 95));
+
+await scene('live-line-down', (w) => {
+  const a = full(w, 50, { centreAt: undefined });
+  w.details[a.id].centre.receivedAt = null;
+  w.uplink = { connected: false, since: ago(900), lanes: [] };
+  w.lamps[0] = { id: 'uplink', state: 'bad', code: 'uplink.down', args: { since: ago(900), backlog: 12 } };
+  w.lamps[4] = { id: 'sound', state: 'bad', code: 'sound.missing', args: {} };
+  return a;
+});
+
+const longName = '17 号楼地下二层东北角消防水泵房湿式报警阀间可燃气体探测器（二〇二六年九月更换）';
+const longPlace = '幸福里小区三期（原第三纺织厂职工宿舍）17 号楼 3 单元地下二层东北角消防水泵房湿式报警阀间';
+await scene('live-long', (w) => {
+  w.typed = [longName, longPlace];
+  const s = w.sensors.find((r) => r.sensor.id === 'smoke-1202').sensor;
+  Object.assign(s, { name: longName, place: longPlace });
+  return full(w, 130, { late: true, chattering: true });
+});
+
+await scene('live-returned', (w) => full(w, 700, { returnedAt: ago(300), state: 'acknowledged', answers: [{ kind: 'received', by: 'zhangsan', name: '张三', at: ago(650) }] }));
+
+const many = (w) => {
+  const a = full(w, 17);
+  alarmOf(w, 'temp-1203', 180, { why: { kind: 'temperature', active: true, field: 'temperature', value: 61, op: 'gt', limit: 60, timing } });
+  alarmOf(w, 'sos-1205', 65);
+  alarmOf(w, 'manhole-88', 720, { state: 'acknowledged', answers: [{ kind: 'received', by: 'zhangsan', name: '张三', at: ago(700) }] });
+  alarmOf(w, 'water-1201', 5_000, { shelf: { by: 'lisi', name: '李四', at: ago(4_000), until: ago(-7_200), why: '热水器漏水，等配件' } });
+  for (let i = 0; i < 7; i++) alarmOf(w, 'door-stairs', 40 + i, { suppressed: 'flood', place: `3号楼 ${i + 3} 层楼梯间` });
+  w.typed = [...Array(7)].map((_, i) => `3号楼 ${i + 3} 层楼梯间`);
+  return a;
+};
+await scene('desk-many', many);
+await scene('desk-bulk', many, { act: async (page) => {
+  await page.getByTestId('pick').click();
+  await page.getByTestId('pick-all').click();
+  await page.keyboard.press('?');
+  await page.getByTestId('key-list').waitFor();
+} });
+await scene('live-shelf-form', (w) => alarmOf(w, 'manhole-88', 95), { act: async (page) => {
+  await page.keyboard.press('s');
+  await page.getByTestId('shelf-form').waitFor();
+} });
+await scene('desk-plan', (w) => {
+  alarmOf(w, 'temp-1203', 180, { state: 'acknowledged', answers: [{ kind: 'received', by: 'zhangsan', name: '张三', at: ago(100) }] });
+  w.alarms[0].place = '3号楼 1203 室门口';
+  return w.alarms[0];
+}, { act: async (page) => {
+  await page.keyboard.press('Escape');
+  await page.getByTestId('to-plan').click();
+  await page.locator('[data-testid=plan-live] svg').waitFor();
+} });
+
+await browser.close();
+station.close();
+console.log(`${album.taken} pictures in ${album.folder}`);
+for (const f of [...new Set(faults)]) console.error(f);
+process.exit(faults.length ? 1 : 0);
