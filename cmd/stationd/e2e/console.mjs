@@ -258,8 +258,8 @@ try {
     for (const s of facts.sensors) await rig.normal(s.id);
     await until('the smoke alarm is over', 15, async () => (await station.get(`/alarms/${id}`)).alarm.state === 'cleared');
     const waiting = desk.locator('[data-testid=queue-item].live');
-    await until('three wait', 15, async () => (await waiting.count()) === 3);
-    for (let left = 2; left >= 0; left--) {
+    await until('smoke, gas, water and the call for help wait', 15, async () => (await waiting.count()) === 4);
+    for (let left = 3; left >= 0; left--) {
       await waiting.first().click();
       await desk.keyboard.press('3');
       await until(`${left} wait`, 5, async () => (await waiting.count()) === left);
@@ -283,6 +283,9 @@ try {
     await desk.getByTestId('sensor-dialog').waitFor();
     await desk.screenshot({ path: `${album.folder}/sensor-dialog.png` });
     await desk.keyboard.press('Escape');
+    await desk.getByTestId('sensor-link').filter({ hasText: facts.sensors.find((s) => s.id === smoke).name }).first().click();
+    await desk.getByTestId('sensor-values').waitFor();
+    await album.take(desk, 'device');
     await menu(desk, 'nav-accounts');
     await desk.getByTestId('account-row').first().waitFor();
     await album.take(desk, 'accounts');

@@ -13,16 +13,39 @@ const stage = { world: estate(), paths };
 const station = await playStation(stage);
 const wanted = process.argv.slice(2);
 
-/** Shows a world anew in a page and takes its picture. */
+/** Words that people typed in stay in any language. */
+function typedWords(w) {
+  album.typed = [
+    ...w.sensors.flatMap((r) => [r.sensor.name, r.sensor.place, r.sensor.id]), ...w.cameras.map((c) => c.camera.name), ...w.plans.flatMap((p) => [p.name, p.floor]), ...w.notes.map((n) => n.text),
+    ...people.list.flatMap((p) => [p.name, p.note]), people.flat, '1205 室', '本人 王桂芳', '子女 王建国', ...(w.typed ?? []), '示范村工作站', '张三', '李四', '王五', '副站长', '站长', '镇中心值班', '信息员甲', '2 号席', '居民自查', '住户说在炒菜', '油烟，已开窗', '工作群', '热水器漏水，等配件', 'HS1SA', '海曼', '演示', 'smoke-1202',
+  ].filter(Boolean).sort((a, b) => b.length - a.length);
+}
+
+/** Shows one page of the console and takes its picture. */
+async function page(name, hash, prepare, act, { night = false } = {}) {
+  if (wanted.length && !wanted.some((w) => name.includes(w))) return;
+  stage.world = estate();
+  prepare(stage.world);
+  typedWords(stage.world);
+  const p = await openPage(browser, name, faults);
+  try {
+    await p.addInitScript(playCameras);
+    await p.goto(`${station.url}/${hash}`);
+    await act(p);
+    await album.take(p, name, { night });
+  } catch (err) {
+    faults.push(`${name}: ${err.stack ?? err}`);
+    await p.screenshot({ path: `${album.folder}/failed-${name}.png` }).catch(() => {});
+  }
+  await p.context().close();
+}
+
+/** Shows a world anew on the desk and takes its picture. */
 async function scene(name, prepare, { night = false, act } = {}) {
   if (wanted.length && !wanted.some((w) => name.includes(w))) return;
   stage.world = estate();
   const shown = prepare(stage.world);
-  const w = stage.world;
-  album.typed = [
-    ...w.sensors.flatMap((r) => [r.sensor.name, r.sensor.place, r.sensor.id]), ...w.cameras.map((c) => c.camera.name), ...w.plans.flatMap((p) => [p.name, p.floor]), ...w.notes.map((n) => n.text),
-    ...people.list.flatMap((p) => [p.name, p.note]), people.flat, '1205 室', '本人 王桂芳', '子女 王建国', ...(w.typed ?? []), '示范村工作站', '张三', '李四', '王五', '副站长', '站长', '镇中心值班', '信息员甲', '2 号席', '居民自查', '住户说在炒菜', '油烟，已开窗', '工作群', '热水器漏水，等配件', 'HS1SA',
-  ].filter(Boolean).sort((a, b) => b.length - a.length);
+  typedWords(stage.world);
   const page = await openPage(browser, name, faults);
   try {
     await page.addInitScript(playCameras);
@@ -139,6 +162,31 @@ await scene('desk-plan', (w) => {
   await page.getByTestId('to-plan').click();
   await page.locator('[data-testid=plan-live] svg').waitFor();
 } });
+
+/** A week of readings that look like a room. */
+function history(_, url) {
+  const from = Date.parse(url.searchParams.get('from')), to = Date.parse(url.searchParams.get('to'));
+  const at = (i) => from + ((to - from) * i) / 300;
+  const line = (field, mean, swing, noise) => ({ field, type: 'number', points: [...Array(301)].map((_, i) => {
+    const v = mean + swing * Math.sin(at(i) / 13_750_000) + noise * Math.sin(i * 2.3);
+    return [at(i), v - noise, v, v + noise];
+  }).filter((_, i) => i < 180 || i > 205), gaps: [[at(180), at(205)]] });
+  return { from, to, series: [line('temperature', 24, 4, 0.6), { field: 'smoke', type: 'bool', turns: 4, points: [...Array(301)].map((_, i) => [at(i), 0, i === 120 || i === 260 ? 1 : 0, 1]) }, line('battery', 86, 1, 0), line('linkquality', 100, 20, 6)] };
+}
+paths.push('/sensors/{id}/history', '/people/{id}', '/sensors/{id}/service', '/sensors/{id}/credential', '/sensors/{id}/replacement', '/rules/trial');
+await page('device', '#/sensors/smoke-1202', (w) => {
+  const s = w.sensors[0].sensor;
+  s.rules = [{ kind: 'smoke', field: 'smoke', op: 'eq', value: true }, { kind: 'temperature', field: 'temperature', op: 'gt', value: 60, for: 120e9, version: 2, name: '' }];
+  alarmOf(w, 'smoke-1202', 90_000, { state: 'cleared', clearedAt: ago(89_000), answers: [{ kind: 'false', by: 'zhangsan', name: '张三', at: ago(89_500) }] });
+  w.sensors.push({ sensor: { ...s, id: 'new-1', name: '', place: '', adopted: false, position: null, model: 'HS1SA', rules: [] }, state: null });
+  Object.assign(w.replies, { 'GET /sensors/smoke-1202/history': history, 'GET /people/smoke-1202': people, 'POST /rules/trial': { alarms: 3, first: [{ at: ago(400_000) }] }, 'POST /sensors/smoke-1202/credential': { username: 'smoke-1202', password: 'r7Kq-52Vd-cc19-Tm4x', publish: ['zigbee2mqtt/smoke-1202/#'] } });
+}, async (p) => {
+  await p.locator('[data-testid=chart] canvas').nth(2).waitFor();
+  await p.getByTestId('trial').last().click();
+  await p.getByTestId('trial-said').waitFor();
+  await p.getByTestId('credential-form').locator('button[type=submit]').click();
+  await p.getByTestId('credential-password').waitFor();
+});
 
 await browser.close();
 station.close();

@@ -1,14 +1,15 @@
 // @ts-check
 // All sensors: what they say, how they are, and the ones that turned up by
 // themselves and wait for a name.
-import { html, useState, useEffect } from '../html.js';
+import { html, useState } from '../html.js';
 import { classWord, saysNothing, t, valueWord } from '../words/words.js';
 import { when } from '../words/times.js';
 import { now } from '../state/clock.js';
-import { route } from '../state/route.js';
+import { href, route } from '../state/route.js';
 import { centre, may } from '../state/session.js';
-import { loaded, nodeName, sensorRow, sensors } from '../state/store.js';
+import { loaded, nodeName, sensors } from '../state/store.js';
 import { SensorDialog } from './sensor-dialog.js';
+import { SensorPage } from './sensor-page.js';
 
 /** @typedef {import('../records.js').SensorRow} SensorRow */
 /** @typedef {import('../records.js').Sensor} Sensor */
@@ -17,14 +18,13 @@ import { SensorDialog } from './sensor-dialog.js';
 const blank = { id: '', name: '', place: '', class: 'smoke', source: { broker: 'embedded', family: 'json', topic: '' }, adopted: true };
 
 export function Sensors() {
+  return route.value.id ? html`<${SensorPage} key=${route.value.id} id=${route.value.id} />` : html`<${List} />`;
+}
+
+function List() {
   const [editing, setEditing] = useState(/** @type {Sensor|null} */ (null));
   const [find, setFind] = useState('');
-  const wanted = route.value.id;
   const change = may('configure') && !centre.value;
-  useEffect(() => {
-    const row = sensorRow(wanted);
-    if (row && change) setEditing(row.sensor);
-  }, [wanted, loaded.value]);
   const word = find.trim().toLowerCase();
   const rows = [...sensors.value.values()]
     .filter(({ sensor: s }) => !word || `${s.name} ${s.place} ${classWord(s.class)} ${nodeName(s.node)} ${s.id}`.toLowerCase().includes(word))
@@ -53,7 +53,7 @@ function Row({ row, change, onEdit }) {
   const battery = state?.values?.battery;
   const station = nodeName(sensor.node);
   return html`<tr data-testid="sensor-row" class=${state?.offline ? 'off' : ''}>
-    <td><b>${sensor.name || t('sensor.unnamed')}</b>${!sensor.adopted && html`<i class="tag">${t('sensor.new')}</i>`}${!sensor.name && html`<small>${sensor.id}</small>`}</td>
+    <td><a href=${href('sensors', sensor.node ? `${sensor.node}.${sensor.id}` : sensor.id)} data-testid="sensor-link"><b>${sensor.name || t('sensor.unnamed')}</b></a>${sensor.service && html` <i class="tag warn">${t(`service.${sensor.service.mode}`)}</i>`}${!sensor.adopted && html`<i class="tag">${t('sensor.new')}</i>`}${!sensor.name && html`<small>${sensor.id}</small>`}</td>
     <td>${station && html`<small>${station}</small>`}${sensor.place || '–'}</td>
     <td>${classWord(sensor.class)}</td>
     <td class="values">${values.map(([f, v]) => {

@@ -5,8 +5,8 @@ import { html, useEffect, useState } from '../html.js';
 import { t } from '../words/words.js';
 import { Problem } from '../state/api.js';
 
-/** @param {{onRemove: () => Promise<any>, what?: string, testid?: string}} props */
-export function RemoveButton({ onRemove, what, testid }) {
+/** @param {{onRemove: () => Promise<any>, what?: string, sure?: string, testid?: string}} props */
+export function RemoveButton({ onRemove, what, sure, testid }) {
   const [armed, setArmed] = useState(false);
   const [problem, setProblem] = useState('');
   useEffect(() => {
@@ -24,6 +24,6 @@ export function RemoveButton({ onRemove, what, testid }) {
     }
   };
   return html`<button type="button" class="btn quiet ${armed ? 'armed' : ''}" data-testid=${testid} onClick=${press} aria-live="polite">
-      ${armed ? t('remove.sure') : what || t('remove')}</button>
+      ${armed ? sure || t('remove.sure') : what || t('remove')}</button>
     ${problem && html`<span class="problem" role="alert">${problem}</span>`}`;
 }
