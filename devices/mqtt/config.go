@@ -37,7 +37,7 @@ type Config struct {
 // DefaultConfig is right for any broker.
 func DefaultConfig() Config {
 	return Config{
-		Workers:        8,
+		Workers:        32,
 		Queue:          1024,
 		KeepAlive:      30 * time.Second,
 		ConnectTimeout: 10 * time.Second,
