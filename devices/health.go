@@ -18,18 +18,18 @@ type counts struct {
 
 // Stats are what became of the messages.
 type Stats struct {
-	Messages    uint64 // that came, from any broker
-	Reports     uint64 // handed on and stored
-	Failed      uint64 // attempts to hand one on that failed
-	Ignored     uint64 // that say nothing about a sensor
-	Unrouted    uint64 // on topics that are nobody's
-	Undecodable uint64 // that could not be read
-	Spared      uint64 // readings refused for want of space
-	Strangers   uint64 // of devices beyond Config.MaxUnknown
-	Unknown     uint64 // of devices that may not appear by themselves
-	Repeated    uint64 // readings that their devices sent again
-	Unlearned   uint64 // topics that families asked for beyond what is remembered
-	Unasked     uint64 // messages that families wanted published and that were too many
+	Messages    uint64 `json:"messages"`    // that came, from any broker
+	Reports     uint64 `json:"reports"`     // handed on and stored
+	Failed      uint64 `json:"failed"`      // attempts to hand one on that failed
+	Ignored     uint64 `json:"ignored"`     // that say nothing about a sensor
+	Unrouted    uint64 `json:"unrouted"`    // on topics that are nobody's
+	Undecodable uint64 `json:"undecodable"` // that could not be read
+	Spared      uint64 `json:"spared"`      // readings refused for want of space
+	Strangers   uint64 `json:"strangers"`   // of devices beyond Config.MaxUnknown
+	Unknown     uint64 `json:"unknown"`     // of devices that may not appear by themselves
+	Repeated    uint64 `json:"repeated"`    // readings that their devices sent again
+	Unlearned   uint64 `json:"unlearned"`   // topics that families asked for beyond what is remembered
+	Unasked     uint64 `json:"unasked"`     // messages that families wanted published and that were too many
 }
 
 // Stats returns the counters.

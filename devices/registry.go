@@ -172,6 +172,11 @@ func (s *Set) decoderFor(src station.SensorSource) (payload.Decoder, error) {
 func (s *Set) Apply(r Registry) {
 	s.applying.Lock()
 	defer s.applying.Unlock()
+	s.apply(r)
+}
+
+// apply is Apply with its turn held.
+func (s *Set) apply(r Registry) {
 	s.applied = r
 	next := &registry{
 		byID: map[string]*sensor{}, byTopic: map[source][]*sensor{}, byDevice: map[address][]*sensor{},

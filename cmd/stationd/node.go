@@ -118,6 +118,7 @@ func (n *node) openConsole() (err error) {
 	routes := n.agent.Routes()
 	routes = append(routes, n.video.Routes()...)
 	routes = append(routes, n.archive.Routes()...)
+	routes = append(routes, n.devices.Routes()...)
 	kind := "station"
 	if n.centre != nil {
 		kind = "centre"
