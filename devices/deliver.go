@@ -259,7 +259,7 @@ func (s *Set) say(ctx context.Context, sn *sensor, r payload.Reading, m *message
 	mem.turn.Lock()
 	defer mem.turn.Unlock()
 	mem.follow(sn.rules)
-	if mem.knows(r, m) {
+	if mem.knows(r, m, part) {
 		s.counts.repeated.Add(1)
 		return nil
 	}
@@ -312,7 +312,7 @@ func (s *Set) say(ctx context.Context, sn *sensor, r payload.Reading, m *message
 	switch err := s.deliver(ctx, rep); {
 	case err == nil:
 		mem.stored(rep.Fingerprint)
-		mem.serial, mem.content = r.Serial, m.content()
+		mem.serial, mem.content, mem.part = r.Serial, m.content(), part
 		s.learn(sn, r, &rep, next)
 		return nil
 	case spare && errors.Is(err, station.ErrNoSpace):
@@ -341,8 +341,8 @@ func (s *Set) say(ctx context.Context, sn *sensor, r payload.Reading, m *message
 // knows tells whether the device's own name of the message says that it was stored
 // before: an integration server sends again what it got no answer for, under a
 // new packet identifier. With turn held.
-func (m *memory) knows(r payload.Reading, msg *message) bool {
-	return r.Serial != "" && r.Serial == m.serial && msg.content() == m.content
+func (m *memory) knows(r payload.Reading, msg *message, part int) bool {
+	return r.Serial != "" && r.Serial == m.serial && part <= m.part && msg.content() == m.content
 }
 
 // about is what a reading tells of the device that is not registered; nil for

@@ -70,6 +70,7 @@ type memory struct {
 	owed     map[uint64]uint64 // those put off, by fingerprint: taken at that time
 	serial   string            // the device's own name of the last message
 	content  uint64            // and what it was
+	part     int               // and which part of it
 
 	// With Set.mu held:
 	heard   time.Time // last sign of life, or when it was first looked for

@@ -17,6 +17,7 @@ import (
 	"stationd/agent/station"
 	"stationd/agent/store"
 	"stationd/devices"
+	"stationd/devices/gb26875"
 	"stationd/devices/notify"
 	"stationd/uplink"
 	"stationd/uplink/centre"
@@ -42,6 +43,9 @@ type Config struct {
 	Console console.Config `yaml:"console"`
 	// Devices is how sensors are listened to.
 	Devices devices.Config `yaml:"devices"`
+	// FireAlarm is where the transmission units of fire-alarm systems report
+	// (GB/T 26875.3). Without listen there is no such line.
+	FireAlarm gb26875.Config `yaml:"fire_alarm"`
 	// Notify is how messages about alarms are sent.
 	Notify notify.Config `yaml:"notify"`
 	// Video is how cameras are pulled, where browsers and stations connect for
@@ -74,17 +78,18 @@ type LogConfig struct {
 // DefaultConfig is a station that needs no configuration file.
 func DefaultConfig() Config {
 	return Config{
-		Data:    "data",
-		Log:     LogConfig{Level: slog.LevelInfo, Format: "text"},
-		Station: agent.DefaultConfig(),
-		Store:   store.DefaultConfig(),
-		Console: console.DefaultConfig(),
-		Devices: devices.DefaultConfig(),
-		Notify:  notify.DefaultConfig(),
-		Video:   video.DefaultConfig(),
-		Record:  record.DefaultConfig(),
-		Uplink:  uplink.DefaultConfig(),
-		Centre:  CentreConfig{Config: centre.DefaultConfig(), Hosts: []string{"localhost", "127.0.0.1"}},
+		Data:      "data",
+		Log:       LogConfig{Level: slog.LevelInfo, Format: "text"},
+		Station:   agent.DefaultConfig(),
+		Store:     store.DefaultConfig(),
+		Console:   console.DefaultConfig(),
+		Devices:   devices.DefaultConfig(),
+		FireAlarm: gb26875.DefaultConfig(),
+		Notify:    notify.DefaultConfig(),
+		Video:     video.DefaultConfig(),
+		Record:    record.DefaultConfig(),
+		Uplink:    uplink.DefaultConfig(),
+		Centre:    CentreConfig{Config: centre.DefaultConfig(), Hosts: []string{"localhost", "127.0.0.1"}},
 	}
 }
 
@@ -150,6 +155,7 @@ func (c Config) Validate() error {
 		{"store", c.Store.Validate()},
 		{"console", c.Console.Validate()},
 		{"devices", c.Devices.Validate()},
+		{"fire_alarm", c.FireAlarm.Validate()},
 		{"notify", c.Notify.Validate()},
 		{"video", c.Video.Validate()},
 		{"record", c.Record.Validate()},
@@ -165,6 +171,9 @@ func (c Config) Validate() error {
 func (c Config) clashes() error {
 	type listener struct{ key, address string }
 	all := []listener{{"console.listen", c.Console.Listen}, {"devices.broker.listen", c.Devices.Broker.Listen}, {"video.peer.tcp_listen", c.Video.Peer.TCPListen}}
+	if c.FireAlarm.Listen != "" {
+		all = append(all, listener{"fire_alarm.listen", c.FireAlarm.Listen})
+	}
 	if c.Centre.Enabled() {
 		all = append(all, listener{"centre.listen", c.Centre.Listen}, listener{"centre.clips_listen", c.Centre.ClipsListen})
 	}

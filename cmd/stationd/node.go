@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 	"stationd/agent/station"
 	"stationd/agent/store"
 	"stationd/devices"
+	"stationd/devices/gb26875"
 	"stationd/devices/notify"
 	"stationd/devices/payload"
 	"stationd/devices/sparkplug"
@@ -38,6 +40,7 @@ type node struct {
 	archive *record.Archive
 	agent   *agent.Agent
 	devices *devices.Set
+	fires   *gb26875.Server // nil where no transmission unit is listened to
 	hub     *peer.Hub
 	video   *video.Set
 	uplink  *uplink.Uplink // nil without a parent
@@ -68,15 +71,20 @@ func openNode(cfg Config, log *slog.Logger) (_ *node, err error) {
 	cfg.Station.Version = version()
 	n.agent = agent.New(cfg.Station, agent.Deps{
 		Store: n.store, Clips: n.archive, Apply: n.apply, Centre: cfg.Uplink.Enabled(), Log: log.With("room", "agent"),
-		CheckSensor: func(sn station.Sensor) error { return n.devices.Check(sn) },
-		CheckBroker: func(b station.Broker) error { return n.devices.CheckBroker(b) },
-		CheckChannel: notify.Check, Deliver: notify.New(cfg.Notify, notify.Deps{}).Send,
+		CheckSensor:  func(sn station.Sensor) error { return n.devices.Check(sn) },
+		CheckBroker:  func(b station.Broker) error { return n.devices.CheckBroker(b) },
+		CheckChannel: notify.Check, Deliver: notify.New(cfg.Notify, notify.Deps{Publish: n.publish}).Send,
 	})
 	families := payload.Families(filepath.Join(cfg.Data, "families"), sparkplug.New())
 	for _, p := range families.Problems() {
 		log.Warn("mapping file cannot be used", "file", p.File, "line", p.Line, "problem", p.Message, "hint", p.Hint)
 	}
-	n.devices = devices.New(cfg.Devices, devices.Deps{Node: n.store.Node(), Sink: n.agent, Families: families, Log: log.With("room", "devices")})
+	n.devices = devices.New(cfg.Devices, devices.Deps{
+		Node: n.store.Node(), Sink: n.agent, Families: families, Feeds: []string{gb26875.FamilyName}, Log: log.With("room", "devices"),
+	})
+	if cfg.FireAlarm.Listen != "" {
+		n.fires = n.openFireAlarm()
+	}
 	n.hub = peer.New(cfg.Video.Peer, log.With("room", "media"))
 	if cfg.Centre.Enabled() {
 		if err := n.openCentre(); err != nil {
@@ -91,6 +99,27 @@ func openNode(cfg Config, log *slog.Logger) (_ *node, err error) {
 		})
 	}
 	return n, n.openConsole()
+}
+
+// publish reaches the sirens, by whatever broker they listen to.
+func (n *node) publish(ctx context.Context, broker, topic string, payload []byte, retain bool) error {
+	return n.devices.Publish(ctx, broker, topic, payload, retain)
+}
+
+// openFireAlarm prepares the end of the fire-alarm line. What a unit says stands
+// under the unit's address, with which all its devices' names begin.
+func (n *node) openFireAlarm() *gb26875.Server {
+	return gb26875.New(n.cfg.FireAlarm, gb26875.Deps{
+		Handle: func(ctx context.Context, readings ...payload.Reading) error {
+			if len(readings) == 0 {
+				return nil
+			}
+			unit, _, _ := strings.Cut(readings[0].Device, "/")
+			return n.devices.Take(ctx, gb26875.FamilyName, unit, readings...)
+		},
+		Odd: func(remote string, frame []byte, err error) { n.devices.Odd(gb26875.FamilyName, remote, frame, err) },
+		Log: n.log.With("room", "fire alarm"),
+	})
 }
 
 // openCentre prepares the centre's end; a centre without certificates of its
@@ -162,6 +191,9 @@ func (n *node) parts() []part {
 		{"media", true, n.hub.Run},
 		{"video", true, n.video.Run},
 		{"console", false, n.console.Run},
+	}
+	if n.fires != nil {
+		parts = append(parts, part{"fire alarm", false, n.fires.Run})
 	}
 	if n.centre != nil {
 		parts = append(parts, part{"centre", true, n.centre.Run})
