@@ -32,6 +32,9 @@ type Config struct {
 	AnswerURL string `yaml:"answer_url"`
 	// KeepReceipts is how long a repeated command gets its first receipt.
 	KeepReceipts time.Duration `yaml:"keep_receipts"`
+	// Plans is the folder of the plans' pictures; it is made when the first one
+	// comes. Empty takes none.
+	Plans string `yaml:"-"`
 }
 
 // DefaultConfig is what a station starts with.
@@ -91,6 +94,9 @@ type Registry struct {
 	Accounts []station.BrokerAccount
 	Cameras  []CameraLink     // the node's own
 	Remote   []station.Camera // of children, IDs "<node>.<camera>"
+	// JoiningUntil is until when unknown devices may appear by themselves; in the
+	// past or zero they may not.
+	JoiningUntil time.Time
 }
 
 // BrokerLink is an outside broker with its password.
@@ -166,6 +172,12 @@ type Agent struct {
 	trimmed refusals // readings that the journal gave up at its cap
 	guesses limiter
 	hashes  hashes
+	// cards are those that the program comes with.
+	cards cards
+	// pictures is held while a plan's picture is taken in or swept away.
+	pictures sync.Mutex
+	// importing is held while an import is carried out.
+	importing sync.Mutex
 }
 
 // New makes an agent. It opens and starts nothing.
@@ -214,6 +226,10 @@ func New(cfg Config, deps Deps) *Agent {
 		a.apply = func(Registry) {}
 	}
 	a.uploads.more = make(chan struct{})
+	var err error
+	if a.cards, err = readCards(); err != nil {
+		a.log.Error("the program's own step cards cannot be read", "err", err)
+	}
 	return a
 }
 
@@ -226,7 +242,7 @@ func (a *Agent) Name() string { return a.cfg.Name }
 // Run keeps the registry applied, makes clips, watches the disk and trims the
 // journal. It returns nil when ctx ends, after all its goroutines have.
 func (a *Agent) Run(ctx context.Context) error {
-	for _, first := range []func(context.Context) error{a.reportOpening, a.introduce} {
+	for _, first := range []func(context.Context) error{a.reportOpening, a.introduce, a.finishImport, a.tidyPlans} {
 		switch err := first(ctx); {
 		case ctx.Err() != nil:
 			return nil

@@ -69,15 +69,34 @@ var orders = map[string]order{
 	station.CommandPutDuty:       {station.PermConfigure, always("duty"), preparePutDuty},
 	station.CommandLogCall:       {station.PermAnswer, about("alarm"), prepareLogCall},
 	station.CommandTestSound:     {station.PermAnswer, always("sound"), prepareTestSound},
+
+	station.CommandOpenJoining:    {station.PermConfigure, always("joining"), prepareOpenJoining},
+	station.CommandCloseJoining:   {station.PermConfigure, always("joining"), prepareCloseJoining},
+	station.CommandAdoptSensor:    {station.PermConfigure, about("sensor"), prepareAdoptSensor},
+	station.CommandReplaceSensor:  {station.PermConfigure, about("sensor"), prepareReplaceSensor},
+	station.CommandServiceSensor:  {station.PermConfigure, about("sensor"), prepareServiceSensor},
+	station.CommandEndService:     {station.PermConfigure, about("sensor"), prepareEndService},
+	station.CommandPutCredential:  {station.PermConfigure, about("sensor"), preparePutCredential},
+	station.CommandImportSensors:  {station.PermConfigure, always("sensors"), prepareImportSensors},
+	station.CommandPutPeople:      {station.PermPeople, about("people"), preparePutPeople},
+	station.CommandRemovePeople:   {station.PermPeople, about("people"), prepareRemovePeople},
+	station.CommandPutPlan:        {station.PermConfigure, about("plan"), preparePutPlan},
+	station.CommandRemovePlan:     {station.PermConfigure, about("plan"), prepareRemovePlan},
+	station.CommandPutPicture:     {station.PermConfigure, about("plan"), preparePutPicture},
+	station.CommandPutCard:        {station.PermConfigure, about("card"), preparePutCard},
+	station.CommandResetCard:      {station.PermConfigure, about("card"), prepareResetCard},
+	station.CommandWriteShiftNote: {station.PermAnswer, always("shift-notes"), prepareShiftNote},
+	station.CommandArmDisplay:     {station.PermAccounts, always("displays"), prepareArmDisplay},
+	station.CommandDisarmDisplay:  {station.PermAccounts, about("display"), prepareDisarmDisplay},
 }
 
 func about(kind string) func(station.Command) string {
 	return func(cmd station.Command) string { return kind + "/" + cmd.Subject }
 }
 
-// always is for what there is once.
-func always(subject string) func(station.Command) string {
-	return func(station.Command) string { return subject }
+// always is the resource of commands about one thing that there is once.
+func always(resource string) func(station.Command) string {
+	return func(station.Command) string { return resource }
 }
 
 // CommandPermissions lists every command with the permission it declares.
@@ -98,7 +117,7 @@ func (a *Agent) Handle(ctx context.Context, cmd station.Command) station.Receipt
 	if err == nil {
 		return receipt
 	}
-	p, ok := station.AsProblem(err)
+	p, ok := station.OneProblem(err)
 	if !ok {
 		level := slog.LevelError
 		if ctx.Err() != nil {

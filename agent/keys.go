@@ -25,6 +25,11 @@ const (
 	accountTable = store.Key("account/")
 	sessionTable = store.Key("session/")
 	inviteTable  = store.Key("invite/")
+	displayTable = store.Key("display/")
+	planTable    = store.Key("plan/")
+	cardTable    = store.Key("card/")
+	cardPast     = store.Key("cardpast/") // cardpast/<kind>/<version>
+	shiftTable   = store.Key("shift/")
 	receiptTable = store.Key("receipt/")
 	auditTable   = store.Key("audit/")
 	auditHead    = store.Key("audithead")

@@ -61,6 +61,7 @@ type AlarmView struct {
 	Centre  CentreView    `json:"centre"`
 	// Response is who was told, and who is next.
 	Response *station.Response `json:"response" jsonschema:"nullable"`
+	Surroundings
 }
 
 // CentreView says what the centre knows.

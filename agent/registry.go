@@ -71,6 +71,13 @@ func (a *Agent) Registry() (Registry, error) {
 		if err != nil {
 			return err
 		}
+		joining, _, err := store.Get[station.Joining](tx, joiningKey)
+		if err != nil {
+			return err
+		}
+		if joining.Open(a.now()) {
+			r.JoiningUntil = joining.Until
+		}
 		return store.Each(tx, deviceTable, func(_ store.Key, acc station.BrokerAccount) error {
 			r.Accounts = append(r.Accounts, acc)
 			return nil

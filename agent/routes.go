@@ -3,6 +3,7 @@ package agent
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"stationd/agent/account"
@@ -53,7 +54,13 @@ var (
 
 // Routes are the core's routes.
 func (a *Agent) Routes() []station.Route {
-	return append(a.respondRoutes(), []station.Route{
+	return slices.Concat(a.coreRoutes(), a.respondRoutes(), a.sensorRoutes(), a.csvRoutes(), a.joiningRoutes(), a.peopleRoutes(),
+		a.planRoutes(), a.cardRoutes(), a.shiftNoteRoutes(), a.displayRoutes())
+}
+
+// coreRoutes are those of alarms, sensors, cameras and accounts.
+func (a *Agent) coreRoutes() []station.Route {
+	return []station.Route{
 		{Pattern: "GET /api/v1/alarms", Permission: station.PermWatch, Summary: "List alarms: live ones, or all from the newest", Params: []station.Param{
 			{Name: "live", In: "query", Type: "boolean", Summary: "the live ones, the gravest first"},
 			{Name: "before", In: "query", Type: "string", Summary: "those before the alarm with this ID"},
@@ -86,7 +93,7 @@ func (a *Agent) Routes() []station.Route {
 		{Pattern: "DELETE /api/v1/clips/{id}", Permission: station.PermConfigure, Resource: "clip/{id}", Summary: "Remove a clip's film for good; its record and the audit stay", Status: http.StatusNoContent, Params: commandParams, Handler: a.remove(station.CommandRemoveClip)},
 		{Pattern: "GET /api/v1/nodes", Permission: station.PermWatch, Summary: "List the stations below this centre", Reply: nodeList{}, Handler: list(a.Nodes, func(v []station.Node) any { return nodeList{v} })},
 		{Pattern: "GET /api/v1/audit", Permission: station.PermAudit, Summary: "Read the audit, newest first", Params: []station.Param{{Name: "before", In: "query", Type: "integer", Summary: "rows before the one with this seq"}, limitParam}, Reply: auditList{}, Handler: station.Handler(a.getAudit)},
-	}...)
+	}
 }
 
 func list[T any](read func() ([]T, error), wrap func([]T) any) http.Handler {
@@ -134,6 +141,9 @@ func (a *Agent) getAlarms(w http.ResponseWriter, r *http.Request) error {
 func (a *Agent) getAlarm(w http.ResponseWriter, r *http.Request) error {
 	v, err := a.Alarm(r.PathValue("id"))
 	if err != nil {
+		return err
+	}
+	if err := a.surround(station.ActorFrom(r.Context()), &v); err != nil {
 		return err
 	}
 	v.Centre.Configured = a.centreConfigured

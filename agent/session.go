@@ -3,6 +3,8 @@ package agent
 import (
 	"context"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"stationd/agent/account"
@@ -71,13 +73,13 @@ func accountSubject(name string) string {
 }
 
 // redeem uses an invitation up.
-func (a *Agent) redeem(tx *store.Tx, purpose, token string) (account.Invitation, error) {
+func (a *Agent) redeem(tx *store.Tx, token string, purposes ...string) (account.Invitation, error) {
 	k := key(inviteTable, account.Digest(token))
 	inv, ok, err := store.Get[account.Invitation](tx, k)
 	if err != nil {
 		return inv, err
 	}
-	if !ok || inv.Purpose != purpose || a.now().After(inv.Expires) {
+	if !ok || !slices.Contains(purposes, inv.Purpose) || a.now().After(inv.Expires) {
 		return inv, &errLink
 	}
 	return inv, tx.Delete(k)
@@ -111,7 +113,7 @@ func (a *Agent) Claim(ctx context.Context, code string, o station.AccountOrder, 
 		if taken {
 			return station.Errorf(http.StatusConflict, "claim.taken", "sign in; the administrator makes further accounts", "this station has been claimed already")
 		}
-		if _, err := a.redeem(tx, "claim", code); err != nil {
+		if _, err := a.redeem(tx, code, "claim"); err != nil {
 			return err
 		}
 		if err := store.Put(tx, key(accountTable, acc.Account), acc); err != nil {
@@ -202,9 +204,15 @@ func (a *Agent) LoginByLink(ctx context.Context, link, address string) (token st
 		return "", actor, err
 	}
 	err = a.store.Update(ctx, station.LaneUrgent, func(tx *store.Tx) error {
-		inv, err := a.redeem(tx, "login", link)
+		inv, err := a.redeem(tx, link, "login", displayInvite)
 		if err != nil {
 			return err
+		}
+		if inv.Purpose == displayInvite {
+			if token, actor, err = a.openDisplay(tx, inv, address); err != nil {
+				return err
+			}
+			return appendAudit(tx, station.Audit{At: a.now(), Actor: actor, Action: "display.open", Subject: "display/" + strings.TrimPrefix(inv.Account, displayPrefix), Result: "ok"})
 		}
 		acc, ok, err := store.Get[account.Account](tx, key(accountTable, inv.Account))
 		if err != nil {
@@ -252,6 +260,9 @@ func (a *Agent) Session(ctx context.Context, token, address string) (station.Act
 		acc, _, err = store.Get[account.Account](tx, key(accountTable, s.Account))
 		return err
 	})
+	if err == nil && s.Display != "" {
+		return a.displaySession(ctx, s, address)
+	}
 	now := a.now()
 	if err != nil || acc.Account == "" || acc.Disabled || !s.Valid(now) {
 		return station.Actor{}, err
@@ -283,9 +294,12 @@ func (a *Agent) Logout(ctx context.Context, token string) error {
 		if err := tx.Delete(k); err != nil {
 			return err
 		}
-		acc, _, err := store.Get[account.Account](tx, key(accountTable, s.Account))
+		acc, known, err := store.Get[account.Account](tx, key(accountTable, s.Account))
 		if err != nil {
 			return err
+		}
+		if !known {
+			acc.Account = s.Account // a display
 		}
 		return appendAudit(tx, station.Audit{At: a.now(), Actor: acc.Actor(s.Address), Action: "logout", Subject: accountSubject(s.Account), Result: "ok"})
 	})

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -39,19 +40,18 @@ func checkText(place, text string, most int) error {
 }
 
 func (a *Agent) validSensor(s station.Sensor) error {
-	if err := checkText("name", s.Name, 60); err != nil {
-		return err
+	faults := []error{
+		checkText("name", s.Name, 60), checkText("place", s.Place, 120),
+		checkText("maker", s.Maker, 60), checkText("model", s.Model, 60), checkText("firmware", s.Firmware, 60),
+		checkSilence(s.SilentAfter), checkPower(s.Power),
 	}
 	if strings.TrimSpace(s.Name) == "" {
-		return invalid("name", "give the name that the desk shows", "the sensor has no name")
-	}
-	if err := checkText("place", s.Place, 120); err != nil {
-		return err
+		faults = append(faults, invalid("name", "give the name that the desk shows", "the sensor has no name"))
 	}
 	if s.Source.Broker == "" {
-		return invalid("source.broker", "name the broker; the built-in one is "+station.EmbeddedBroker, "the sensor has no broker")
+		faults = append(faults, invalid("source.broker", "name the broker; the built-in one is "+station.EmbeddedBroker, "the sensor has no broker"))
 	}
-	return a.checkSensor(s)
+	return errors.Join(append(faults, a.checkSensor(s))...)
 }
 
 func preparePutSensor(a *Agent, cmd station.Command) (plan, error) {
@@ -78,14 +78,15 @@ func preparePutSensor(a *Agent, cmd station.Command) (plan, error) {
 		if before.Node != "" {
 			return nil, station.Errorf(http.StatusConflict, "sensor.elsewhere", "change it at the station", "the sensor belongs to the station %s", before.Node)
 		}
-		for i, c := range s.Cameras {
-			if _, ok, err := store.Get[station.Camera](tx, key(cameraTable, c)); err != nil {
-				return nil, err
-			} else if !ok {
-				return nil, invalid(fmt.Sprintf("cameras[%d]", i), "add the camera first", "there is no camera %q", c)
-			}
+		s := s
+		if err := checkSurroundings(tx, s); err != nil {
+			return nil, err
 		}
 		s.Adopted = true
+		s.Service, s.Was = before.Service, before.Was // these have orders of their own
+		if s.Maker == "" && s.Model == "" && s.Firmware == "" {
+			s.Maker, s.Model, s.Firmware = before.Maker, before.Model, before.Firmware
+		}
 		if err := store.Put(tx, key(sensorTable, s.ID), s); err != nil {
 			return nil, err
 		}
@@ -122,6 +123,12 @@ func prepareRemoveSensor(a *Agent, cmd station.Command) (plan, error) {
 			return nil, err
 		}
 		if err := tx.Delete(key(stateTable, s.ID)); err != nil {
+			return nil, err
+		}
+		if err := tx.DeleteSecret(peopleSecret(s.ID)); err != nil {
+			return nil, err
+		}
+		if err := removeCredentials(tx, s.ID); err != nil {
 			return nil, err
 		}
 		if err := a.endUnwatched(tx, s.ID, now, func(station.AlarmKind) bool { return false }); err != nil {
@@ -187,6 +194,9 @@ func preparePutCamera(a *Agent, cmd station.Command) (plan, error) {
 		c := c
 		before, _, err := store.Get[station.Camera](tx, key(cameraTable, c.ID))
 		if err != nil {
+			return nil, err
+		}
+		if err := checkPosition(tx, c.Position); err != nil {
 			return nil, err
 		}
 		has, err := putSecret(tx, cameraSecret(c.ID), password, before.HasPassword && sameHost(before.URL, c.URL) && before.Username == c.Username)

@@ -87,6 +87,9 @@ type Session struct {
 	// Seen is when it was last used, to the minute.
 	Seen    time.Time `json:"seen"`
 	Address string    `json:"address,omitempty"`
+	// Display is the ID of the display whose session it is; it ends when that is
+	// disarmed.
+	Display string `json:"display,omitempty"`
 }
 
 // How long a session lives. A desk with an open event stream is in use; a
@@ -98,9 +101,13 @@ const (
 	SessionTouch = time.Minute
 )
 
-// Valid tells whether the session may still be used at now. One that was used in
+// Valid tells whether the session may still be used at now. A display's never ends
+// by itself. One that was used in
 // the future is from before the clock was set back: nobody knows how old it is.
 func (s Session) Valid(now time.Time) bool {
+	if s.Display != "" {
+		return true
+	}
 	idle := now.Sub(s.Seen)
 	return idle > -SessionTouch && idle < SessionIdle+SessionTouch && now.Sub(s.Created) < SessionLife
 }
@@ -109,7 +116,7 @@ func (s Session) Valid(now time.Time) bool {
 // sign-in link. It is kept under the digest of its token.
 type Invitation struct {
 	Digest  string    `json:"digest"`
-	Purpose string    `json:"purpose"` // "claim" or "login"
+	Purpose string    `json:"purpose"` // "claim", "login" or "display"
 	Account string    `json:"account,omitempty"`
 	Expires time.Time `json:"expires"`
 }

@@ -63,7 +63,11 @@ type loginOrder struct {
 }
 
 func (s *Server) getSession(w http.ResponseWriter, r *http.Request) error {
-	return s.writeSession(w, station.ActorFrom(r.Context()))
+	actor := station.ActorFrom(r.Context())
+	if t := s.token(r); t != "" && actor.Role == account.RoleDisplay {
+		s.setCookie(w, t, displayLife)
+	}
+	return s.writeSession(w, actor)
 }
 
 func (s *Server) writeSession(w http.ResponseWriter, actor station.Actor) error {
@@ -112,8 +116,19 @@ func (s *Server) postLogin(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	s.setCookie(w, token, account.SessionLife)
+	s.setCookie(w, token, sessionLife(actor))
 	return s.writeSession(w, actor)
+}
+
+// displayLife is as long as browsers keep a cookie. It is set anew whenever the
+// page is loaded, so that a display is not signed out by its browser either.
+const displayLife = 400 * 24 * time.Hour
+
+func sessionLife(actor station.Actor) time.Duration {
+	if actor.Role == account.RoleDisplay {
+		return displayLife
+	}
+	return account.SessionLife
 }
 
 func (s *Server) postLogout(w http.ResponseWriter, r *http.Request) error {

@@ -71,6 +71,15 @@ type Service struct {
 	Why   string      `json:"why,omitempty"`
 }
 
+// Current is the mode at now; empty in ordinary service, and of a nil Service. One
+// from the future is from before the clock was set back, and over.
+func (s *Service) Current(now time.Time) ServiceMode {
+	if s == nil || !now.Before(s.Until) || s.Until.Sub(now) > MaxService {
+		return ""
+	}
+	return s.Mode
+}
+
 // ServiceMode is how a sensor is out of ordinary service.
 type ServiceMode string
 
@@ -90,6 +99,9 @@ type People struct {
 	Sensor string   `json:"sensor"`
 	Flat   string   `json:"flat,omitempty"`
 	List   []Person `json:"list"`
+	// Masked tells that names and telephones were made unreadable for whoever
+	// asked. It is never kept.
+	Masked bool `json:"masked,omitempty"`
 }
 
 // Person is one of them, in the order in which they are rung.
