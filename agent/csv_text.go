@@ -68,11 +68,14 @@ func csvFault(code, hint, format string, args ...any) error {
 	return station.Errorf(422, "csv."+code, hint, format, args...)
 }
 
+// limits bound a file as a whole.
+type limits struct{ bytes, lines int }
+
 // readTable takes a file apart. It reports what is wrong with the file as such.
-func readTable(raw []byte) (table, *lineFaults) {
+func readTable(raw []byte, most limits) (table, *lineFaults) {
 	faults := &lineFaults{}
-	if len(raw) > maxCSVBytes {
-		faults.add(1, "", csvFault("large", "split it into several files", "the file has more than %d bytes", maxCSVBytes))
+	if len(raw) > most.bytes {
+		faults.add(1, "", csvFault("large", "split it into several files", "the file has more than %d bytes", most.bytes))
 		return table{}, faults
 	}
 	text, err := decodeText(raw)
@@ -111,8 +114,8 @@ func readTable(raw []byte) (table, *lineFaults) {
 			continue
 		case empty(cells):
 			continue
-		case len(t.rows) >= maxCSVLines:
-			faults.add(row.line, "", csvFault("long", "split it into several files", "the file has more than %d lines", maxCSVLines))
+		case len(t.rows) >= most.lines:
+			faults.add(row.line, "", csvFault("long", "split it into several files", "the file has more than %d lines", most.lines))
 			return t, faults
 		}
 		if len(cells) > len(t.header) && !empty(cells[len(t.header):]) {

@@ -71,9 +71,14 @@ type sensorFile struct {
 	people  bool     // it has columns of people
 }
 
-// readSensorFile takes a file apart and reports what is wrong with its header.
+// readSensorFile takes a file of one station apart.
 func readSensorFile(raw []byte) (sensorFile, *lineFaults, []station.LineFault) {
-	t, faults := readTable(raw)
+	return readFile(raw, limits{bytes: maxCSVBytes, lines: maxCSVLines})
+}
+
+// readFile takes a file apart and reports what is wrong with its header.
+func readFile(raw []byte, most limits) (sensorFile, *lineFaults, []station.LineFault) {
+	t, faults := readTable(raw, most)
 	f := sensorFile{table: t}
 	if !faults.none() {
 		return f, faults, nil

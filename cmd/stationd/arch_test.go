@@ -80,9 +80,10 @@ var libraries = map[string][]string{
 	"github.com/prometheus/client_golang":  {"agent/console", "cmd/stationd"},
 	"google.golang.org/protobuf":           {"agent/store", "devices/sparkplug", "devices/devicestest"},
 	"golang.org/x/crypto":                  {"agent/account"},
+	"golang.org/x/image":                   {"agent"},
 	"golang.org/x/sync":                    {"agent", "cmd/stationd"},
 	"golang.org/x/sys":                     {"agent/store", "agent/store/disk", "video/record"},
-	"golang.org/x/text":                    {"devices/gb26875", "devices/devicestest"},
+	"golang.org/x/text":                    {"agent", "devices/gb26875", "devices/devicestest"},
 	"golang.org/x/time":                    {"agent"},
 }
 

@@ -1,0 +1,28 @@
+package agent
+
+import (
+	"context"
+
+	"stationd/agent/station"
+	"stationd/agent/store"
+)
+
+// BeginImport accepts a file and carries out its first lines only, as if the
+// program had ended then.
+func (a *Agent) BeginImport(ctx context.Context, actor station.Actor, raw []byte) error {
+	body, err := marshalResult(station.ImportOrder{CSV: raw})
+	if err != nil {
+		return err
+	}
+	p, err := prepareImportSensors(a, station.Command{Type: station.CommandImportSensors, Actor: actor, Body: body})
+	if err != nil {
+		return err
+	}
+	return a.store.Update(ctx, station.LaneNormal, func(tx *store.Tx) error {
+		if _, err := p.apply(tx); err != nil {
+			return err
+		}
+		_, err := a.importSome(tx)
+		return err
+	})
+}
