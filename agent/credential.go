@@ -34,6 +34,10 @@ func topicsOf(src station.SensorSource) (publish, subscribe []string, err error)
 	case "tts":
 		return []string{under(2)}, []string{under(2)}, nil
 	case "tasmota":
+		switch at(1) {
+		case "tele", "stat", "cmnd": // FullTopic %topic%/%prefix%
+			return []string{at(0) + "/tele/#", at(0) + "/stat/#", "tasmota/discovery/#"}, []string{at(0) + "/cmnd/#", "tasmotas/cmnd/#"}, nil
+		}
 		name := tasmotaName(level)
 		return []string{"tele/" + name + "/#", "stat/" + name + "/#", "tasmota/discovery/#"}, []string{"cmnd/" + name + "/#", "cmnd/tasmotas/#"}, nil
 	case "esphome":

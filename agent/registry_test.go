@@ -150,6 +150,7 @@ func TestCredentialReachesItsOwnTopics(t *testing.T) {
 		publish, subscribe string
 	}{
 		{"tasmota", "tele/kitchen/SENSOR", "tele/kitchen/# stat/kitchen/# tasmota/discovery/#", "cmnd/kitchen/# cmnd/tasmotas/#"},
+		{"tasmota", "kitchen/tele/SENSOR", "kitchen/tele/# kitchen/stat/# tasmota/discovery/#", "kitchen/cmnd/# tasmotas/cmnd/#"},
 		{"zigbee2mqtt", "zigbee2mqtt/bridge/state", "zigbee2mqtt/#", "zigbee2mqtt/#"},
 		{"esphome", "balcony/status", "balcony/#", "balcony/+/+/command/# homeassistant/status"},
 		{"shelly", "shellies/gas-1/sensor/gas", "shellies/gas-1/# shellies/announce", "shellies/gas-1/# shellies/command"},
@@ -344,7 +345,6 @@ func TestShiftNotes(t *testing.T) {
 		t.Error("no event")
 	}
 }
-
 
 // eventually waits for something that another goroutine does.
 func (r *rig) eventually(done func() bool) {

@@ -211,10 +211,17 @@ func (a *Agent) judge(tx *store.Tx, raw []byte, mayPeople bool) (judgment, error
 // here is what is set up already, as far as an import looks for it.
 type here struct {
 	byID    map[string]station.Sensor
-	byPlace map[[3]string][]string // broker, topic and device → IDs
+	byPlace map[[3]string][]string // see placeOf; → IDs
 }
 
-func placeOf(s station.SensorSource) [3]string { return [3]string{s.Broker, s.Topic, s.Device} }
+// placeOf is what tells two sources apart: the device's name in its family, where
+// it has one, or else the topic.
+func placeOf(s station.SensorSource) [3]string {
+	if s.Device != "" {
+		return [3]string{s.Broker, s.Family, s.Device}
+	}
+	return [3]string{s.Broker, "", s.Topic}
+}
 
 func readHere(tx *store.Tx) (here, error) {
 	h := here{byID: map[string]station.Sensor{}, byPlace: map[[3]string][]string{}}
@@ -247,7 +254,7 @@ func (a *Agent) judgeLine(tx *store.Tx, f sensorFile, row tableRow, h here, faul
 	}
 	id := probe.sensor.ID
 	heard := h.at(probe.sensor.Source)
-	if id == "" && probe.sensor.Source.Topic != "" {
+	if id == "" && probe.sensor.Source.Topic+probe.sensor.Source.Device != "" {
 		if len(heard) > 1 {
 			faults.add(row.line, "", csvFault("which", "write its 编号 (id) in the line", "several sensors are heard at this topic: %s", strings.Join(heard, ", ")))
 			return c, nil
@@ -373,6 +380,7 @@ func idOf(src station.SensorSource) string {
 	if len(slug) > 40 {
 		slug = strings.Trim(slug[len(slug)-40:], "-")
 	}
-	digest := account.Digest(src.Broker + "\n" + src.Topic + "\n" + src.Device)[:8]
+	place := placeOf(src)
+	digest := account.Digest(strings.Join(place[:], "\n"))[:8]
 	return strings.Trim(slug+"-"+digest, "-")
 }
