@@ -275,7 +275,7 @@ func haSpell(raw map[string]any, base string) map[string]any {
 		case "availability":
 			v = haSpellList(v, base)
 		}
-		if text, ok := v.(string); ok && base != "" && (strings.HasSuffix(key, "topic")) {
+		if text, ok := v.(string); ok && base != "" && strings.HasSuffix(key, "topic") {
 			v = haBase(text, base)
 		}
 		out[key] = v

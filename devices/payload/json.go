@@ -1,7 +1,6 @@
 package payload
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -16,7 +15,8 @@ import (
 // the device's own time.
 const FieldTime = "time"
 
-// JSON decodes any JSON payload by a mapping of our field names to paths.
+// JSON decodes any JSON payload by a mapping of our field names to paths, and also
+// "name=value" pairs, as if they were an object, and bare values, at the empty path.
 type JSON struct {
 	fields []jsonField
 }
@@ -78,8 +78,8 @@ func splitPath(path string) ([]string, error) {
 // Decode reads the mapped fields. One that is missing is left out: devices send
 // what has changed. A payload with none of them is ignored.
 func (d *JSON) Decode(_ string, payload []byte) (Reading, error) {
-	var root any
-	if err := json.Unmarshal(payload, &root); err != nil {
+	root, err := readAny(payload)
+	if err != nil {
 		return Reading{}, fmt.Errorf("json reading: %w", err)
 	}
 	r := Reading{Values: make(map[string]station.Value, len(d.fields))}
@@ -98,6 +98,10 @@ func (d *JSON) Decode(_ string, payload []byte) (Reading, error) {
 		}
 		if yesOrNo(f.name) {
 			v = truth(v)
+		} else if text, isText := v.(string); isText && measured(f.name) {
+			if v, ok = quantity(text); !ok { // "87 %" is 87
+				continue
+			}
 		}
 		r.Values[f.name] = v
 	}

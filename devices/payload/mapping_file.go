@@ -405,7 +405,7 @@ func (f *mappingFile) described(n ast.Node, each func(ast.Node)) {
 // field reads one field: a path, several paths of which the first that is there
 // counts, or an object.
 func (f *mappingFile) field(name string, n ast.Node) *fieldMap {
-	m := &fieldMap{name: name, bit: -1, scale: 1, truth: yesOrNo(name)}
+	m := &fieldMap{name: name, bit: -1, scale: 1, truth: yesOrNo(name), number: measured(name)}
 	if _, isMap := n.(ast.MapNode); !isMap {
 		m.paths = f.paths(n)
 		return m

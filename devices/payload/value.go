@@ -71,6 +71,16 @@ func yesOrNo(field string) bool {
 	return false
 }
 
+// measured tells whether a field is one of those that are numbers, whatever unit a
+// device writes behind them.
+func measured(field string) bool {
+	switch field {
+	case station.ClassTemperature, station.ClassLevel, FieldBattery, FieldHumidity, FieldLink:
+		return true
+	}
+	return false
+}
+
 // instant reads a time: seconds, milli- or microseconds since 1970, told apart
 // by their size, or RFC 3339. A time without a zone is not understood: which
 // one the device means is anybody's guess.
