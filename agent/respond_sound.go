@@ -152,7 +152,7 @@ func (a *Agent) SoundState() (station.SoundState, error) {
 // SoundLamp is the lamp of the sound output.
 func (a *Agent) SoundLamp() station.Lamp {
 	st, err := a.SoundState()
-	l := station.Lamp{ID: "sound", State: station.LampOK, Code: "sound." + st.State, Args: map[string]any{"device": st.Device}}
+	l := station.Lamp{ID: "loudspeaker", State: station.LampOK, Code: "sound." + st.State, Args: map[string]any{"device": st.Device}}
 	switch {
 	case err != nil:
 		l.State, l.Code = station.LampWarn, "sound.missing"

@@ -32,6 +32,7 @@ var arrows = map[string][]string{
 	"devices/gb26875":       {"agent/station", "devices/payload"},
 	"devices/mqtt":          {"agent/station"},
 	"devices/notify":        {"agent/station"},
+	"devices/sound":         {"agent/station"},
 	"devices/payload":       {"agent/station"},
 	"devices/rule":          {"agent/station"},
 	"devices/sparkplug":     {"agent/station", "devices/payload"},

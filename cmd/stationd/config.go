@@ -19,6 +19,7 @@ import (
 	"stationd/devices"
 	"stationd/devices/gb26875"
 	"stationd/devices/notify"
+	"stationd/devices/sound"
 	"stationd/uplink"
 	"stationd/uplink/centre"
 	"stationd/video"
@@ -48,6 +49,8 @@ type Config struct {
 	FireAlarm gb26875.Config `yaml:"fire_alarm"`
 	// Notify is how messages about alarms are sent.
 	Notify notify.Config `yaml:"notify"`
+	// Sound is the daemon's own voice, on the PC's audio output.
+	Sound sound.Config `yaml:"sound"`
 	// Video is how cameras are pulled, where browsers and stations connect for
 	// live pictures, and how a centre calls pictures up.
 	Video video.Config `yaml:"video"`
@@ -86,6 +89,7 @@ func DefaultConfig() Config {
 		Devices:   devices.DefaultConfig(),
 		FireAlarm: gb26875.DefaultConfig(),
 		Notify:    notify.DefaultConfig(),
+		Sound:     sound.DefaultConfig(),
 		Video:     video.DefaultConfig(),
 		Record:    record.DefaultConfig(),
 		Uplink:    uplink.DefaultConfig(),
@@ -158,6 +162,7 @@ func (c Config) Validate() error {
 		{"devices", c.Devices.Validate()},
 		{"fire_alarm", c.FireAlarm.Validate()},
 		{"notify", c.Notify.Validate()},
+		{"sound", c.Sound.Validate()},
 		{"video", c.Video.Validate()},
 		{"record", c.Record.Validate()},
 		{"uplink", c.Uplink.Validate()},

@@ -146,6 +146,7 @@ func demoConfig(data string, id station.NodeID, name string, port int) Config {
 	cfg.Node, cfg.Data, cfg.Station.Name = id, data, name
 	cfg.Console.Listen = freePort(port)
 	cfg.Video.Peer.UDPListen, cfg.Video.Peer.TCPListen = "127.0.0.1:0", "127.0.0.1:0"
+	cfg.Sound.Off = true // a developer's desk is not a duty room
 	// A developer's disk is not a station's.
 	cfg.Record.VolumeSize, cfg.Record.MaxBytes = 64<<20, 512<<20
 	cfg.Record.MinFree, cfg.Record.ClipsMinFree, cfg.Record.ClipsMaxBytes = 512<<20, 128<<20, 1<<30

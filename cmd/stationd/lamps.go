@@ -18,7 +18,7 @@ func (n *node) lamps(space disk.State, usage record.Usage, nodes []station.Node)
 	if n.centre != nil {
 		out = append(out, childrenLamp(nodes))
 	}
-	for _, l := range append(n.video.Lamps(), n.devices.Lamps()...) {
+	for _, l := range append(append(n.video.Lamps(), n.devices.Lamps()...), n.agent.SoundLamp()) {
 		if n.centre != nil && l.State == station.LampOff {
 			continue // a centre need not have cameras and sensors of its own
 		}

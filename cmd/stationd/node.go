@@ -22,6 +22,7 @@ import (
 	"stationd/devices/gb26875"
 	"stationd/devices/notify"
 	"stationd/devices/payload"
+	"stationd/devices/sound"
 	"stationd/devices/sparkplug"
 	"stationd/uplink"
 	"stationd/uplink/centre"
@@ -41,6 +42,7 @@ type node struct {
 	agent   *agent.Agent
 	devices *devices.Set
 	fires   *gb26875.Server // nil where no transmission unit is listened to
+	sound   *sound.Sound
 	hub     *peer.Hub
 	video   *video.Set
 	uplink  *uplink.Uplink // nil without a parent
@@ -69,11 +71,12 @@ func openNode(cfg Config, log *slog.Logger) (_ *node, err error) {
 		return nil, err
 	}
 	cfg.Station.Version = version()
+	n.sound = sound.New(cfg.Sound, sound.Deps{Changed: n.soundChanged, Log: log.With("room", "sound")})
 	n.agent = agent.New(cfg.Station, agent.Deps{
 		Store: n.store, Clips: n.archive, Apply: n.apply, Centre: cfg.Uplink.Enabled(), Log: log.With("room", "agent"),
 		CheckSensor:  func(sn station.Sensor) error { return n.devices.Check(sn) },
 		CheckBroker:  func(b station.Broker) error { return n.devices.CheckBroker(b) },
-		CheckChannel: notify.Check, Deliver: notify.New(cfg.Notify, notify.Deps{Publish: n.publish}).Send,
+		CheckChannel: notify.Check, Deliver: notify.New(cfg.Notify, notify.Deps{Publish: n.publish}).Send, Loudspeaker: n.sound,
 	})
 	families := payload.Families(filepath.Join(cfg.Data, "families"), sparkplug.New())
 	for _, p := range families.Problems() {
@@ -191,6 +194,7 @@ func (n *node) parts() []part {
 		{"media", true, n.hub.Run},
 		{"video", true, n.video.Run},
 		{"console", false, n.console.Run},
+		{"sound", false, n.sound.Run},
 	}
 	if n.fires != nil {
 		parts = append(parts, part{"fire alarm", false, n.fires.Run})

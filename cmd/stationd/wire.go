@@ -134,6 +134,11 @@ func (r receivedClip) Finish() error {
 	return r.agent.ClipReceived(r.ctx, r.node, r.id)
 }
 
+// soundChanged tells the core how the sound output is.
+func (n *node) soundChanged(ctx context.Context, st station.SoundState) error {
+	return n.agent.SoundChanged(ctx, st, n.cfg.Sound.Needed())
+}
+
 // legs answers a station's offer. The centre is made before the cameras, so it
 // asks the node.
 type legs struct{ node *node }
