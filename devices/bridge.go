@@ -42,7 +42,7 @@ func (s *Set) presenceSignals(sn *sensor, r payload.Reading, live bool) []statio
 	mem := sn.memory
 	if r.Bridge {
 		s.bridgeChanged(sn.address, r.Presence, s.now())
-		if away := r.Presence == payload.Offline; away != (mem.offline == active) || mem.unsure || mem.offline == undecided {
+		if away := r.Presence == payload.Offline; away != (mem.offline == active) || mem.unsure {
 			return []station.Signal{{Kind: station.KindOffline, Active: away}}
 		}
 		return nil

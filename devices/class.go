@@ -10,9 +10,8 @@ import (
 type verdict = rule.Verdict
 
 const (
-	undecided = rule.Undecided
-	inactive  = rule.Inactive
-	active    = rule.Active
+	inactive = rule.Inactive
+	active   = rule.Active
 )
 
 // ClassOf proposes a class from the fields that a device was heard with, and

@@ -31,3 +31,10 @@ func (s *Set) BrokerUp(up bool) {
 func (s *Set) Hear(ctx context.Context, topic, body string) error {
 	return s.handle(ctx, &message{broker: station.EmbeddedBroker, client: "test", topic: topic, payload: []byte(body)}, func(err error) error { return err })
 }
+
+// BenchBytes is how many bytes of payloads and topics the workbench keeps.
+func (s *Set) BenchBytes() int {
+	s.bench.mu.Lock()
+	defer s.bench.mu.Unlock()
+	return s.bench.bytes
+}
