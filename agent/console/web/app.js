@@ -24,11 +24,12 @@ import { Health } from './pages/health.js';
 import { Nodes } from './pages/nodes.js';
 import { Records } from './pages/records.js';
 import { Sensors } from './pages/sensors.js';
+import { Setup } from './pages/setup.js';
 
 /** @type {Record<string, any>} */
-const pages = { desk: Desk, cameras: Cameras, sensors: Sensors, records: Records, health: Health, nodes: Nodes, accounts: Accounts, audit: AuditPage };
+const pages = { desk: Desk, cameras: Cameras, sensors: Sensors, records: Records, health: Health, nodes: Nodes, accounts: Accounts, audit: AuditPage, setup: Setup };
 /** @type {Record<string, string>} */
-const needs = { accounts: 'accounts', audit: 'audit' };
+const needs = { accounts: 'accounts', audit: 'audit', setup: 'configure' };
 
 const unreachable = signal(false);
 let running = false;

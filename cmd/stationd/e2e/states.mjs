@@ -188,6 +188,27 @@ await page('device', '#/sensors/smoke-1202', (w) => {
   await p.getByTestId('credential-password').waitFor();
 });
 
+await page('plans', '#/setup/plans', (w) => {
+  w.replies['PUT /sensors/manhole-88'] = (order) => {
+    Object.assign(w.sensors.find((r) => r.sensor.id === 'manhole-88').sensor, { position: order.position });
+    return order;
+  };
+}, async (p) => {
+  await p.locator('[data-testid=planner] svg').waitFor();
+  await p.getByTestId('loose').getByRole('button').first().focus();
+  await p.keyboard.press('Enter');
+  await p.locator('[data-mark="sensor/manhole-88"]').waitFor();
+  await p.locator('[data-mark="sensor/manhole-88"]').focus();
+  await p.keyboard.press('ArrowRight');
+  await until('it is moved by the keyboard', 5, async () => stage.world.orders.filter((o) => o.method === 'PUT').at(-1)?.order.position.x === 0.51);
+  const box = await p.locator('[data-mark="sensor/manhole-88"] .dot').boundingBox();
+  await p.mouse.move(box.x + 5, box.y + 5);
+  await p.mouse.down();
+  await p.mouse.move(box.x + 105, box.y + 65, { steps: 4 });
+  await p.mouse.up();
+  await until('it is moved by the mouse', 5, async () => stage.world.orders.filter((o) => o.method === 'PUT').at(-1)?.order.position.x > 0.55);
+});
+
 await browser.close();
 station.close();
 console.log(`${album.taken} pictures in ${album.folder}`);

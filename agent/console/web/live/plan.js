@@ -46,10 +46,11 @@ export const pictureOf = (plan, version) => `/api/v1/plans/${encodeURIComponent(
 
 /**
  * @param {{plan: string, name: string, version?: string, marks: Mark[], testid?: string, chosen?: string,
- *   onPick?: (id: string, kind: Mark['kind']) => void, onMove?: (id: string, kind: Mark['kind'], x: number, y: number, done: boolean) => void}} props
- *   onMove: marks can be dragged, and moved with the arrow keys
+ *   onPick?: (id: string, kind: Mark['kind']) => void, onMove?: (id: string, x: number, y: number, done: boolean) => void,
+ *   onSpot?: (x: number, y: number) => void, onDrop?: (id: string, x: number, y: number) => void}} props
+ *   onMove: marks can be dragged, and moved with the arrow keys; onSpot: a press on the plan itself; onDrop: something was dragged onto it
  */
-export function PlanPicture({ plan, name, version, marks, testid, chosen, onPick, onMove }) {
+export function PlanPicture({ plan, name, version, marks, testid, chosen, onPick, onMove, onSpot, onDrop }) {
   const url = pictureOf(plan, version);
   const size = useMeasure(url);
   const box = useRef(/** @type {Element|null} */ (null));
@@ -57,14 +58,19 @@ export function PlanPicture({ plan, name, version, marks, testid, chosen, onPick
   if (!size) return html`<div class="planbox" ref=${box} data-testid=${testid}></div>`;
   if (size.broken) return html`<div class="planbox" ref=${box} data-testid=${testid}><p class="note">${t('plan.broken')}</p></div>`;
   const { w, h } = size;
-  /** @param {PointerEvent} e @returns {[number, number]} */
+  /** @param {MouseEvent} e @returns {[number, number]} */
   const spot = (e) => {
     const svg = /** @type {SVGSVGElement} */ (/** @type {Element} */ (e.currentTarget).closest('svg'));
     const p = new DOMPoint(e.clientX, e.clientY).matrixTransform(svg.getScreenCTM()?.inverse());
     return [clamp(p.x / w), clamp(p.y / h)];
   };
   return html`<div class="planbox" ref=${box} data-testid=${testid}><svg viewBox=${`0 0 ${w} ${h}`} preserveAspectRatio="xMidYMid meet" role="group" aria-label=${name}>
-    <image href=${url} width=${w} height=${h} />
+    <image href=${url} width=${w} height=${h} onClick=${onSpot && ((/** @type {MouseEvent} */ e) => onSpot(...spot(e)))}
+      onDragOver=${onDrop && ((/** @type {Event} */ e) => e.preventDefault())} onDrop=${onDrop && ((/** @type {DragEvent} */ e) => {
+        e.preventDefault();
+        const id = e.dataTransfer?.getData('text/plain');
+        if (id) onDrop(id, ...spot(e));
+      })} />
     ${marks.map((m) => { const r = (m.here ? dotHere : dot) / scale; return html`<g key=${m.kind + m.id} class="mark ${m.kind} ${m.state} ${m.here ? 'here' : ''} ${chosen === m.id ? 'chosen' : ''} ${onMove ? 'moves' : ''}"
         transform=${`translate(${m.x * w} ${m.y * h})`} data-mark=${m.id} tabindex=${onPick || onMove ? 0 : undefined} role=${onPick || onMove ? 'button' : 'img'} aria-label=${m.name}
         onClick=${() => onPick?.(m.id, m.kind)}
@@ -75,11 +81,11 @@ export function PlanPicture({ plan, name, version, marks, testid, chosen, onPick
           e.preventDefault();
           e.stopPropagation();
           const by = e.shiftKey ? 0.05 : 0.01;
-          onMove(m.id, m.kind, clamp(m.x + step[0] * by), clamp(m.y + step[1] * by), true);
+          onMove(m.id, clamp(m.x + step[0] * by), clamp(m.y + step[1] * by), true);
         }}
         onPointerDown=${onMove && ((/** @type {PointerEvent} */ e) => /** @type {Element} */ (e.currentTarget).setPointerCapture(e.pointerId))}
-        onPointerMove=${onMove && ((/** @type {PointerEvent} */ e) => /** @type {Element} */ (e.currentTarget).hasPointerCapture(e.pointerId) && onMove(m.id, m.kind, ...spot(e), false))}
-        onPointerUp=${onMove && ((/** @type {PointerEvent} */ e) => onMove(m.id, m.kind, ...spot(e), true))}>
+        onPointerMove=${onMove && ((/** @type {PointerEvent} */ e) => /** @type {Element} */ (e.currentTarget).hasPointerCapture(e.pointerId) && onMove(m.id, ...spot(e), false))}
+        onPointerUp=${onMove && ((/** @type {PointerEvent} */ e) => onMove(m.id, ...spot(e), true))}>
       <title>${m.name}</title>
       ${m.here && html`<circle class="halo" r=${r * 2} />`}
       ${m.kind === 'camera' ? html`<path class="dot" d=${`M${-r} ${-r * 0.8}h${r * 1.4}v${r * 0.5}l${r * 0.9} ${-r * 0.5}v${r * 1.6}l${-r * 0.9} ${-r * 0.5}v${r * 0.5}h${-r * 1.4}z`} />` : html`<circle class="dot" r=${r} />`}

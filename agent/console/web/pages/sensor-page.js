@@ -139,7 +139,7 @@ function Facts({ sensor, state }) {
   /** @type {[string, any][]} */
   const list = [[t('sensor.class'), classWord(sensor.class)], [t('sensor.place'), sensor.place || '–']];
   if (nodeName(sensor.node)) list.unshift([t('fact.station'), nodeName(sensor.node)]);
-  if (plan) list.push([t('plans'), html`<a href=${href('plans', plan.id)}>${[plan.name, plan.floor].filter(Boolean).join(' · ')}</a>`]);
+  if (plan) list.push([t('plans'), html`<a href=${href('setup', 'plans')}>${[plan.name, plan.floor].filter(Boolean).join(' · ')}</a>`]);
   const cams = (sensor.cameras ?? []).map((c) => cameraRow(c, sensor.node)?.camera).filter(Boolean);
   list.push([t('nav.cameras'), cams.length ? cams.map((c) => html`<a key=${c?.id} class="eye-link" href=${href('cameras', c?.id)}>${c?.name}</a>`) : t('views.noCamera')]);
   list.push([t('fact.lastSeen'), state ? `${when(state.lastSeen, now.value)} · ${t('ago', { span: span(now.value - Date.parse(state.lastSeen)) })}` : t('never')]);

@@ -80,6 +80,20 @@ export const put = (path, body) => request('PUT', path, body);
 /** @param {string} path */
 export const remove = (path) => request('DELETE', path);
 
+/** Sends a file as it is. @param {string} path @param {Blob} file @param {string} [method] @param {string} [type] @returns {Promise<any>} */
+export async function putFile(path, file, method = 'PUT', type = file.type) {
+  let reply;
+  try {
+    reply = await fetch(`/api/v1${path}`, { method, body: file, headers: { Accept: 'application/json', 'Content-Type': type || 'application/octet-stream' }, credentials: 'same-origin' });
+  } catch {
+    throw new Problem(0, 'lost', t('problem.lost'), t('problem.lost.hint'));
+  }
+  if (reply.status === 401) onExpired();
+  if (!reply.ok) throw await problemOf(reply);
+  const text = await reply.text();
+  return text ? JSON.parse(text) : null;
+}
+
 /** A fresh key for one wish, so that asking twice does it once. */
 export function newKey() {
   // randomUUID exists only on HTTPS and localhost; a console on the LAN may be plain.

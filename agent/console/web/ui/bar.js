@@ -4,14 +4,15 @@ import { html } from '../html.js';
 import { t, roleWord } from '../words/words.js';
 import { hms } from '../words/times.js';
 import { now } from '../state/clock.js';
-import { lang, theme } from '../state/prefs.js';
+import { lang, seat, theme } from '../state/prefs.js';
 import { href, route } from '../state/route.js';
 import { centre, logout, may, session } from '../state/session.js';
 import { happening } from '../state/store.js';
+import { hasSetup } from '../pages/setup.js';
 import { Lamps } from './lamps.js';
 import { Popup } from './popup.js';
 
-/** @param {{page: 'desk'|'nodes'|'cameras'|'sensors'|'records'|'health'|'accounts'|'audit', onClick?: () => void}} props */
+/** @param {{page: 'desk'|'nodes'|'cameras'|'sensors'|'records'|'health'|'accounts'|'audit'|'setup'|'performance', onClick?: () => void}} props */
 function NavLink({ page, onClick }) {
   const here = route.value.page === page;
   const count = page === 'desk' && !here ? happening.value.length : 0;
@@ -29,6 +30,7 @@ export function Bar() {
       <${NavLink} page="desk" />
       ${centre.value && html`<${NavLink} page="nodes" />`}
       <${NavLink} page="cameras" /><${NavLink} page="sensors" /><${NavLink} page="records" /><${NavLink} page="health" />
+      ${may('configure') && hasSetup() && html`<${NavLink} page="setup" />`}
     </nav>
     <${Lamps} />
     <time data-testid="clock">${hms(now.value)}</time>
@@ -47,6 +49,7 @@ function Menu({ close }) {
     ${may('accounts') && html`<${NavLink} page="accounts" onClick=${close} />`}
     ${may('audit') && html`<${NavLink} page="audit" onClick=${close} />`}
     <${ThemeSwitch} />
+    ${may('answer') && !centre.value && html`<label class="seat">${t('seat')}<input name="seat" maxlength="20" value=${seat.value} placeholder=${t('seat.hint')} onInput=${(/** @type {any} */ e) => (seat.value = e.currentTarget.value)} /></label>`}
     <button type="button" data-testid="logout" onClick=${logout}>${t('logout')}</button>
     <p class="version">${t('version', { v: s?.version ?? '' })}</p>
   </div>`;

@@ -1,0 +1,37 @@
+// @ts-check
+// Setting the station up: one page with a part for each thing, those alone that
+// this node has and this account may change.
+import { html } from '../html.js';
+import { t } from '../words/words.js';
+import { href, route } from '../state/route.js';
+import { may } from '../state/session.js';
+import { served } from '../state/served.js';
+import { Plans } from './plans.js';
+
+/** @typedef {{name: string, path: string, need: string, part: any}} Part */
+
+/** By group; a part is there when its route is. @type {{group: string, parts: Part[]}[]} */
+const groups = [
+  { group: 'place', parts: [{ name: 'plans', path: '/plans', need: 'configure', part: Plans }] },
+];
+
+/** The parts that are open to who sits here. */
+const open = () => groups.map((g) => ({ ...g, parts: g.parts.filter((p) => served(p.path) && may(p.need)) })).filter((g) => g.parts.length);
+
+/** Whether there is anything to set up at all. */
+export const hasSetup = () => open().length > 0;
+
+export function Setup() {
+  const list = open();
+  const all = list.flatMap((g) => g.parts);
+  const here = all.find((p) => p.name === route.value.id) ?? all[0];
+  if (!here) return html`<main class="page"><div class="empty"><p>${t('loading')}</p></div></main>`;
+  return html`<main class="page setup">
+    <nav class="parts" aria-label=${t('nav.setup')}>${list.map((g) => html`<h2 key=${g.group}>${word('setup.group', g.group)}</h2>
+      ${g.parts.map((p) => html`<a key=${p.name} href=${href('setup', p.name)} aria-current=${p === here ? 'page' : undefined} data-testid=${`setup-${p.name}`}>${word('setup', p.name)}</a>`)}`)}</nav>
+    <div class="part" data-testid=${`part-${here.name}`}><div class="head"><h1>${word('setup', here.name)}</h1></div><${here.part} key=${here.name} /></div>
+  </main>`;
+}
+
+/** @param {string} where @param {string} name */
+const word = (where, name) => t(/** @type {any} */ (`${where}.${name}`));
