@@ -22,12 +22,13 @@ import { Cameras } from './pages/cameras.js';
 import { Claim, Login, LoginAgain } from './pages/gate.js';
 import { Health } from './pages/health.js';
 import { Nodes } from './pages/nodes.js';
+import { PerformancePage } from './pages/performance.js';
 import { Records } from './pages/records.js';
 import { Sensors } from './pages/sensors.js';
 import { Setup } from './pages/setup.js';
 
 /** @type {Record<string, any>} */
-const pages = { desk: Desk, cameras: Cameras, sensors: Sensors, records: Records, health: Health, nodes: Nodes, accounts: Accounts, audit: AuditPage, setup: Setup };
+const pages = { desk: Desk, cameras: Cameras, sensors: Sensors, records: Records, health: Health, nodes: Nodes, accounts: Accounts, audit: AuditPage, setup: Setup, performance: PerformancePage };
 /** @type {Record<string, string>} */
 const needs = { accounts: 'accounts', audit: 'audit', setup: 'configure' };
 

@@ -199,14 +199,44 @@ await page('plans', '#/setup/plans', (w) => {
   await p.keyboard.press('Enter');
   await p.locator('[data-mark="sensor/manhole-88"]').waitFor();
   await p.locator('[data-mark="sensor/manhole-88"]').focus();
-  await p.keyboard.press('ArrowRight');
-  await until('it is moved by the keyboard', 5, async () => stage.world.orders.filter((o) => o.method === 'PUT').at(-1)?.order.position.x === 0.51);
+  const last = () => stage.world.orders.filter((o) => o.path === '/sensors/manhole-88').at(-1)?.order.position;
+  await p.keyboard.press('Shift+ArrowUp');
+  await until('it is moved by the keyboard', 5, async () => last()?.y === 0.45);
+  await p.keyboard.press('Shift+ArrowUp');
+  await until('it is moved again', 5, async () => last()?.y === 0.4);
   const box = await p.locator('[data-mark="sensor/manhole-88"] .dot').boundingBox();
   await p.mouse.move(box.x + 5, box.y + 5);
   await p.mouse.down();
   await p.mouse.move(box.x + 105, box.y + 65, { steps: 4 });
   await p.mouse.up();
-  await until('it is moved by the mouse', 5, async () => stage.world.orders.filter((o) => o.method === 'PUT').at(-1)?.order.position.x > 0.55);
+  await until('it is moved by the mouse', 5, async () => last()?.x > 0.55);
+});
+
+paths.push('/performance');
+await page('performance', '#/performance', (w) => {
+  const per10min = [...Array(180)].map((_, i) => ({ at: ago(604_800 - i * 3_300), count: i === 70 ? 23 : i % 7 === 0 ? 4 : i % 3 })).filter((x) => x.count);
+  alarmOf(w, 'door-stairs', 200_000);
+  w.replies['GET /performance'] = {
+    total: 187, false: 31, per10min, top: w.sensors.map((r, i) => ({ sensor: r.sensor.id, name: r.sensor.name, count: 60 - i * 9 })), stale: w.alarms, chattering: [],
+    ackSeconds: { p50: 21, p90: 74, max: 612 }, unanswered: 2, bySeverity: { critical: 12, major: 40, minor: 135 }, flood: per10min.filter((x) => x.count > 10),
+  };
+}, (p) => p.getByTestId('top').waitFor());
+
+paths.push('/workbench/topics', '/workbench/messages', '/workbench/try');
+await page('workbench', '#/setup/workbench', (w) => {
+  const topic = (t, outcome, more) => ({ broker: 'embedded', topic: t, count: 42, malformed: 0, last: ago(5), outcome, families: [], sensors: [], ...more });
+  const payload = '{"dev":"k-7","data":{"temp":23.4,"hum":41,"alarm":0,"bat":87},"ts":1795000000}';
+  w.typed = ['zigbee2mqtt/smoke-1202', 'village/kitchen/k-7', 'old/pump', 'shellies', payload];
+  Object.assign(w.replies, {
+    'GET /workbench/topics': { topics: [topic('village/kitchen/k-7', 'unrouted'), topic('zigbee2mqtt/smoke-1202', 'read', { families: ['zigbee2mqtt'], sensors: ['smoke-1202'] }), topic('old/pump', 'malformed', { malformed: 4 })], faults: [], unknown: [] },
+    'GET /workbench/messages': { messages: [...Array(4)].map((_, i) => ({ at: ago(5 + i * 60), broker: 'embedded', topic: 'village/kitchen/k-7', client: 'k-7', payload, size: payload.length, outcome: 'unrouted' })) },
+    'POST /workbench/try': (order) => ({ results: order.family === 'json' ? [{ family: 'json', readings: [{ values: { temperature: 23.4, humidity: 41, battery: 87 } }], class: 'temperature' }] : [] }),
+    'PUT /sensors': {},
+  });
+}, async (p) => {
+  await p.getByTestId('bench-topic').first().click();
+  await p.getByTestId('mapping-begin').click();
+  await p.getByTestId('mapping-result').waitFor();
 });
 
 await browser.close();

@@ -1,7 +1,7 @@
 // @ts-check
 // The record of all alarms, page by page; one can be opened with its film and
 // everything that was done.
-import { html, useEffect, useState } from '../html.js';
+import { html, useEffect, useRef, useState } from '../html.js';
 import { answerWord, kindWord, t } from '../words/words.js';
 import { span, stamp } from '../words/times.js';
 import { get, Problem } from '../state/api.js';
@@ -9,6 +9,7 @@ import { choose } from '../state/choice.js';
 import { standing, verdict } from '../state/answering.js';
 import { go, href, route } from '../state/route.js';
 import { may } from '../state/session.js';
+import { served } from '../state/served.js';
 import { alarms, details, loadDetail, nodeName } from '../state/store.js';
 import { ClipView } from '../live/clip.js';
 import { Before } from '../desk/before.js';
@@ -20,6 +21,9 @@ import { Told } from '../desk/told.js';
 /** @typedef {import('../records.js').Alarm} Alarm */
 
 const perPage = 50;
+const kinds = ['smoke', 'gas', 'water', 'sos', 'manhole', 'door', 'motion', 'temperature', 'level', 'tamper', 'battery', 'offline', 'camera'];
+const spans = /** @type {const} */ ([['all', 0], ['day', 1], ['week', 7], ['month', 30]]);
+const typing = 350; // milliseconds without a key before it is looked for
 
 export function Records() {
   return route.value.id ? html`<${OneRecord} key=${route.value.id} id=${route.value.id} />` : html`<${List} />`;
@@ -30,12 +34,27 @@ function List() {
   const [more, setMore] = useState(false);
   const [busy, setBusy] = useState(true);
   const [problem, setProblem] = useState(/** @type {Problem|null} */ (null));
+  const [kind, setKind] = useState('');
+  const [days, setDays] = useState('all');
+  const [text, setText] = useState('');
+  const next = useRef('');
+  const turn = useRef(0);
+  const narrow = kind !== '' || days !== 'all' || text.trim() !== '';
   /** @param {Alarm[]} before */
   const load = async (before) => {
+    const mine = ++turn.current;
     setBusy(true);
     try {
       const last = before[before.length - 1];
-      const page = await get(`/alarms?limit=${perPage}${last ? `&before=${encodeURIComponent(last.id)}` : ''}`);
+      const query = new URLSearchParams({ limit: String(perPage) });
+      if (last) query.set('before', next.current || last.id);
+      if (kind) query.set('kind', kind);
+      if (text.trim()) query.set('text', text.trim());
+      const back = spans.find(([n]) => n === days)?.[1] ?? 0;
+      if (back) query.set('from', new Date(Date.now() - back * 86_400_000).toISOString());
+      const page = await get(`/alarms?${query}`);
+      if (mine !== turn.current) return; // another question was asked meanwhile
+      next.current = page.next ?? '';
       setList([...before, ...(page.alarms ?? [])]);
       setMore(!!page.more);
       setProblem(null);
@@ -47,16 +66,21 @@ function List() {
     }
   };
   useEffect(() => {
-    load([]);
-  }, []);
+    const timer = setTimeout(() => load([]), text ? typing : 0);
+    return () => clearTimeout(timer);
+  }, [kind, days, text]);
   // What has changed since the page was fetched is shown as it is now.
   const seen = new Set(list.map((a) => a.id));
-  const newer = [...alarms.value.values()].filter((a) => !seen.has(a.id) && (!list[0] || a.raisedAt > list[0].raisedAt)).sort((a, b) => (a.raisedAt < b.raisedAt ? 1 : -1));
+  const newer = narrow ? [] : [...alarms.value.values()].filter((a) => !seen.has(a.id) && (!list[0] || a.raisedAt > list[0].raisedAt)).sort((a, b) => (a.raisedAt < b.raisedAt ? 1 : -1));
   const rows = [...newer, ...list.map((a) => alarms.value.get(a.id) ?? a)];
   return html`<main class="page">
-    <div class="head"><h1>${t('nav.records')}</h1></div>
+    <div class="head"><h1>${t('nav.records')}</h1><div class="grow"></div>
+      <input type="search" data-testid="records-find" placeholder=${t('records.find')} aria-label=${t('records.find')} value=${text} onInput=${(/** @type {any} */ e) => setText(e.currentTarget.value)} />
+      <select aria-label=${t('record.kind')} value=${kind} data-testid="records-kind" onChange=${(/** @type {any} */ e) => setKind(e.currentTarget.value)}><option value="">${t('records.allKinds')}</option>${kinds.map((k) => html`<option value=${k} selected=${k === kind}>${kindWord(k)}</option>`)}</select>
+      <div class="segments" role="radiogroup" aria-label=${t('record.time')}>${spans.map(([n]) => html`<button type="button" role="radio" key=${n} aria-checked=${n === days} onClick=${() => setDays(n)}>${t(n === 'all' ? 'filter.all' : `history.${n}`)}</button>`)}</div>
+      ${served('/performance') && html`<a class="btn" href=${href('performance')} data-testid="nav-performance">${t('nav.performance')}</a>`}</div>
     ${problem && html`<p class="problem" role="alert"><strong>${problem.message}</strong> ${problem.hint}</p>`}
-    ${!busy && !rows.length && !problem && html`<div class="empty"><p>${t('records.none')}</p></div>`}
+    ${!busy && !rows.length && !problem && html`<div class="empty"><p>${t(narrow ? 'queue.noneFound' : 'records.none')}</p></div>`}
     ${rows.length > 0 && html`<table class="list card links"><thead><tr><th>${t('record.time')}</th><th>${t('record.kind')}</th><th>${t('sensor.place')}</th><th>${t('record.answer')}</th><th>${t('record.who')}</th><th>${t('record.length')}</th></tr></thead>
       <tbody>${rows.map((a) => html`<${Row} key=${a.id} alarm=${a} />`)}</tbody></table>`}
     ${more && html`<p class="more"><button type="button" class="btn" disabled=${busy} onClick=${() => load(list)}>${t(busy ? 'busy' : 'records.more')}</button></p>`}
@@ -71,7 +95,7 @@ function Row({ alarm }) {
   const word = answerWord(verdict(alarm)) || (last ? answerWord(last.kind) : '');
   return html`<tr data-testid="record-row" onClick=${() => go('records', alarm.id)}>
     <td><a href=${href('records', alarm.id)} onClick=${(/** @type {Event} */ e) => e.stopPropagation()}><time>${stamp(alarm.raisedAt)}</time></a></td>
-    <td><b class=${alarm.state === 'raised' ? 'red' : ''}>${kindWord(alarm.kind)}</b>${alarm.count > 1 && html` <small class="inline">× ${alarm.count}</small>`}</td>
+    <td><b class=${alarm.state === 'raised' ? 'red' : ''}>${kindWord(alarm.kind)}</b>${alarm.test && html`<i class="tag">${t('mark.test')}</i>`}${alarm.clip && html` <small class="inline film-mark" title=${t('clip.title')}>▶</small>`}${alarm.count > 1 && html` <small class="inline">× ${alarm.count}</small>`}</td>
     <td>${nodeName(alarm.node) && html`<small>${nodeName(alarm.node)}</small>`}${alarm.place || alarm.name}</td>
     <td class=${word || live ? '' : 'none'}>${word || (live ? t('record.open') : '–')}</td><td class=${last ? '' : 'none'}>${last ? last.name || last.by : '–'}</td>
     <td data-label=${live ? '' : t('record.length')}>${live ? t('alarm.goesOn') : span(Date.parse(alarm.clearedAt || alarm.lastAt) - Date.parse(alarm.raisedAt))}</td>

@@ -7,12 +7,14 @@ import { href, route } from '../state/route.js';
 import { may } from '../state/session.js';
 import { served } from '../state/served.js';
 import { Plans } from './plans.js';
+import { Workbench } from './workbench.js';
 
 /** @typedef {{name: string, path: string, need: string, part: any}} Part */
 
 /** By group; a part is there when its route is. @type {{group: string, parts: Part[]}[]} */
 const groups = [
   { group: 'place', parts: [{ name: 'plans', path: '/plans', need: 'configure', part: Plans }] },
+  { group: 'tools', parts: [{ name: 'workbench', path: '/workbench/topics', need: 'configure', part: Workbench }] },
 ];
 
 /** The parts that are open to who sits here. */

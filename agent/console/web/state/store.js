@@ -205,7 +205,7 @@ export async function loadPlans() {
 export async function loadAll() {
   const [st, live, recent, cams, sens] = await Promise.all([
     get('/status'),
-    get('/alarms?live=1&limit=200'),
+    get('/alarms?live=1&hidden=1&limit=200'),
     get('/alarms?limit=50'),
     get('/cameras'),
     get('/sensors'),

@@ -1,0 +1,80 @@
+// @ts-check
+// A mapping from a sample: each value of the JSON message is offered; which of our
+// fields it is is chosen, tried at once, and taken into use for the topic.
+import { html, useEffect, useState } from '../html.js';
+import { classWord, t, valueWord, wordFor } from '../words/words.js';
+import { post, Problem } from '../state/api.js';
+import { AdoptMapping } from './workbench.js';
+
+const classes = ['smoke', 'gas', 'water', 'sos', 'manhole', 'door', 'motion', 'temperature', 'level', 'other'];
+const fields = [...classes.filter((c) => c !== 'other'), 'humidity', 'battery', 'battery_low', 'tamper', 'voltage', 'rssi', 'angle', 'smoke_density', 'gas_concentration', 'pressure', 'fault'];
+const leavesMost = 60;
+
+/** Every value of a message with its path: "data.alarm". @param {any} body @returns {[string, any][]} */
+export function leaves(body) {
+  /** @type {[string, any][]} */
+  const list = [];
+  /** @param {any} at @param {string} path */
+  const walk = (at, path) => {
+    if (list.length >= leavesMost) return;
+    if (at !== null && typeof at === 'object') for (const key of Object.keys(at)) walk(at[key], path ? `${path}.${key}` : key);
+    else if (path && at !== null) list.push([path, at]);
+  };
+  walk(body, '');
+  return list;
+}
+
+/** The field that a key is likely to be. @param {string} path */
+function guess(path) {
+  const key = (path.split('.').pop() ?? '').toLowerCase();
+  const known = /** @type {Record<string, string>} */ ({ temp: 'temperature', t: 'temperature', hum: 'humidity', h: 'humidity', bat: 'battery', batt: 'battery', battery_percent: 'battery', alarm: '', leak: 'water', flood: 'water', open: 'door', pir: 'motion', tilt: 'manhole', volt: 'voltage' });
+  return fields.includes(key) ? key : (known[key] ?? '');
+}
+
+/** @param {{topic: {broker: string, topic: string}, message: {topic: string, payload: string}}} props */
+export function Mapping({ topic, message }) {
+  const [open, setOpen] = useState(false);
+  const [map, setMap] = useState(/** @type {Record<string, string>} */ ({}));
+  const [cls, setCls] = useState('other');
+  const [result, setResult] = useState(/** @type {any} */ (null));
+  const [problem, setProblem] = useState(/** @type {Problem|null} */ (null));
+  let body = null;
+  try {
+    body = JSON.parse(message.payload);
+  } catch {
+    // No JSON: nothing to map.
+  }
+  const list = body === null || typeof body !== 'object' ? [] : leaves(body);
+  const begin = () => {
+    const first = Object.fromEntries(list.map(([path]) => [path, guess(path)]).filter(([, f]) => f));
+    setMap(first);
+    setCls(classes.find((c) => Object.values(first).includes(c)) ?? 'other');
+    setOpen(true);
+  };
+  const chosen = Object.fromEntries(Object.entries(map).filter(([, f]) => f).map(([path, f]) => [f, path]));
+  const key = JSON.stringify(chosen);
+  useEffect(() => {
+    if (!open || !Object.keys(chosen).length) return setResult(null);
+    post('/workbench/try', { topic: message.topic, payload: message.payload, family: 'json', fields: chosen }).then(
+      (reply) => {
+        setResult((reply?.results ?? [])[0] ?? null);
+        setProblem(null);
+      },
+      (err) => setProblem(err instanceof Problem ? err : null),
+    );
+  }, [open, key]);
+  if (!list.length) return null;
+  return html`<section class="card" data-testid="mapping"><h2>${t('mapping')}</h2>
+    ${!open && html`<p class="note">${t('mapping.hint')}</p><button type="button" class="btn" data-testid="mapping-begin" onClick=${begin}>${t('mapping.begin')}</button>`}
+    ${open && html`<table class="small map"><thead><tr><th>${t('mapping.path')}</th><th>${t('mapping.value')}</th><th>${t('mapping.field')}</th></tr></thead>
+        <tbody>${list.map(([path, value]) => html`<tr key=${path}><th class="typed">${path}</th><td class="typed">${String(value).slice(0, 40)}</td><td><select aria-label=${path} value=${map[path] ?? ''} onChange=${(/** @type {any} */ e) => setMap({ ...map, [path]: e.currentTarget.value })}>
+          <option value="">–</option>${fields.map((f) => html`<option value=${f} selected=${f === map[path]}>${wordFor(`field.${f}`) || f}</option>`)}</select></td></tr>`)}</tbody></table>
+      <div class="row"><label>${t('sensor.class')} <select value=${cls} onChange=${(/** @type {any} */ e) => setCls(e.currentTarget.value)}>${classes.map((c) => html`<option value=${c} selected=${c === cls}>${classWord(c)}</option>`)}</select></label></div>
+      ${problem && html`<p class="problem" role="alert">${problem.message} ${problem.hint}</p>`}
+      ${result && html`<p class="said" data-testid="mapping-result">${result.error || Object.entries(result.readings?.[0]?.values ?? {}).map(([f, v]) => {
+        const w = valueWord(f, /** @type {any} */ (v));
+        return html`<span class="pair" key=${f}>${w.label} <b>${w.text}</b></span>`;
+      })}</p>`}
+      ${Object.keys(chosen).length > 0 && html`<${AdoptMapping} topic=${topic} fields=${chosen} class=${cls} />`}`}
+  </section>`;
+}

@@ -1,0 +1,121 @@
+// @ts-check
+// The payload workbench: what arrives, what each family makes of it, and a
+// mapping of one's own for a format that nobody knows yet.
+import { html, useEffect, useState } from '../html.js';
+import { classWord, t, valueWord, wordFor } from '../words/words.js';
+import { hms, span } from '../words/times.js';
+import { get, newKey, post, Problem, put } from '../state/api.js';
+import { now } from '../state/clock.js';
+import { loadAll } from '../state/store.js';
+import { Field, Form } from '../ui/form.js';
+import { Mapping } from './mapping.js';
+
+/** @typedef {{broker: string, topic: string, count: number, malformed: number, last: string, outcome: string, cause?: string, families: string[], sensors: string[]}} Topic */
+/** @typedef {{at: string, broker: string, topic: string, client: string, payload: string, base64?: boolean, size: number, retained?: boolean, duplicate?: boolean, outcome: string, cause?: string}} Message */
+/** @typedef {{family: string, readings: any[], class?: string, ignored?: boolean, error?: string}} Result */
+
+const every = 3_000;
+
+export function Workbench() {
+  const [text, setText] = useState('');
+  const [list, setList] = useState(/** @type {{topics: Topic[], faults: Message[]}|null} */ (null));
+  const [topic, setTopic] = useState(/** @type {Topic|null} */ (null));
+  const [problem, setProblem] = useState(/** @type {Problem|null} */ (null));
+  useEffect(() => {
+    let gone = false;
+    const look = () =>
+      document.hidden ||
+      get(`/workbench/topics${text.trim() ? `?text=${encodeURIComponent(text.trim())}` : ''}`).then(
+        (body) => {
+          if (gone) return;
+          setList(body);
+          setProblem(null);
+        },
+        (err) => gone || setProblem(err),
+      );
+    look();
+    const timer = setInterval(look, every);
+    return () => {
+      gone = true;
+      clearInterval(timer);
+    };
+  }, [text]);
+  const topics = list?.topics ?? [];
+  return html`${problem && html`<p class="problem" role="alert">${problem.message} ${problem.hint}</p>`}
+    <div class="bench">
+      <section class="card topics"><input type="search" value=${text} placeholder=${t('bench.find')} aria-label=${t('bench.find')} onInput=${(/** @type {any} */ e) => setText(e.currentTarget.value)} />
+        ${list && !topics.length && html`<p class="note">${t(text ? 'queue.noneFound' : 'bench.none')}</p>`}
+        <ul class="things">${topics.map((x) => html`<li key=${x.broker + x.topic}><button type="button" data-testid="bench-topic" aria-pressed=${topic?.topic === x.topic && topic.broker === x.broker} onClick=${() => setTopic(x)}>
+          <b class="typed">${x.topic}</b><span><i class="light ${look(x.outcome)}"></i>${outcome(x.outcome)} · ${x.count} · ${t('ago', { span: span(now.value - Date.parse(x.last)) })}</span></button></li>`)}</ul></section>
+      <div class="benchmain">${topic ? html`<${OneTopic} key=${topic.broker + topic.topic} topic=${topic} />` : html`<section class="card empty"><p>${t('bench.choose')}</p></section>`}</div>
+    </div>`;
+}
+
+/** @param {string} o */
+const outcome = (o) => wordFor(`outcome.${o}`) || o;
+/** @param {string} o */
+const look = (o) => (o === 'read' ? 'ok' : o === 'malformed' ? 'warn' : 'off');
+
+/** @param {{topic: Topic}} props */
+function OneTopic({ topic }) {
+  const [messages, setMessages] = useState(/** @type {Message[]} */ ([]));
+  const [picked, setPicked] = useState(/** @type {Message|null} */ (null));
+  useEffect(() => {
+    let gone = false;
+    const load = () => get(`/workbench/messages?broker=${encodeURIComponent(topic.broker)}&topic=${encodeURIComponent(topic.topic)}`).then((body) => gone || setMessages(body?.messages ?? []), () => {});
+    load();
+    const timer = setInterval(load, every);
+    return () => {
+      gone = true;
+      clearInterval(timer);
+    };
+  }, []);
+  const m = picked ?? messages[0] ?? null;
+  return html`<section class="card"><h2 class="typed">${topic.topic}</h2>
+      <ul class="msgs">${messages.map((x) => html`<li key=${x.at + x.size}><button type="button" aria-pressed=${m === x || m?.at === x.at} onClick=${() => setPicked(x)}><time>${hms(x.at)}</time><span>${outcome(x.outcome)}${x.retained ? ` · ${t('bench.retained')}` : ''}${x.duplicate ? ` · ${t('bench.duplicate')}` : ''}</span><code>${x.base64 ? t('bench.binary', { n: x.size }) : x.payload.slice(0, 120)}</code></button></li>`)}</ul></section>
+    ${m && html`<${Raw} message=${m} /><${Families} key=${`f${m.at}`} message=${m} />${!m.base64 && html`<${Mapping} key=${`m${topic.topic}`} topic=${topic} message=${m} />`}`}`;
+}
+
+/** The payload as it came, laid out where it is JSON. @param {{message: Message}} props */
+function Raw({ message }) {
+  let text = message.payload;
+  try {
+    text = JSON.stringify(JSON.parse(message.payload), null, 2);
+  } catch {
+    // No JSON: as it is.
+  }
+  return html`<section class="card"><h2>${t('bench.raw')} · ${t('bench.bytes', { n: message.size })}</h2>${message.cause && html`<p class="note typed">${message.cause}</p>`}<pre class="typed" tabindex="0">${text}</pre></section>`;
+}
+
+/** What each family makes of it. @param {{message: Message}} props */
+function Families({ message }) {
+  const [results, setResults] = useState(/** @type {Result[]|null} */ (null));
+  useEffect(() => {
+    post('/workbench/try', { topic: message.topic, payload: message.payload, base64: message.base64 || undefined, retained: message.retained || undefined, broker: message.broker }).then((body) => setResults(body?.results ?? []), () => setResults([]));
+  }, []);
+  if (!results) return null;
+  return html`<section class="card" data-testid="bench-families"><h2>${t('bench.families')}</h2>
+    ${results.length === 0 && html`<p class="note">${t('bench.families.none')}</p>`}
+    <ul class="rows">${results.map((r) => html`<li key=${r.family}><i class="light ${r.error ? 'warn' : r.ignored ? 'off' : 'ok'}"></i><div><b class="typed">${r.family}</b>${r.class && html`<i class="tag">${classWord(r.class)}</i>`}
+      ${r.error && html`<p class="typed">${r.error}</p>`}${r.ignored && html`<p>${t('bench.ignored')}</p>`}
+      ${r.readings.map((reading, i) => html`<p key=${i}>${reading.device && html`<span class="typed">${reading.device}</span> `}${Object.entries(reading.values ?? {}).map(([f, v]) => {
+        const w = valueWord(f, /** @type {any} */ (v));
+        return html`<span class="pair" key=${f}>${w.label} <b>${w.text}</b></span>`;
+      })}</p>`)}</div></li>`)}</ul></section>`;
+}
+
+/** Makes a sensor of a topic with a mapping. @param {{topic: {broker: string, topic: string}, fields: Record<string, string>, class: string}} props */
+export function AdoptMapping({ topic, fields, class: cls }) {
+  const [name, setName] = useState('');
+  const [place, setPlace] = useState('');
+  const [done, setDone] = useState(false);
+  const send = async () => {
+    const id = `s-${newKey().slice(0, 8)}`;
+    await put(`/sensors/${id}`, { id, name: name.trim(), place: place.trim(), class: cls, adopted: true, source: { broker: topic.broker, family: 'json', topic: topic.topic, fields } });
+    await loadAll();
+    setDone(true);
+  };
+  if (done) return html`<p class="said" role="status" data-testid="bench-adopted">${t('bench.adopted')}</p>`;
+  return html`<${Form} submit=${t('bench.adopt')} onSubmit=${send} testid="bench-adopt">
+    <div class="two"><${Field} label=${t('sensor.name')} value=${name} onValue=${setName} name="name" required maxlength="80" /><${Field} label=${t('sensor.place')} value=${place} onValue=${setPlace} name="place" required maxlength="120" /></div><//>`;
+}
