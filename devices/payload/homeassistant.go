@@ -182,6 +182,10 @@ func (s *haSession) add(topic, component, node, object string, config map[string
 		return
 	}
 	about := haAbout(config, node)
+	if about.Device == "" {
+		unsupported("it does not tell whose it is")
+		return
+	}
 	d := s.devices[about.Device]
 	if d == nil {
 		d = &haDevice{fields: map[string]int{}, heard: map[string]string{}}
