@@ -17,6 +17,7 @@ import (
 //	tele/<topic>/STATE          relays, supply voltage, Wi-Fi
 //	stat/<topic>/RESULT, STATUSn  the same things, when they change or on request
 //	tele/<topic>/INFO1          what it is
+//	tasmota/discovery/<mac>/config  the same, retained, with its name
 //
 // Its time has no zone unless it was told to add one, and is not understood then.
 // A Zigbee device heard by a Tasmota bridge is a device of its own, via the bridge;
@@ -32,7 +33,7 @@ func (Tasmota) Name() string { return FamilyTasmota }
 // Filters are the two orders of a topic that FullTopic is set to, the second with
 // a room before the device.
 func (Tasmota) Filters() []string {
-	return []string{"tele/#", "stat/#", "+/tele/#", "+/stat/#", "+/+/tele/#", "+/+/stat/#"}
+	return []string{"tele/#", "stat/#", "+/tele/#", "+/stat/#", "+/+/tele/#", "+/+/stat/#", "tasmota/discovery/+/config"}
 }
 
 // Open returns a session; there is nothing to remember.
@@ -40,6 +41,9 @@ func (t Tasmota) Open() Session { return t }
 
 // Decode reads one message.
 func (t Tasmota) Decode(m Message) (Result, error) {
+	if strings.HasPrefix(m.Topic, "tasmota/discovery/") {
+		return tasmotaDiscovery(m)
+	}
 	device, what, ok := tasmotaTopic(m.Topic)
 	if !ok {
 		return Result{}, ErrIgnored
@@ -76,6 +80,38 @@ func (t Tasmota) Decode(m Message) (Result, error) {
 		return Result{}, ErrIgnored
 	}
 	return res, nil
+}
+
+// tasmotaDiscovery reads how a device announces itself.
+func tasmotaDiscovery(m Message) (Result, error) {
+	if !strings.HasSuffix(m.Topic, "/config") || len(m.Payload) == 0 {
+		return Result{}, ErrIgnored
+	}
+	var d struct {
+		Name      string `json:"dn"`
+		Module    string `json:"md"`
+		Firmware  string `json:"sw"`
+		Topic     string `json:"t"`
+		FullTopic string `json:"ft"`
+	}
+	if err := parseInto(m.Payload, &d); err != nil {
+		return Result{}, fmt.Errorf("tasmota discovery: %w", err)
+	}
+	if d.FullTopic == "" {
+		d.FullTopic = "%prefix%/%topic%/"
+	}
+	// The device is its topic without the prefix, as tasmotaTopic has it.
+	var levels []string
+	for _, level := range strings.Split(strings.ReplaceAll(d.FullTopic, "%topic%", d.Topic), "/") {
+		if level != "" && level != "%prefix%" {
+			levels = append(levels, level)
+		}
+	}
+	device := strings.Join(levels, "/")
+	if d.Topic == "" || len(device) > MaxText || strings.Contains(device, "%") {
+		return Result{}, ErrIgnored
+	}
+	return one(Reading{Device: device, Name: clip(d.Name), Model: clip(d.Module), Firmware: clip(d.Firmware), Power: station.PowerMains})
 }
 
 // tasmotaTopic takes a topic apart: tele/<device>/SENSOR or <device>/tele/SENSOR.
