@@ -54,7 +54,7 @@ func prepareAdoptSensor(a *Agent, cmd station.Command) (plan, error) {
 			return nil, err
 		}
 		if before.Class != s.Class || len(s.Rules) > 0 {
-			if err := a.endUnwatched(tx, s.ID, now, watchedBy(s)); err != nil {
+			if err := a.endUnwatched(tx, s, watchedBy(s)); err != nil {
 				return nil, err
 			}
 		}

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"stationd/agent/alarm"
 	"stationd/agent/station"
 	"stationd/agent/store"
 )
@@ -30,6 +31,8 @@ type Config struct {
 	// console, "https://station.example.org". It stands in the links that answer
 	// an alarm; without it messages have none.
 	AnswerURL string `yaml:"answer_url"`
+	// Alarms are the bounds of chatter and flood.
+	Alarms alarm.Limits `yaml:"alarms"`
 	// KeepReceipts is how long a repeated command gets its first receipt.
 	KeepReceipts time.Duration `yaml:"keep_receipts"`
 	// Plans is the folder of the plans' pictures; it is made when the first one
@@ -44,6 +47,7 @@ func DefaultConfig() Config {
 		ClipBefore:   10 * time.Second,
 		ClipAfter:    20 * time.Second,
 		MaxUnknown:   500,
+		Alarms:       alarm.DefaultLimits(),
 		KeepReceipts: 7 * 24 * time.Hour,
 	}
 }
@@ -71,6 +75,12 @@ func (c Config) Validate() error {
 	}
 	if c.KeepReceipts < time.Hour {
 		bad("keep_receipts", "use 1h or more", "receipts would be forgotten while a command may still be repeated")
+	}
+	if l := c.Alarms; l.Chatter < 2 || l.Chatter > 100 || l.ChatterWithin < time.Second || l.ChatterWithin > time.Hour || l.ChatterQuiet < time.Second || l.ChatterQuiet > time.Hour {
+		bad("alarms.chatter", "use 2 to 100 raises, and 1s to 1h for both spans", "what counts as chatter is out of range")
+	}
+	if l := c.Alarms; l.Flood < 1 || l.Flood > 1000 || l.FloodWithin < time.Second || l.FloodWithin > 24*time.Hour {
+		bad("alarms.flood", "use 1 to 1000 alarms within 1s to 24h", "what counts as a flood is out of range")
 	}
 	return errors.Join(faults...)
 }
@@ -139,6 +149,9 @@ type Deps struct {
 	Log    *slog.Logger
 	// Now is the wall clock; nil means time.Now.
 	Now func() time.Time
+	// Elapsed is how long the program runs by a clock that nobody sets; nil means
+	// the difference of two Now, whose values then carry a monotonic reading.
+	Elapsed func() time.Duration
 }
 
 // Agent is the core of one node. Its methods may be called from any goroutine.
@@ -168,6 +181,7 @@ type Agent struct {
 		sync.Mutex
 		more chan struct{}
 	}
+	steady  steady
 	refused refusals
 	trimmed refusals // readings that the journal gave up at its cap
 	guesses limiter
@@ -204,6 +218,10 @@ func New(cfg Config, deps Deps) *Agent {
 	}
 	if a.now == nil {
 		a.now = time.Now
+	}
+	if a.steady.elapsed = deps.Elapsed; a.steady.elapsed == nil {
+		began := a.now()
+		a.steady.elapsed = func() time.Duration { return a.now().Sub(began) }
 	}
 	if a.checkSensor == nil {
 		a.checkSensor = func(station.Sensor) error { return nil }
@@ -242,7 +260,7 @@ func (a *Agent) Name() string { return a.cfg.Name }
 // Run keeps the registry applied, makes clips, watches the disk and trims the
 // journal. It returns nil when ctx ends, after all its goroutines have.
 func (a *Agent) Run(ctx context.Context) error {
-	for _, first := range []func(context.Context) error{a.reportOpening, a.introduce, a.finishImport, a.tidyPlans} {
+	for _, first := range []func(context.Context) error{a.reportOpening, a.introduce, a.finishImport, a.tidyPlans, a.indexAlarms} {
 		switch err := first(ctx); {
 		case ctx.Err() != nil:
 			return nil
@@ -255,7 +273,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		}
 	}
 	g, parts := errgroup.WithContext(ctx)
-	for _, part := range []func(context.Context) error{a.runRegistry, a.runClips, a.runSpace, a.runTrim, a.runBackup, a.runRespond} {
+	for _, part := range []func(context.Context) error{a.runRegistry, a.runClips, a.runSpace, a.runTrim, a.runBackup, a.runTimers, a.runForgetSent, a.runRespond} {
 		g.Go(func() error { return part(parts) })
 	}
 	if err := g.Wait(); err != nil && ctx.Err() == nil {

@@ -75,24 +75,41 @@ func prepareAnswer(a *Agent, cmd station.Command) (plan, error) {
 // settleAnswered settles an alarm after an answer. A closed alarm stays closed
 // when a late judgement is added. One that an undone answer would bring back
 // finds its place taken when the sensor has raised another since.
-func (a *Agent) settleAnswered(tx *store.Tx, alarm *station.Alarm, actor string, now time.Time) error {
-	wasLive := alarm.Live()
-	probe := *alarm
-	if probe.Settle(now); !wasLive && !probe.Live() {
-		*alarm = probe
-		if err := store.Put(tx, key(alarmTable, alarm.ID), *alarm); err != nil {
+func (a *Agent) settleAnswered(tx *store.Tx, al *station.Alarm, actor string, wall time.Time) error {
+	now, err := a.moment(tx)
+	if err != nil {
+		return err
+	}
+	now.Wall = wall
+	wasLive := al.Live()
+	probe := *al
+	if probe.Settle(wall); !wasLive && !probe.Live() {
+		*al = probe
+		if err := store.Put(tx, key(alarmTable, al.ID), *al); err != nil {
 			return err
 		}
-		return appendEvent(tx, station.LaneUrgent, station.EventAlarmAnswered, "alarm/"+alarm.ID, actor, now, *alarm)
+		return appendEvent(tx, laneOfAlarm(al), station.EventAlarmAnswered, "alarm/"+al.ID, actor, wall, *al)
 	}
-	if !wasLive {
-		if _, taken, err := store.Get[string](tx, liveKey(alarm.Sensor, alarm.Kind)); err != nil {
-			return err
-		} else if taken {
-			return station.Errorf(http.StatusConflict, "answer.superseded", "answer the new alarm", "the sensor has raised a new alarm since")
-		}
+	sensor, err := sensorOf(tx, al)
+	if err != nil {
+		return err
 	}
-	return a.settle(tx, alarm, station.EventAlarmAnswered, actor, now)
+	c, _, err := a.condition(tx, sensor, al.Kind)
+	if err != nil {
+		return err
+	}
+	if c.Alarm != nil && c.Alarm.ID != al.ID {
+		return station.Errorf(http.StatusConflict, "answer.superseded", "answer the new alarm", "the sensor has raised a new alarm since")
+	}
+	c.Revive(al)
+	return a.follow(tx, now, c, c.Settle(now), actor, &reportChange{})
+}
+
+// sensorOf is an alarm's sensor; of one that was removed only the ID is left.
+func sensorOf(tx *store.Tx, al *station.Alarm) (station.Sensor, error) {
+	s, _, err := store.Get[station.Sensor](tx, key(sensorTable, al.Sensor))
+	s.ID = al.Sensor
+	return s, err
 }
 
 // undo takes back the actor's own last answer, within a minute.

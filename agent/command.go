@@ -88,6 +88,17 @@ var orders = map[string]order{
 	station.CommandWriteShiftNote: {station.PermAnswer, always("shift-notes"), prepareShiftNote},
 	station.CommandArmDisplay:     {station.PermAccounts, always("displays"), prepareArmDisplay},
 	station.CommandDisarmDisplay:  {station.PermAccounts, about("display"), prepareDisarmDisplay},
+
+	station.CommandShelveAlarm:    {station.PermAnswer, about("alarm"), prepareShelve},
+	station.CommandUnshelveAlarm:  {station.PermAnswer, about("alarm"), prepareUnshelve},
+	station.CommandTakeAlarm:      {station.PermAnswer, about("alarm"), prepareTake},
+	station.CommandReleaseAlarm:   {station.PermAnswer, about("alarm"), prepareRelease},
+	station.CommandNoteAlarm:      {station.PermAnswer, about("alarm"), prepareNote},
+	station.CommandSeenAlarm:      {station.PermNode, about("alarm"), prepareSeen},
+	station.CommandTakeOverAlarm:  {station.PermNode, about("alarm"), prepareTakeOver},
+	station.CommandPutMode:        {station.PermAnswer, always("mode"), preparePutMode},
+	station.CommandPutSchedule:    {station.PermConfigure, about("schedule"), preparePutSchedule},
+	station.CommandRemoveSchedule: {station.PermConfigure, about("schedule"), prepareRemoveSchedule},
 }
 
 func about(kind string) func(station.Command) string {

@@ -50,6 +50,21 @@ const (
 	handedTable   = store.Key("handed/")       // handed/<alarm> → the event that the parent must confirm
 	sirenTable    = store.Key("siren/")        // siren/<channel>/<alarm>: for whom it sounds
 	soundKey      = store.Key("sound")
+
+	conditionTable = store.Key("cond/")     // cond/<sensor>/<kind> → alarm.Record
+	bridgedTable   = store.Key("bridged/")  // bridged/<bridge>/<sensor> → the kind that is hidden
+	timerTable     = store.Key("timer/")    // timer/<tick>/<what>/<subject…> → timer
+	serviceTable   = store.Key("service/")  // service/<sensor> → when its service ends
+	sentTable      = store.Key("sent/")     // sent/<link>/<place> → the newest transmission there
+	steadyKey      = store.Key("steady")    // the place on the node's own line of time
+	floodKey       = store.Key("flood")     // the newest alarms' times, and the flood
+	modeKey        = store.Key("mode")      // the work mode and what is armed
+	scheduleTable  = store.Key("schedule/") // arming schedules
+	incidentTable  = store.Key("incident/")
+	spotTable      = store.Key("spot/")     // spot/<place> → the last alarm there
+	bySensorTable  = store.Key("bysensor/") // bysensor/<sensor>/<alarm>
+	byKindTable    = store.Key("bykind/")   // bykind/<kind>/<alarm>
+	indexedKey     = store.Key("indexed")   // the alarms of an older version are in the two above
 )
 
 func key(table store.Key, parts ...string) store.Key {

@@ -4,20 +4,32 @@ import (
 	"slices"
 	"time"
 
+	"stationd/agent/alarm"
 	"stationd/agent/station"
 	"stationd/agent/store"
 )
 
 // What the desk asks for.
 
-// LiveAlarms are all live alarms, the gravest and newest first.
+// LiveAlarms are the live alarms that the desk shows, the gravest first, among those
+// the ones of important sensors, and the newest.
+// What is shelved, in maintenance or hidden behind its bridge is not among them;
+// what came in a flood is, and marked.
 func (a *Agent) LiveAlarms() ([]station.Alarm, error) {
+	list, err := a.AllLiveAlarms()
+	return slices.DeleteFunc(list, func(al station.Alarm) bool {
+		return al.Shelf != nil || al.Suppressed != "" && al.Suppressed != alarm.Flooded
+	}), err
+}
+
+// AllLiveAlarms are those and the ones that are not shown.
+func (a *Agent) AllLiveAlarms() ([]station.Alarm, error) {
 	out := []station.Alarm{}
 	err := a.store.View(func(tx *store.Tx) error {
 		return store.Each(tx, liveTable, func(_ store.Key, id string) error {
-			alarm, ok, err := store.Get[station.Alarm](tx, key(alarmTable, id))
+			al, ok, err := store.Get[station.Alarm](tx, key(alarmTable, id))
 			if ok {
-				out = append(out, alarm)
+				out = append(out, al)
 			}
 			return err
 		})
@@ -27,29 +39,12 @@ func (a *Agent) LiveAlarms() ([]station.Alarm, error) {
 		if d := rank[x.Severity] - rank[y.Severity]; d != 0 {
 			return d
 		}
+		if x.Important != y.Important {
+			return map[bool]int{true: -1, false: 1}[x.Important]
+		}
 		return y.RaisedAt.Compare(x.RaisedAt)
 	})
 	return out, err
-}
-
-// Alarms lists alarms, newest first: at most limit of those before the one with
-// the ID before ("" means from the newest). more tells that older ones exist.
-func (a *Agent) Alarms(before string, limit int) (list []station.Alarm, more bool, err error) {
-	list = []station.Alarm{}
-	err = a.store.View(func(tx *store.Tx) error {
-		return store.EachReverse(tx, alarmTable, func(_ store.Key, al station.Alarm) error {
-			if before != "" && al.ID >= before {
-				return nil
-			}
-			if len(list) == limit {
-				more = true
-				return store.ErrStop
-			}
-			list = append(list, al)
-			return nil
-		})
-	})
-	return list, more, err
 }
 
 // AlarmView is an alarm with what belongs beside it on the desk.
@@ -61,6 +56,10 @@ type AlarmView struct {
 	Centre  CentreView    `json:"centre"`
 	// Response is who was told, and who is next.
 	Response *station.Response `json:"response" jsonschema:"nullable"`
+	// Incident is what else happened there; nil when nothing did.
+	Incident *IncidentView `json:"incident" jsonschema:"nullable"`
+	// State is where it stands, in the words of ISA-18.2.
+	State alarm.State `json:"state"`
 	Surroundings
 }
 
@@ -68,6 +67,8 @@ type AlarmView struct {
 type CentreView struct {
 	Configured bool      `json:"configured"`
 	ReceivedAt time.Time `json:"receivedAt,omitzero"`
+	SeenAt     time.Time `json:"seenAt,omitzero"`
+	TakenAt    time.Time `json:"takenAt,omitzero"`
 }
 
 // CameraView is a camera with its state.
@@ -86,19 +87,28 @@ type SensorView struct {
 func (a *Agent) Alarm(id string) (AlarmView, error) {
 	v := AlarmView{Cameras: []CameraView{}}
 	err := a.store.View(func(tx *store.Tx) error {
-		alarm, ok, err := store.Get[station.Alarm](tx, key(alarmTable, id))
+		al, ok, err := store.Get[station.Alarm](tx, key(alarmTable, id))
 		if err != nil {
 			return err
 		}
 		if !ok {
 			return station.ErrNotFound.At("alarm/" + id)
 		}
-		v.Alarm, v.Centre.ReceivedAt = alarm, alarm.CentreAt
+		v.Alarm, v.State = al, alarm.StateOf(&al)
+		v.Centre = CentreView{ReceivedAt: al.CentreAt, SeenAt: al.CentreSeenAt, TakenAt: al.CentreTakenAt}
+		if al.Incident != "" {
+			v.Incident = &IncidentView{Alarms: []station.Alarm{}}
+			if found, err := incidentView(tx, al.Incident, v.Incident); err != nil {
+				return err
+			} else if !found {
+				v.Incident = nil
+			}
+		}
 		if v.Response, err = responseOf(tx, id); err != nil {
 			return err
 		}
-		if alarm.Clip != "" {
-			clip, ok, err := store.Get[station.Clip](tx, key(clipTable, alarm.Clip))
+		if al.Clip != "" {
+			clip, ok, err := store.Get[station.Clip](tx, key(clipTable, al.Clip))
 			if err != nil {
 				return err
 			}
@@ -106,7 +116,7 @@ func (a *Agent) Alarm(id string) (AlarmView, error) {
 				v.Clip = &clip
 			}
 		}
-		for _, c := range alarm.Cameras {
+		for _, c := range al.Cameras {
 			cam, ok, err := cameraView(tx, c)
 			if err != nil {
 				return err
@@ -115,7 +125,7 @@ func (a *Agent) Alarm(id string) (AlarmView, error) {
 				v.Cameras = append(v.Cameras, cam)
 			}
 		}
-		sensor, ok, err := store.Get[station.Sensor](tx, key(sensorTable, alarm.Sensor))
+		sensor, ok, err := store.Get[station.Sensor](tx, key(sensorTable, al.Sensor))
 		if err != nil || !ok {
 			return err
 		}

@@ -64,7 +64,7 @@ func prepareReplaceSensor(a *Agent, cmd station.Command) (plan, error) {
 		if err := takeOver(tx, s, successor, appeared, now); err != nil {
 			return nil, err
 		}
-		if err := a.handOverAlarms(tx, s, successor.ID, cmd.Actor.Account, now); err != nil {
+		if err := a.handOverAlarms(tx, s, successor.ID, cmd.Actor.Account); err != nil {
 			return nil, err
 		}
 		if appeared {
@@ -146,42 +146,10 @@ func takeOver(tx *store.Tx, s, successor station.Sensor, appeared bool, now time
 
 // handOverAlarms ends what only the old device was about, and lets the sensor
 // have what the new one has raised already.
-func (a *Agent) handOverAlarms(tx *store.Tx, s station.Sensor, from, actor string, now time.Time) error {
+func (a *Agent) handOverAlarms(tx *store.Tx, s station.Sensor, from, actor string) error {
 	gone := func(k station.AlarmKind) bool { return k != station.KindOffline && k != station.KindBattery }
-	if err := a.endUnwatched(tx, s.ID, now, gone); err != nil || from == "" {
+	if err := a.endUnwatched(tx, s, gone); err != nil || from == "" {
 		return err
 	}
-	var ids []string
-	err := store.Each(tx, key(liveTable, from)+"/", func(_ store.Key, id string) error {
-		ids = append(ids, id)
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	for _, id := range ids {
-		alarm, ok, err := store.Get[station.Alarm](tx, key(alarmTable, id))
-		if err != nil {
-			return err
-		}
-		if !ok {
-			continue
-		}
-		if _, taken, err := store.Get[string](tx, liveKey(s.ID, alarm.Kind)); err != nil {
-			return err
-		} else if taken {
-			if err := a.endCondition(tx, &alarm, now); err != nil {
-				return err
-			}
-			continue
-		}
-		if err := tx.Delete(liveKey(from, alarm.Kind)); err != nil {
-			return err
-		}
-		alarm.Sensor, alarm.Name, alarm.Place, alarm.Cameras, alarm.Important = s.ID, s.Name, s.Place, s.Cameras, s.Important
-		if err := a.settle(tx, &alarm, station.EventAlarmChanged, actor, now); err != nil {
-			return err
-		}
-	}
-	return nil
+	return a.moveConditions(tx, station.Sensor{ID: from}, s, actor)
 }

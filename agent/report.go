@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -10,23 +9,13 @@ import (
 	"sync"
 	"time"
 
+	"stationd/agent/alarm"
 	"stationd/agent/station"
 	"stationd/agent/store"
 )
 
 // This file is the way of an alarm: one sensor message becomes, in one
 // transaction, the sensor's state, its alarms and their events.
-
-// maxFingerprints is how many transmissions a sensor remembers in order to
-// recognise a repeated one. What is in flight is sent again, of all sensors
-// together: ten or twenty as a rule, but Mosquitto 2.0.11 does not keep to its
-// window of 20 (decision 0019).
-const maxFingerprints = 64
-
-// repeatQuiet bounds the events about one alarm's repeats: one in each such
-// span since it was raised. The others are counted, and the count reaches the
-// readers with the next event.
-const repeatQuiet = 10 * time.Second
 
 // HandleReport commits one sensor message and returns when it is durable; only
 // then may the message be acknowledged to whoever sent it. A message with news
@@ -48,29 +37,18 @@ func (a *Agent) HandleReport(ctx context.Context, r station.Report) error {
 	if err != nil {
 		return err
 	}
+	a.afterReport(change)
+	return nil
+}
+
+// afterReport does what waits for the commit.
+func (a *Agent) afterReport(change reportChange) {
 	if change.registry {
 		a.registryChanged()
 	}
 	if change.clips {
 		a.wakeClips()
 	}
-	return nil
-}
-
-// seenBefore tells whether a transmission is among those remembered.
-func seenBefore(seen []byte, print uint64) bool {
-	for ; print != 0 && len(seen) >= 8; seen = seen[8:] {
-		if binary.BigEndian.Uint64(seen) == print {
-			return true
-		}
-	}
-	return false
-}
-
-// remember adds a transmission and forgets the oldest beyond maxFingerprints.
-func remember(seen []byte, print uint64) []byte {
-	seen = binary.BigEndian.AppendUint64(seen, print)
-	return seen[max(0, len(seen)-8*maxFingerprints):]
 }
 
 // laneOf tells how deep into the disk's free space a report may go. That a
@@ -145,10 +123,16 @@ func (a *Agent) commitReport(tx *store.Tx, r station.Report, change *reportChang
 		state.Interval = r.Interval
 	}
 
-	repeated := r.Duplicate && seenBefore(state.Seen, r.Fingerprint)
-	if len(r.Signals) > 0 && r.Fingerprint != 0 && !repeated {
-		state.Seen = remember(state.Seen, r.Fingerprint)
+	now, err := a.moment(tx)
+	if err != nil {
+		return err
 	}
+	again, err := repeated(tx, now, r)
+	if err != nil {
+		return err
+	}
+	before := state.Values
+	state.Seen = nil // of an older version
 	if r.Live && !r.Retained && !r.Late {
 		state.LastSeen = r.Received
 		state.Offline = false
@@ -168,7 +152,7 @@ func (a *Agent) commitReport(tx *store.Tx, r station.Report, change *reportChang
 		if sig.Kind == station.KindOffline {
 			state.Offline = sig.Active
 		}
-		if err := a.commitSignal(tx, sensor, sig, r, repeated, change); err != nil {
+		if err := a.commitSignal(tx, now, sensor, sig, r, again, before, change); err != nil {
 			return err
 		}
 	}
@@ -212,7 +196,6 @@ func (a *Agent) appendReading(tx *store.Tx, sensor station.Sensor, state station
 		}
 		return err
 	}
-	state.Seen = nil
 	return appendEvent(tx, station.LaneBulk, station.EventReading, "sensor/"+sensor.ID, "", r.Received, state)
 }
 
@@ -250,167 +233,69 @@ func callsForHelp(r station.Report) bool {
 	return slices.ContainsFunc(r.Signals, func(s station.Signal) bool { return s.Active && s.Kind.LifeSafety() })
 }
 
-// commitSignal raises, repeats or ends the one live alarm of a sensor and kind.
-// repeated says that this transmission was committed before.
-func (a *Agent) commitSignal(tx *store.Tx, sensor station.Sensor, sig station.Signal, r station.Report, repeated bool, change *reportChange) error {
-	alarm, live, err := liveAlarm(tx, sensor.ID, sig.Kind)
-	if err != nil {
-		return err
-	}
+// commitSignal puts one verdict through its condition. again says that this
+// transmission was committed before, before what was known of the sensor until now.
+func (a *Agent) commitSignal(tx *store.Tx, now alarm.Now, sensor station.Sensor, sig station.Signal, r station.Report, again bool, before map[string]station.Value, change *reportChange) error {
+	c, quiet, err := a.condition(tx, sensor, sig.Kind)
 	switch {
-	case !live && sig.Active && !sensor.Adopted && !sig.Kind.LifeSafety():
+	case err != nil:
+		return err
+	case quiet && !sig.Active:
+		return nil
+	case c.Alarm == nil && sig.Active && !sensor.Adopted && !sig.Kind.LifeSafety():
 		return nil // whose battery is low matters once somebody has named the device
-	case !live && sig.Active:
-		// A latched alarm is raised even when the transmission looks like a
-		// repeated one: raising it twice is a nuisance, losing it is a death.
-		if repeated && !sig.Kind.LifeSafety() {
-			return nil
-		}
-		return a.raise(tx, sensor, sig, r, change)
-	case !live:
-		return nil
 	}
-	if !sig.Active {
-		if repeated {
-			return nil // it ended the alarm before this one
-		}
-		began := alarm.RaisedAt
-		if !alarm.DeviceTime.IsZero() {
-			began = alarm.DeviceTime
-		}
-		if r.Late && r.DeviceTime.Before(began) {
-			return nil // a backlog tells of the time before the alarm
-		}
-		return a.endCondition(tx, &alarm, r.Received)
-	}
-	return a.repeat(tx, &alarm, r, repeated)
-}
-
-func (a *Agent) raise(tx *store.Tx, sensor station.Sensor, sig station.Signal, r station.Report, change *reportChange) error {
-	alarm := station.Alarm{
-		ID:       station.NewID(),
-		Node:     a.store.Node(),
-		Kind:     sig.Kind,
-		Severity: sig.Kind.Severity(),
-		Sensor:   sensor.ID,
-		Name:     sensor.Name,
-		Place:    sensor.Place,
-		RaisedAt: r.Received,
-		LastAt:   r.Received,
-		Count:    1,
-		Late:     r.Late,
-		Values:   r.Values,
-		Cameras:  sensor.Cameras,
-	}
-	if !r.DeviceTime.IsZero() {
-		alarm.DeviceTime = r.DeviceTime
-	}
-	if len(sensor.Cameras) > 0 && !r.Late && a.clips != nil && sig.Kind != station.KindOffline && sig.Kind != station.KindBattery {
-		clip, err := a.orderClip(tx, alarm.ID, sensor.Cameras[0], r.Received)
-		if err != nil {
-			return err
-		}
-		alarm.Clip, change.clips = clip.ID, true
-	}
-	return a.enterAlarm(tx, alarm)
-}
-
-// enterAlarm stores a new alarm as the live one of its sensor and kind.
-func (a *Agent) enterAlarm(tx *store.Tx, alarm station.Alarm) error {
-	alarm.Settle(alarm.RaisedAt)
-	if err := store.Put(tx, key(alarmTable, alarm.ID), alarm); err != nil {
-		return err
-	}
-	if err := store.Put(tx, liveKey(alarm.Sensor, alarm.Kind), alarm.ID); err != nil {
-		return err
-	}
-	if err := appendEvent(tx, station.LaneUrgent, station.EventAlarmRaised, "alarm/"+alarm.ID, "", alarm.RaisedAt, alarm); err != nil {
-		return err
-	}
-	return a.alarmEntered(tx, alarm)
-}
-
-// repeat counts a further signal of a live alarm. A retained message tells a
-// state and a repeated transmission tells nothing new: neither counts.
-func (a *Agent) repeat(tx *store.Tx, alarm *station.Alarm, r station.Report, repeated bool) error {
-	back := !alarm.ReturnedAt.IsZero()
-	if repeated || (r.Retained && !back) {
-		return nil
-	}
-	quiet := r.Received.Sub(alarm.RaisedAt)/repeatQuiet == alarm.LastAt.Sub(alarm.RaisedAt)/repeatQuiet
-	alarm.ReturnedAt = time.Time{}
-	if !r.Retained {
-		alarm.Count++
-	}
-	alarm.LastAt = r.Received
-	alarm.Settle(r.Received)
-	if err := store.Put(tx, key(alarmTable, alarm.ID), *alarm); err != nil {
-		return err
-	}
-	if quiet && !back {
-		return nil
-	}
-	return appendEvent(tx, station.LaneUrgent, station.EventAlarmRepeated, "alarm/"+alarm.ID, "", r.Received, *alarm)
-}
-
-// endCondition notes that the sensor is normal again. Whether that ends the
-// alarm is for Settle to say.
-func (a *Agent) endCondition(tx *store.Tx, alarm *station.Alarm, at time.Time) error {
-	if !alarm.ReturnedAt.IsZero() {
-		return nil
-	}
-	alarm.ReturnedAt = at
-	return a.settle(tx, alarm, station.EventAlarmReturned, "", at)
-}
-
-// endUnwatched ends the conditions of a sensor's live alarms whose kind nobody
-// watches any more: no report will say that they are over.
-func (a *Agent) endUnwatched(tx *store.Tx, sensor string, at time.Time, watched func(station.AlarmKind) bool) error {
-	var ids []string
-	err := store.Each(tx, key(liveTable, sensor)+"/", func(_ store.Key, id string) error {
-		ids = append(ids, id)
-		return nil
-	})
+	m, err := a.standing(tx, sensor, sig.Kind, sig.Timing)
 	if err != nil {
 		return err
 	}
-	for _, id := range ids {
-		alarm, ok, err := store.Get[station.Alarm](tx, key(alarmTable, id))
-		if err != nil {
-			return err
-		}
-		if !ok || watched(alarm.Kind) {
+	m.Late, m.Retained, m.Repeated = r.Late, r.Retained, again
+	m.DeviceTime, m.Values = r.DeviceTime, r.Values
+	if !r.DeviceTime.IsZero() {
+		m.Skew = r.DeviceTime.Sub(r.Received)
+	}
+	m.Known = r.Retained && c.Why.Field == sig.Field && sameValue(c.Why.Value, sig.Value) && sameValue(before[sig.Field], sig.Value)
+	at := now
+	at.Wall = r.Received
+	return a.follow(tx, at, c, c.Signal(at, sig, m, a.cfg.Alarms), "", change)
+}
+
+// sameValue compares two values of a field.
+func sameValue(x, y station.Value) bool {
+	switch x := x.(type) {
+	case bool:
+		y, ok := y.(bool)
+		return ok && x == y
+	case float64:
+		y, ok := y.(float64)
+		return ok && x == y
+	case string:
+		y, ok := y.(string)
+		return ok && x == y
+	}
+	return false
+}
+
+// endUnwatched ends the conditions of a sensor whose kind nobody watches any
+// more: no report will say that they are over.
+func (a *Agent) endUnwatched(tx *store.Tx, sensor station.Sensor, watched func(station.AlarmKind) bool) error {
+	now, err := a.moment(tx)
+	if err != nil {
+		return err
+	}
+	all, err := a.conditionsOf(tx, sensor)
+	if err != nil {
+		return err
+	}
+	for _, c := range all {
+		if watched(c.Kind) {
 			continue
 		}
-		if err := a.endCondition(tx, &alarm, at); err != nil {
+		if err := a.follow(tx, now, c, c.Gone(now), "", &reportChange{}); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// settle derives the alarm's state, stores it, keeps the live index true and
-// appends the event: the given one, or cleared when the alarm has ended.
-func (a *Agent) settle(tx *store.Tx, alarm *station.Alarm, event, actor string, at time.Time) error {
-	alarm.Settle(at)
-	if err := store.Put(tx, key(alarmTable, alarm.ID), *alarm); err != nil {
-		return err
-	}
-	live := liveKey(alarm.Sensor, alarm.Kind)
-	if alarm.Live() {
-		if err := store.Put(tx, live, alarm.ID); err != nil {
-			return err
-		}
-	} else {
-		if err := tx.Delete(live); err != nil {
-			return err
-		}
-		event = station.EventAlarmCleared
-	}
-	if err := appendEvent(tx, station.LaneUrgent, event, "alarm/"+alarm.ID, actor, at, *alarm); err != nil {
-		return err
-	}
-	return a.alarmChanged(tx, *alarm)
 }
 
 // appendEvent journals one event whose data is the record v.

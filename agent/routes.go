@@ -16,10 +16,6 @@ import (
 
 // The answers' shapes.
 type (
-	alarmList struct {
-		Alarms []station.Alarm `json:"alarms"`
-		More   bool            `json:"more"`
-	}
 	alarmAnswer struct {
 		Alarm station.Alarm `json:"alarm"`
 	}
@@ -54,21 +50,13 @@ var (
 
 // Routes are the core's routes.
 func (a *Agent) Routes() []station.Route {
-	return slices.Concat(a.coreRoutes(), a.respondRoutes(), a.sensorRoutes(), a.csvRoutes(), a.joiningRoutes(), a.peopleRoutes(),
+	return slices.Concat(a.alarmRoutes(), a.coreRoutes(), a.respondRoutes(), a.sensorRoutes(), a.csvRoutes(), a.joiningRoutes(), a.peopleRoutes(),
 		a.planRoutes(), a.cardRoutes(), a.shiftNoteRoutes(), a.displayRoutes())
 }
 
-// coreRoutes are those of alarms, sensors, cameras and accounts.
+// coreRoutes are those of sensors, cameras and accounts.
 func (a *Agent) coreRoutes() []station.Route {
 	return []station.Route{
-		{Pattern: "GET /api/v1/alarms", Permission: station.PermWatch, Summary: "List alarms: live ones, or all from the newest", Params: []station.Param{
-			{Name: "live", In: "query", Type: "boolean", Summary: "the live ones, the gravest first"},
-			{Name: "before", In: "query", Type: "string", Summary: "those before the alarm with this ID"},
-			limitParam,
-		}, Reply: alarmList{}, Handler: station.Handler(a.getAlarms)},
-		{Pattern: "GET /api/v1/alarms/{id}", Permission: station.PermWatch, Resource: "alarm/{id}", Summary: "One alarm with its clip, cameras and sensor", Reply: AlarmView{}, Handler: station.Handler(a.getAlarm)},
-		{Pattern: "POST /api/v1/alarms/{id}/answers", Permission: station.PermAnswer, Resource: "alarm/{id}", Summary: "Answer an alarm", Params: commandParams, Body: station.AnswerOrder{}, Reply: alarmAnswer{}, Handler: station.Handler(a.postAnswer)},
-
 		{Pattern: "GET /api/v1/sensors", Permission: station.PermWatch, Summary: "List sensors with their states", Reply: sensorList{}, Handler: list(a.Sensors, func(v []SensorView) any { return sensorList{v} })},
 		{Pattern: "PUT /api/v1/sensors/{id}", Permission: station.PermConfigure, Resource: "sensor/{id}", Summary: "Add, adopt or change a sensor", Body: station.Sensor{}, Reply: station.Sensor{}, Params: commandParams, Handler: a.put(station.CommandPutSensor, "id")},
 		{Pattern: "DELETE /api/v1/sensors/{id}", Permission: station.PermConfigure, Resource: "sensor/{id}", Summary: "Remove a sensor", Status: http.StatusNoContent, Params: commandParams, Handler: a.remove(station.CommandRemoveSensor)},
@@ -117,49 +105,6 @@ func limitOf(r *http.Request) (int, error) {
 		return 0, station.Errorf(http.StatusBadRequest, "query.limit", "use 1 to 500", "limit=%q cannot be used", text).At("limit")
 	}
 	return n, nil
-}
-
-func (a *Agent) getAlarms(w http.ResponseWriter, r *http.Request) error {
-	limit, err := limitOf(r)
-	if err != nil {
-		return err
-	}
-	out := alarmList{}
-	if live := r.URL.Query().Get("live"); live == "1" || live == "true" {
-		if out.Alarms, err = a.LiveAlarms(); err == nil && len(out.Alarms) > limit {
-			out.Alarms, out.More = out.Alarms[:limit], true
-		}
-	} else {
-		out.Alarms, out.More, err = a.Alarms(r.URL.Query().Get("before"), limit)
-	}
-	if err != nil {
-		return err
-	}
-	return station.WriteJSON(w, http.StatusOK, out)
-}
-
-func (a *Agent) getAlarm(w http.ResponseWriter, r *http.Request) error {
-	v, err := a.Alarm(r.PathValue("id"))
-	if err != nil {
-		return err
-	}
-	if err := a.surround(station.ActorFrom(r.Context()), &v); err != nil {
-		return err
-	}
-	v.Centre.Configured = a.centreConfigured
-	return station.WriteJSON(w, http.StatusOK, v)
-}
-
-func (a *Agent) postAnswer(w http.ResponseWriter, r *http.Request) error {
-	var body station.AnswerOrder
-	if err := station.ReadJSON(w, r, &body); err != nil {
-		return err
-	}
-	var alarm station.Alarm
-	if err := a.command(r, station.CommandAnswerAlarm, r.PathValue("id"), body, &alarm); err != nil {
-		return err
-	}
-	return station.WriteJSON(w, http.StatusOK, alarmAnswer{alarm})
 }
 
 func (a *Agent) getClip(w http.ResponseWriter, r *http.Request) error {

@@ -188,7 +188,7 @@ func (a *Agent) putImported(tx *store.Tx, c change, actor string) error {
 		}
 	}
 	if c.before.ID != "" && c.before.Class != s.Class {
-		if err := a.endUnwatched(tx, s.ID, now, watchedBy(s)); err != nil {
+		if err := a.endUnwatched(tx, s, watchedBy(s)); err != nil {
 			return err
 		}
 	}

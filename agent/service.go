@@ -65,6 +65,13 @@ func prepareEndService(a *Agent, cmd station.Command) (plan, error) {
 
 // serviceChanged keeps a sensor whose service has begun or ended.
 func (a *Agent) serviceChanged(tx *store.Tx, s station.Sensor, actor string, at time.Time) error {
+	before, _, err := store.Get[station.Sensor](tx, key(sensorTable, s.ID))
+	if err != nil {
+		return err
+	}
+	if err := a.heedService(tx, before, s, actor); err != nil {
+		return err
+	}
 	if err := store.Put(tx, key(sensorTable, s.ID), s); err != nil {
 		return err
 	}

@@ -91,7 +91,7 @@ func preparePutSensor(a *Agent, cmd station.Command) (plan, error) {
 			return nil, err
 		}
 		if before.Class != s.Class || !reflect.DeepEqual(before.Rules, s.Rules) {
-			if err := a.endUnwatched(tx, s.ID, now, watchedBy(s)); err != nil {
+			if err := a.endUnwatched(tx, s, watchedBy(s)); err != nil {
 				return nil, err
 			}
 		}
@@ -131,7 +131,7 @@ func prepareRemoveSensor(a *Agent, cmd station.Command) (plan, error) {
 		if err := removeCredentials(tx, s.ID); err != nil {
 			return nil, err
 		}
-		if err := a.endUnwatched(tx, s.ID, now, func(station.AlarmKind) bool { return false }); err != nil {
+		if err := a.sensorGone(tx, s); err != nil {
 			return nil, err
 		}
 		return nil, appendEvent(tx, station.LaneNormal, station.EventSensorRemoved, "sensor/"+s.ID, cmd.Actor.Account, now, s)

@@ -29,7 +29,7 @@ func (a *Agent) take(tx *store.Tx, node station.NodeID, ev station.Event) (regis
 	switch ev.Type {
 	case station.EventAlarmReceived:
 		return false, nil // that we have it is news to the child's console alone
-	case station.EventAlarmRaised, station.EventAlarmRepeated, station.EventAlarmAnswered, station.EventAlarmReturned, station.EventAlarmCleared:
+	case station.EventAlarmRaised, station.EventAlarmRepeated, station.EventAlarmAnswered, station.EventAlarmReturned, station.EventAlarmCleared, station.EventAlarmChanged:
 		ev, err = project(ev, c.alarm)
 	case station.EventResponse:
 		ev, err = project(ev, c.response)
@@ -144,15 +144,25 @@ func (c childTx) alarm(al *station.Alarm) (string, error) {
 	if ok, err := c.speaksFor(al.Node); err != nil || !ok {
 		return "", errors.Join(err, errForeign)
 	}
-	var err error
-	if al.Sensor, err = c.name(al.Node, al.Sensor); err != nil {
+	sensor, err := c.name(al.Node, al.Sensor)
+	if err != nil {
 		return "", err
 	}
+	al.Sensor = sensor
 	if err := c.names(al.Node, al.Cameras); err != nil {
 		return "", err
 	}
 	k := key(alarmTable, al.ID)
-	if _, err := owned(c, k, func(al station.Alarm) station.NodeID { return al.Node }, al.Node); err != nil {
+	here, err := owned(c, k, func(al station.Alarm) station.NodeID { return al.Node }, al.Node)
+	if err != nil {
+		return "", err
+	}
+	if here.ID == "" {
+		if err := indexAlarm(c.tx, al); err != nil {
+			return "", err
+		}
+	}
+	if err := noteIncident(c.tx, al); err != nil {
 		return "", err
 	}
 	if err := store.Put(c.tx, k, *al); err != nil {
@@ -182,12 +192,22 @@ func (c childTx) indexAlarm(al *station.Alarm) error {
 	if al.Sensor == "" {
 		live = liveKey(string(al.Node)+".", al.Kind) // the child's own alarm
 	}
-	if al.Live() {
+	current, known, err := store.Get[string](c.tx, live)
+	switch {
+	case err != nil:
+		return err
+	case al.Live() && (!known || current == al.ID):
 		return store.Put(c.tx, live, al.ID)
-	}
-	current, _, err := store.Get[string](c.tx, live)
-	if err != nil || current != al.ID {
-		return err // a newer alarm of the sensor is live
+	case al.Live():
+		// Two alarms of a sensor may come in two lanes: the later one is live,
+		// whichever comes first.
+		other, ok, err := store.Get[station.Alarm](c.tx, key(alarmTable, current))
+		if err != nil || ok && other.Live() && other.Seq > al.Seq {
+			return err
+		}
+		return store.Put(c.tx, live, al.ID)
+	case current != al.ID:
+		return nil // a newer alarm of the sensor is live
 	}
 	return c.tx.Delete(live)
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"stationd/agent/account"
+	"stationd/agent/alarm"
 	"stationd/agent/station"
 	"stationd/agent/store"
 	"stationd/agent/store/disk"
@@ -78,22 +79,43 @@ func (a *Agent) introduce(ctx context.Context) error {
 
 // ownAlarm raises the node's own alarm of a kind, unless it is live.
 func (a *Agent) ownAlarm(tx *store.Tx, kind station.AlarmKind, place string, at time.Time, values map[string]station.Value) error {
-	if _, live, err := liveAlarm(tx, "", kind); err != nil || live {
+	now, err := a.moment(tx)
+	if err != nil {
 		return err
 	}
-	return a.enterAlarm(tx, station.Alarm{
-		ID: station.NewID(), Node: a.store.Node(), Kind: kind, Severity: kind.Severity(),
-		Name: a.cfg.Name, Place: place, RaisedAt: at, LastAt: at, Count: 1, Values: values,
-	})
+	now.Wall = at
+	c, _, err := a.condition(tx, station.Sensor{}, kind)
+	if err != nil || c.Alarm != nil {
+		return err
+	}
+	c.Gone(now) // one that was told of and ended without anybody's saying so
+	out := c.Signal(now, station.Signal{Kind: kind, Active: true}, alarm.Marks{Values: values}, a.ownLimits())
+	if out.Alarm != nil {
+		out.Alarm.Name, out.Alarm.Place, out.Alarm.Why = a.cfg.Name, place, nil
+	}
+	return a.follow(tx, now, c, out, "", &reportChange{})
+}
+
+// ownLimits are those of the node's own alarms: each stands for something that is
+// looked at with a measure of its own, and none of it is chatter.
+func (a *Agent) ownLimits() alarm.Limits {
+	lim := a.cfg.Alarms
+	lim.Chatter = 0
+	return lim
 }
 
 // endOwnAlarm ends it.
 func (a *Agent) endOwnAlarm(tx *store.Tx, kind station.AlarmKind, at time.Time) error {
-	alarm, live, err := liveAlarm(tx, "", kind)
-	if err != nil || !live {
+	now, err := a.moment(tx)
+	if err != nil {
 		return err
 	}
-	return a.endCondition(tx, &alarm, at)
+	now.Wall = at
+	c, quiet, err := a.condition(tx, station.Sensor{}, kind)
+	if err != nil || quiet {
+		return err
+	}
+	return a.follow(tx, now, c, c.Signal(now, station.Signal{Kind: kind}, alarm.Marks{}, a.ownLimits()), "", &reportChange{})
 }
 
 // runSpace watches the free space: below the first watermark the disk alarm is

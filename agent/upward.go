@@ -69,8 +69,8 @@ func (a *Agent) Advance(ctx context.Context, c store.Cursor) error {
 		}
 	}
 	var raised []string
-	if c.Lane == station.LaneUrgent {
-		if raised, err = a.raisedIn(before.Seq, c.Seq); err != nil {
+	if c.Lane != station.LaneBulk {
+		if raised, err = a.raisedIn(c.Lane, before.Seq, c.Seq); err != nil {
 			return err
 		}
 	}
@@ -98,10 +98,10 @@ func (a *Agent) Advance(ctx context.Context, c store.Cursor) error {
 	})
 }
 
-// raisedIn lists the alarms that were raised behind after and up to upTo.
-func (a *Agent) raisedIn(after, upTo uint64) (ids []string, err error) {
+// raisedIn lists the alarms that a lane tells were raised behind after and up to upTo.
+func (a *Agent) raisedIn(lane station.Lane, after, upTo uint64) (ids []string, err error) {
 	for after < upTo {
-		events, err := a.store.Read(after, 500, station.LaneUrgent)
+		events, err := a.store.Read(after, 500, lane)
 		if err != nil {
 			return nil, err
 		}

@@ -47,6 +47,13 @@ func (r *Record) Tick(now Now, m Marks, lim Limits) Outcome {
 	return Outcome{}
 }
 
+// Revive makes al the live alarm: one that was changed by the caller, or that an
+// answer which is taken back brings to life again.
+func (r *Record) Revive(al *station.Alarm) {
+	r.Alarm = al
+	set(r, &r.Entered, r.Entered || Shown(al) || !al.Live())
+}
+
 // Settle follows an answer that was put into the alarm, or taken back.
 func (r *Record) Settle(now Now) Outcome {
 	if r.Alarm == nil {
@@ -129,3 +136,13 @@ func (r *Record) Gone(now Now) Outcome {
 	}
 	return r.returns(now)
 }
+
+// ShowLater has Show follow after a while, for what a bridge hides.
+func (r *Record) ShowLater(now Now, grace time.Duration) {
+	if r.Alarm != nil && r.Alarm.Suppressed == Bridge && r.ShowAt == 0 {
+		set(r, &r.ShowAt, now.Tick.Add(grace))
+	}
+}
+
+// Move gives the condition to another sensor, which stands in its sensor's place.
+func (r *Record) Move(sensor string) { set(r, &r.Sensor, sensor) }

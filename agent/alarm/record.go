@@ -21,13 +21,17 @@ type Now struct {
 
 // Limits are the bounds against nuisance.
 type Limits struct {
-	// Chatter raises of one condition within ChatterWithin are chatter: the alarm
-	// is held until the condition has kept still for ChatterQuiet.
-	Chatter       int           `yaml:"chatter"`
+	// Chatter is how many raises of one condition within ChatterWithin are chatter.
+	Chatter int `yaml:"chatter"`
+	// ChatterWithin is the span in which they are counted.
 	ChatterWithin time.Duration `yaml:"chatter_within"`
-	ChatterQuiet  time.Duration `yaml:"chatter_quiet"`
-	// More than Flood new alarms within FloodWithin are a flood.
-	Flood       int           `yaml:"flood"`
+	// ChatterQuiet is how long the condition must have kept still before the alarm,
+	// which is held until then, may end.
+	ChatterQuiet time.Duration `yaml:"chatter_quiet"`
+	// Flood is how many new alarms within FloodWithin a person can attend to: more
+	// are a flood.
+	Flood int `yaml:"flood"`
+	// FloodWithin is the span in which they are counted.
 	FloodWithin time.Duration `yaml:"flood_within"`
 }
 

@@ -62,6 +62,48 @@ const (
 	CommandDisarmDisplay  = "display.disarm"    // Subject display
 )
 
+// The types of command about alarms and what is watched.
+const (
+	CommandShelveAlarm    = "alarm.shelve"    // Subject alarm; body ShelfOrder
+	CommandUnshelveAlarm  = "alarm.unshelve"  // Subject alarm
+	CommandTakeAlarm      = "alarm.take"      // Subject alarm; body TakeOrder
+	CommandReleaseAlarm   = "alarm.release"   // Subject alarm
+	CommandNoteAlarm      = "alarm.note"      // Subject alarm; body NoteOrder
+	CommandSeenAlarm      = "alarm.seen"      // Subject alarm; from the parent: somebody there looks at it
+	CommandTakeOverAlarm  = "alarm.takeover"  // Subject alarm; body TakeOverOrder; from the parent
+	CommandPutMode        = "mode.put"        // body ModeOrder
+	CommandPutSchedule    = "schedule.put"    // body Schedule
+	CommandRemoveSchedule = "schedule.remove" // Subject schedule
+)
+
+// ShelfOrder is the body of alarm.shelve.
+type ShelfOrder struct {
+	Minutes int    `json:"minutes"` // 1 to 1440
+	Why     string `json:"why"`
+}
+
+// TakeOrder is the body of alarm.take.
+type TakeOrder struct {
+	Seat string `json:"seat,omitempty"`
+}
+
+// NoteOrder is the body of alarm.note.
+type NoteOrder struct {
+	Text string `json:"text"`
+}
+
+// TakeOverOrder is the body of alarm.takeover: Back hands the alarm back.
+type TakeOverOrder struct {
+	Back bool `json:"back,omitempty"`
+}
+
+// AnswersOrder answers several alarms at once.
+type AnswersOrder struct {
+	IDs  []string   `json:"ids"`
+	Kind AnswerKind `json:"kind"`
+	Note string     `json:"note,omitempty"`
+}
+
 // AnswerOrder is the body of alarm.answer.
 type AnswerOrder struct {
 	Kind AnswerKind `json:"kind"`

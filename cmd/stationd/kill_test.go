@@ -3,9 +3,11 @@
 package main_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
@@ -32,10 +34,11 @@ func TestKill(t *testing.T) {
 	if long() {
 		least, most, lasts = 500, 500, 0
 	}
-	// With more than one message on its way Mosquitto does not keep their order
-	// when it is behind (2.0.11 of Debian 12 does not keep to the window either):
-	// its manual promises order for a window of one, which is what we advise.
-	mosquitto := devicestest.StartMosquitto(t, "max_inflight_messages 1")
+	// Its window is the default one. When it is behind, Mosquitto then keeps
+	// neither to the order of messages nor to the window (2.0.11 of Debian 12):
+	// "shut" may come before its "open". So what is counted are openings, not
+	// alarms: doors that chatter like these are held in one alarm, which counts.
+	mosquitto := devicestest.StartMosquitto(t)
 	broker := freePort(t)
 	centre, village := newPair(t, filepath.Join(t.TempDir(), "station"), fmt.Sprintf(`
 log: {level: warn}
@@ -55,9 +58,8 @@ store: {space: {low: 512MiB}}
 	for i := range 4 {
 		publishers = append(publishers,
 			newDoors(village, "embedded", &publisher{address: broker, client: fmt.Sprint("embedded-", i), user: account.Username, password: account.Password, window: 1 + 3*i}, 15*time.Millisecond),
-			// Less of it: with a window of one, Mosquitto waits for each commit,
-			// and what it cannot pass on now is for the end of the test.
-			newDoors(village, "mosquitto", &publisher{address: mosquitto.Addr, client: fmt.Sprint("mosquitto-", i), window: 1 + 3*i}, 250*time.Millisecond))
+			// Less of it: what Mosquitto cannot pass on now is for the end of the test.
+			newDoors(village, "mosquitto", &publisher{address: mosquitto.Addr, client: fmt.Sprint("mosquitto-", i), window: 1 + 3*i}, 100*time.Millisecond))
 	}
 	linked := func() error {
 		s := village.status()
@@ -148,25 +150,33 @@ store: {space: {low: 512MiB}}
 			t.Fatal(d.err)
 		}
 	}
-	eventually(t, 90*time.Second, "what each sensor said last is stored", func() error {
-		var list struct {
-			Sensors []struct{ State station.SensorState }
-		}
-		village.get("/api/v1/sensors", &list)
-		last := map[string]int{}
-		for _, s := range list.Sensors {
-			n, _ := s.State.Values["seq"].(float64)
-			last[s.State.Sensor] = int(n)
-			if open, _ := s.State.Values["door"].(bool); open {
-				last[s.State.Sensor]--
-			}
-		}
+	// The last word is "shut", after everything else has come.
+	eventually(t, 120*time.Second, "every opening is counted and every door is shut", func() error {
+		counted := openings(village.alarms(), "")
 		for _, d := range publishers {
 			for _, s := range d.sensors {
-				if last[s.id] != s.seq {
-					return fmt.Errorf("%s is at %d of %d", s.id, last[s.id], s.seq)
+				if n := counted.of(s.id); n < s.seq {
+					return fmt.Errorf("%s: %d of %d", s.id, n, s.seq)
 				}
 			}
+		}
+		live := 0
+		for _, a := range village.live() {
+			if a.Kind != station.KindDoor {
+				continue
+			}
+			live++
+			for _, d := range publishers {
+				for _, s := range d.sensors {
+					if s.id == a.Sensor {
+						d.say(t, s)
+					}
+				}
+			}
+		}
+		if live > 0 {
+			time.Sleep(2 * time.Second) // a chattering door is held for so long
+			return fmt.Errorf("%d alarms are live", live)
 		}
 		return nil
 	})
@@ -180,15 +190,15 @@ store: {space: {low: 512MiB}}
 	// From here on only what people see, and what the publishers know.
 	atStation, atCentre := village.alarms(), centre.alarms()
 	for _, a := range slices.Concat(atStation, atCentre) {
-		if a.Count != 1 || a.State != station.StateCleared {
-			t.Errorf("a door was opened once and shut, and its alarm says %+v", a)
+		if a.Kind == station.KindDoor && a.State != station.StateCleared {
+			t.Errorf("a door is shut, and its alarm says %+v", a)
 			break
 		}
 	}
-	seen := map[string]map[string][]int{
-		"the station's alarms": numbers(atStation, ""),
-		"the centre's alarms":  numbers(atCentre, "village-1."),
-		"the centre's journal": raised(t, centre.journal(), "village-1."),
+	seen := map[string]openedDoors{
+		"the station's alarms": openings(atStation, ""),
+		"the centre's alarms":  openings(atCentre, "village-1."),
+		"the centre's journal": openings(lastTold(t, centre.journal()), "village-1."),
 	}
 	for _, route := range []string{"embedded", "mosquitto"} {
 		sent, resent, lost, twice := 0, 0, 0, 0
@@ -199,30 +209,22 @@ store: {space: {low: 512MiB}}
 			sent, resent = sent+d.published(), resent+d.resent
 			for _, s := range d.sensors {
 				for place, all := range seen {
-					times := map[int]int{}
-					for _, n := range all[s.id] {
-						times[n]++
+					if n := all.of(s.id); n < s.seq {
+						lost += s.seq - n
+					} else {
+						twice += n - s.seq
 					}
-					for n := 1; n <= s.seq; n++ {
-						switch {
-						case times[n] == 0:
-							lost++
-						case times[n] > 1:
-							twice++
-						}
-					}
-					for k, n := range all[s.id] {
-						if n != k+1 {
-							t.Errorf("%s: %s go wrong here: %v", s.id, place, all[s.id][max(0, k-3):min(len(all[s.id]), k+10)])
-							break
-						}
+					// The built-in broker keeps the order, so that each alarm says
+					// which openings it counts.
+					if route == "embedded" && !all.inOrder(s.id) {
+						t.Errorf("%s: %s are not in order: %v", s.id, place, all[s.id])
 					}
 				}
 			}
 		}
-		t.Logf("%s: %d alarms published and acknowledged, %d messages sent again by the publishers; lost %d, twice %d", route, sent, resent, lost, twice)
+		t.Logf("%s: %d openings published and acknowledged, %d messages sent again by the publishers; lost %d, twice %d", route, sent, resent, lost, twice)
 		if lost+twice > 0 {
-			t.Errorf("%s: %d alarms are lost and %d are there twice, in three places", route, lost, twice)
+			t.Errorf("%s: %d openings are lost and %d are counted twice, in three places", route, lost, twice)
 		}
 		if resent == 0 && route == "embedded" {
 			t.Error("no message was sent again: the kills met nothing on its way")
@@ -234,8 +236,11 @@ store: {space: {low: 512MiB}}
 	if turned := village.log.all(0, `msg="sensor client turned away".*`); len(turned) > 0 {
 		t.Errorf("a client that is known was turned away %d times: %s", len(turned), turned[0][0])
 	}
-	if left := slices.Concat(village.live(), centre.live()); len(left) > 0 {
-		t.Errorf("%d alarms are live still, the first of them %+v", len(left), left[0])
+	for _, a := range slices.Concat(village.live(), centre.live()) {
+		if a.Kind != station.KindFlood { // so many alarms are one; it is over in ten minutes
+			t.Errorf("an alarm is live still: %+v", a)
+			break
+		}
 	}
 }
 
@@ -316,16 +321,57 @@ func (d *doors) published() (n int) {
 	return n
 }
 
-// numbers lists the numbers of each sensor's alarms, in the order in which they
-// were raised.
-func numbers(alarms []station.Alarm, prefix string) map[string][]int {
-	slices.SortStableFunc(alarms, func(x, y station.Alarm) int { return x.RaisedAt.Compare(y.RaisedAt) })
-	out := map[string][]int{}
+// say shuts a door once more.
+func (d *doors) say(t *testing.T, s *door) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	feed := make(chan *publication, 1)
+	feed <- &publication{topic: s.topic, payload: fmt.Appendf(nil, `{"open":false,"seq":%d}`, s.seq)}
+	close(feed)
+	if err := d.publisher.run(ctx, feed); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// openedDoors are the alarms of each door, in the order in which they were raised.
+type openedDoors map[string][]opened
+
+// opened is one alarm: the number of the opening that raised it, and how many it
+// counts.
+type opened struct{ first, count int }
+
+// openings lists them.
+func openings(alarms []station.Alarm, prefix string) openedDoors {
+	slices.SortStableFunc(alarms, func(x, y station.Alarm) int { return cmp.Compare(x.Seq, y.Seq) })
+	out := openedDoors{}
 	for _, a := range alarms {
-		id := strings.TrimPrefix(a.Sensor, prefix)
-		out[id] = append(out[id], number(a))
+		if a.Kind == station.KindDoor {
+			id := strings.TrimPrefix(a.Sensor, prefix)
+			out[id] = append(out[id], opened{number(a), a.Count})
+		}
 	}
 	return out
+}
+
+// of is how many openings of a door are counted.
+func (o openedDoors) of(id string) (n int) {
+	for _, a := range o[id] {
+		n += a.count
+	}
+	return n
+}
+
+// inOrder tells whether each alarm begins behind what the one before it counts.
+func (o openedDoors) inOrder(id string) bool {
+	next := 1
+	for _, a := range o[id] {
+		if a.first != next {
+			return false
+		}
+		next += a.count
+	}
+	return true
 }
 
 func number(a station.Alarm) int {
@@ -333,29 +379,26 @@ func number(a station.Alarm) int {
 	return int(n)
 }
 
-// raised lists the same from a journal, in the journal's order. Each alarm must
-// be over before the next one of its sensor begins.
-func raised(t *testing.T, journal []station.Event, prefix string) map[string][]int {
+// lastTold is what a journal says last of each alarm. An alarm is raised once, and
+// before anything else is told of it.
+func lastTold(t *testing.T, journal []station.Event) []station.Alarm {
 	t.Helper()
-	out, live := map[string][]int{}, map[string]string{}
+	last := map[string]station.Alarm{}
 	for _, ev := range journal {
-		if ev.Type != station.EventAlarmRaised && ev.Type != station.EventAlarmCleared {
+		if !strings.HasPrefix(ev.Subject, "alarm/") || !strings.HasPrefix(ev.Type, "cityops.alarm.") {
 			continue
 		}
 		var a station.Alarm
 		if err := json.Unmarshal(ev.Data, &a); err != nil {
 			t.Fatal(err)
 		}
-		id := strings.TrimPrefix(a.Sensor, prefix)
-		switch before := live[id]; {
-		case ev.Type == station.EventAlarmRaised && before == "":
-			live[id] = a.ID
-			out[id] = append(out[id], number(a))
-		case ev.Type == station.EventAlarmCleared && before == a.ID:
-			delete(live, id)
-		default:
-			t.Errorf("%s: event %d is %s of number %d, while alarm %q is live", id, ev.Seq, ev.Type, number(a), before)
+		if a.ID == "" {
+			continue // not an alarm but what was done about one
 		}
+		if _, known := last[a.ID]; known == (ev.Type == station.EventAlarmRaised) {
+			t.Errorf("event %d is %s of number %d of %s, which was raised before: %t", ev.Seq, ev.Type, number(a), a.Sensor, known)
+		}
+		last[a.ID] = a
 	}
-	return out
+	return slices.Collect(maps.Values(last))
 }

@@ -25,7 +25,7 @@ record: {min_free: 512MiB, clips_min_free: 128MiB}
 store: {space: {low: 512MiB}}
 `, events, clips))
 	village = newNode(t, "village-1", stationData, fmt.Sprintf(`
-station: {name: 示范村工作站}
+station: {name: 示范村工作站, alarms: {chatter_quiet: 2s}}
 video: {peer: {udp_listen: "127.0.0.1:0", tcp_listen: "127.0.0.1:0"}}
 uplink: {url: "mqtts://%s", retry_max: 2s}
 %s`, events, settings))
