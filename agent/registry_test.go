@@ -326,6 +326,28 @@ func TestCardsKeepTheirVersions(t *testing.T) {
 	r.refused(r.doAs(operator, station.NewID(), station.CommandPutCard, "smoke", c), "access.denied", "")
 }
 
+// A battery that was told of yesterday is not told of now.
+func TestVitalsHaveTheirTime(t *testing.T) {
+	r := newRig(t)
+	r.addSensor("a", station.ClassSmoke)
+	first := r.clock.now()
+	r.report("a", station.KindSmoke, false, func(rep *station.Report) {
+		rep.Values = map[string]station.Value{"smoke": false, "battery": 71.0, "rssi": -60.0}
+	})
+	r.clock.add(26 * time.Hour)
+	r.report("a", station.KindSmoke, false, func(rep *station.Report) {
+		rep.Values = map[string]station.Value{"smoke": false, "rssi": -90.0}
+	})
+	all, err := r.Sensors()
+	if err != nil {
+		t.Fatal(err)
+	}
+	st := all[0].State
+	if st.Values["battery"] != 71.0 || !st.VitalsAt["battery"].Equal(first) || !st.VitalsAt["rssi"].Equal(r.clock.now()) || len(st.VitalsAt) != 2 {
+		t.Errorf("%+v", st)
+	}
+}
+
 func TestShiftNotes(t *testing.T) {
 	r := newRig(t)
 	r.refused(r.do(station.CommandWriteShiftNote, "", station.ShiftNoteOrder{Text: "  "}), "setup.invalid", "text")

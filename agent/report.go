@@ -147,6 +147,7 @@ func (a *Agent) commitReport(tx *store.Tx, r station.Report, change *reportChang
 		}
 		maps.Copy(merged, r.Values)
 		state.Values = merged
+		state.NoteVitals(r.Values, r.Received)
 	}
 	for _, sig := range r.Signals {
 		if sig.Kind == station.KindOffline {

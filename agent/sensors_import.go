@@ -62,6 +62,24 @@ func importRefused(r station.ImportReport) error {
 	return station.Errorf(http.StatusUnprocessableEntity, "csv.faults", "mend the lines that the report names and send the file again", "nothing was imported: %d things are wrong, the first in line %d", len(r.Faults)+r.More, r.Faults[0].Line).At("csv")
 }
 
+// ImportSensors imports a CSV file for the program itself: one that whoever has the
+// machine put there. Where the report has faults nothing was changed.
+func (a *Agent) ImportSensors(ctx context.Context, raw []byte) (station.ImportReport, error) {
+	report, err := a.TryImport(station.System(), raw)
+	if err != nil || len(report.Faults) > 0 {
+		return report, err
+	}
+	body, err := json.Marshal(station.ImportOrder{CSV: raw})
+	if err != nil {
+		return report, fmt.Errorf("encode the import: %w", err)
+	}
+	receipt := a.Handle(ctx, station.Command{ID: station.NewID(), Type: station.CommandImportSensors, Actor: station.System(), Issued: a.now(), Body: body})
+	if receipt.Problem != nil {
+		return report, receipt.Problem
+	}
+	return report, json.Unmarshal(receipt.Result, &report)
+}
+
 func prepareImportSensors(a *Agent, cmd station.Command) (plan, error) {
 	o, err := decodeBody[station.ImportOrder](cmd)
 	if err != nil {

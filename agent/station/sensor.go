@@ -299,9 +299,35 @@ type SensorState struct {
 	DeviceSkew time.Duration `json:"deviceSkew,omitempty"`
 	// Interval is how often it turned out to be heard; zero is not known.
 	Interval time.Duration `json:"interval,omitempty"`
+	// VitalsAt is when the values of the device's own health came, each by itself:
+	// a battery may have been told of yesterday.
+	VitalsAt map[string]time.Time `json:"vitalsAt,omitempty"`
 	// Seen are the fingerprints of the last transmissions that carried a signal,
 	// eight bytes each, the newest last. It never leaves the store.
 	Seen []byte `json:"seen,omitempty"`
+}
+
+// Vital tells whether a field is about the device's own health: its power and how
+// well it is heard.
+func Vital(field string) bool {
+	switch field {
+	case "battery", "battery_low", "voltage", "linkquality", "rssi", "snr", "signal":
+		return true
+	}
+	return false
+}
+
+// NoteVitals notes that values came at a time.
+func (s *SensorState) NoteVitals(values map[string]Value, at time.Time) {
+	for field := range values {
+		if !Vital(field) {
+			continue
+		}
+		if s.VitalsAt == nil {
+			s.VitalsAt = map[string]time.Time{}
+		}
+		s.VitalsAt[field] = at
+	}
 }
 
 // Broker is an MQTT 3.1.1 broker outside the program that sensors publish to.

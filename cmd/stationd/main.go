@@ -27,6 +27,7 @@ const usage = `stationd — the daemon of a city-operations station
   stationd run                  the daemon, in the foreground
   stationd check                read the configuration and name every fault
   stationd issue NODE           at a centre: make the certificate of a station
+  stationd fleet TABLE.csv      make, of one table of sensors, a file for each station
   stationd install | uninstall  as a service of this machine
   stationd start | stop | restart | status
   stationd version
@@ -51,7 +52,7 @@ func command(ctx context.Context, args []string, out, errs io.Writer) int {
 	flags.Usage = func() { fmt.Fprint(errs, usage) }
 	configPath := flags.String("config", "", "the configuration file")
 	dataDir := flags.String("data", "", "the data directory")
-	outDir := flags.String("out", "", "issue: the folder for the certificate")
+	outDir := flags.String("out", "", "issue, fleet: the folder for what is made")
 	if err := flags.Parse(args); err != nil {
 		return exitUsage
 	}
@@ -66,6 +67,8 @@ func command(ctx context.Context, args []string, out, errs io.Writer) int {
 		err = check(opts, out)
 	case "issue":
 		err = issue(opts, flags.Arg(0), *outDir, out)
+	case "fleet":
+		err = fleet(flags.Arg(0), *outDir, out)
 	case "install", "uninstall", "start", "stop", "restart", "status":
 		err = serviceCommand(name, opts, out)
 	case "version":

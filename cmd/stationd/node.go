@@ -78,7 +78,7 @@ func openNode(cfg Config, log *slog.Logger) (_ *node, err error) {
 		CheckBroker:  func(b station.Broker) error { return n.devices.CheckBroker(b) },
 		CheckChannel: notify.Check, Deliver: notify.New(cfg.Notify, notify.Deps{Publish: n.publish}).Send, Loudspeaker: n.sound,
 	})
-	families := payload.Families(filepath.Join(cfg.Data, "families"), sparkplug.New())
+	families := familiesOf(filepath.Join(cfg.Data, "families"))
 	for _, p := range families.Problems() {
 		log.Warn("mapping file cannot be used", "file", p.File, "line", p.Line, "problem", p.Message, "hint", p.Hint)
 	}
@@ -124,6 +124,9 @@ func (n *node) openFireAlarm() *gb26875.Server {
 		Log: n.log.With("room", "fire alarm"),
 	})
 }
+
+// familiesOf are the program's payload families and those of a folder.
+func familiesOf(folder string) *payload.Catalogue { return payload.Families(folder, sparkplug.New()) }
 
 // openCentre prepares the centre's end; a centre without certificates of its
 // own makes them.
@@ -195,6 +198,7 @@ func (n *node) parts() []part {
 		{"video", true, n.video.Run},
 		{"console", false, n.console.Run},
 		{"sound", false, n.sound.Run},
+		{"import", false, n.importSensors},
 	}
 	if n.fires != nil {
 		parts = append(parts, part{"fire alarm", false, n.fires.Run})
