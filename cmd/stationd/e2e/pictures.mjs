@@ -26,8 +26,9 @@ class Album {
     this.typed = [];
   }
 
-  /** Takes a page in all sizes in Chinese, in two in English; options: night too (at the wall's size), desk: must not scroll. */
-  async take(page, name, { night = false, desk = false } = {}) {
+  /** Takes a page in all sizes in Chinese, in two in English; options: night too (at the wall's size), desk: must not scroll, few: one picture is enough. */
+  async take(page, name, { night = false, desk = false, few = false } = {}) {
+    if (few) return this.one(page, name, 'zh', sizes[1], desk);
     for (const size of sizes) await this.one(page, name, 'zh', size, desk);
     if (night) {
       await page.emulateMedia({ colorScheme: 'dark' });
@@ -74,7 +75,7 @@ function lookOver({ desk, lang, typed }) {
   const words = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (words.nextNode()) {
     const el = words.currentNode.parentElement;
-    let text = words.currentNode.data.trim();
+    let text = words.currentNode.data.replace(/\{\w+\}/g, '').trim();
     if (!text || el.closest('noscript, code, pre, .typed, .version, .lang, .unseen')) continue;
     for (const word of typed) text = text.replaceAll(word, '');
     const foreign = lang === 'zh' ? /[A-Za-z]{4,}/ : /\p{Script=Han}/u;

@@ -49,7 +49,7 @@ export function estate() {
   }));
   return {
     session: { claimed: true, actor: { account: 'zhangsan', name: '张三', role: 'admin' }, permissions: everything, node: { id: 'village', name: '示范村工作站', kind: 'station' }, version: '1.0.0' },
-    lamps: [['uplink', 'ok', 'uplink.ok', { rate: 48.1e6 }], ['cameras', 'ok', 'cameras.ok', { online: 4, total: 4 }], ['sensors', 'ok', 'sensors.ok', {}], ['storage', 'ok', 'storage.ok', { daysLeft: 23 }], ['sound', 'ok', 'sound.ok', {}]].map(([id, state, code, args]) => ({ id, state, code, args })),
+    lamps: [['uplink', 'ok', 'uplink.ok', { rate: 48.1e6 }], ['cameras', 'ok', 'cameras.ok', { online: 4, total: 4 }], ['sensors', 'ok', 'sensors.ok', {}], ['storage', 'ok', 'storage.ok', { daysLeft: 23 }], ['loudspeaker', 'ok', 'sound.ok', {}]].map(([id, state, code, args]) => ({ id, state, code, args })),
     quietSince: ago(5_400), uplink: { connected: true, since: ago(200_000), lanes: [] },
     sensors, cameras, alarms: [], details: {},
     plans: [{ id: 'b3-12', name: '3号楼', floor: '12 层', order: 1, picture: picture('b3-12') }, { id: 'b3-1', name: '3号楼', floor: '1 层', order: 2, picture: picture('b3-1') }],

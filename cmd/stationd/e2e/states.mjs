@@ -17,12 +17,12 @@ const wanted = process.argv.slice(2);
 function typedWords(w) {
   album.typed = [
     ...w.sensors.flatMap((r) => [r.sensor.name, r.sensor.place, r.sensor.id]), ...w.cameras.map((c) => c.camera.name), ...w.plans.flatMap((p) => [p.name, p.floor]), ...w.notes.map((n) => n.text),
-    ...people.list.flatMap((p) => [p.name, p.note]), people.flat, '1205 室', '本人 王桂芳', '子女 王建国', ...(w.typed ?? []), '示范村工作站', '张三', '李四', '王五', '副站长', '站长', '镇中心值班', '信息员甲', '2 号席', '居民自查', '住户说在炒菜', '油烟，已开窗', '工作群', '热水器漏水，等配件', 'HS1SA', '海曼', '演示', 'smoke-1202',
+    ...people.list.flatMap((p) => [p.name, p.note]), people.flat, '1205 室', '本人 王桂芳', '子女 王建国', ...(w.typed ?? []), '示范村工作站', '张三', '李四', '王五', '副站长', '站长', '镇中心值班', '信息员甲', '2 号席', '居民自查', '住户说在炒菜', '油烟，已开窗', '工作群', '热水器漏水，等配件', 'HS1SA', '海曼', '演示', 'smoke-1202', 'JSON', 'POST',
   ].filter(Boolean).sort((a, b) => b.length - a.length);
 }
 
 /** Shows one page of the console and takes its picture. */
-async function page(name, hash, prepare, act, { night = false } = {}) {
+async function page(name, hash, prepare, act, { night = false, few = false } = {}) {
   if (wanted.length && !wanted.some((w) => name.includes(w))) return;
   stage.world = estate();
   prepare(stage.world);
@@ -32,7 +32,7 @@ async function page(name, hash, prepare, act, { night = false } = {}) {
     await p.addInitScript(playCameras);
     await p.goto(`${station.url}/${hash}`);
     await act(p);
-    await album.take(p, name, { night });
+    await album.take(p, name, { night, few });
   } catch (err) {
     faults.push(`${name}: ${err.stack ?? err}`);
     await p.screenshot({ path: `${album.folder}/failed-${name}.png` }).catch(() => {});
@@ -117,7 +117,7 @@ await scene('live-line-down', (w) => {
   w.details[a.id].centre.receivedAt = null;
   w.uplink = { connected: false, since: ago(900), lanes: [] };
   w.lamps[0] = { id: 'uplink', state: 'bad', code: 'uplink.down', args: { since: ago(900), backlog: 12 } };
-  w.lamps[4] = { id: 'sound', state: 'bad', code: 'sound.missing', args: {} };
+  w.lamps[4] = { id: 'loudspeaker', state: 'bad', code: 'sound.missing', args: {} };
   return a;
 });
 
@@ -238,6 +238,46 @@ await page('workbench', '#/setup/workbench', (w) => {
   await p.getByTestId('mapping-begin').click();
   await p.getByTestId('mapping-result').waitFor();
 });
+
+/** What is set up around telling people. */
+function telling2(w) {
+  const channels = [
+    { id: 'ch-1', name: '值班群', kind: 'wecom-robot', url: 'https://qyapi.weixin.qq.com', hasSecret: true, always: ['critical'] }, { id: 'ch-2', name: '短信网关', kind: 'sms', url: 'https://sms.example.cn/send', hasSecret: true, request: { type: 'form', fields: { mobile: '{to}', content: '{text}' } } },
+    { id: 'ch-3', name: '大厅声光', kind: 'mqtt', siren: { broker: 'embedded', topic: 'siren/hall', on: 'ON', off: 'OFF' }, always: ['critical', 'major'] },
+  ];
+  w.typed = ['值班群', '短信网关', '大厅声光', '夜班电话', 'village-horn'];
+  Object.assign(w.replies, {
+    'GET /channels': { channels }, 'GET /accounts': { accounts: [{ account: 'lisi', name: '李四', role: 'operator' }] }, 'POST /channels/ch-1/test': { state: 'delivered' },
+    'GET /contacts': { contacts: [
+      { id: 'c1', name: '副站长', phone: '13855551234', channels: [{ channel: 'ch-1' }, { channel: 'ch-2', address: '13855551234' }], hours: [{ days: [1, 2, 3, 4, 5], from: '08:30', to: '17:30' }], order: 1, waitSeconds: 60 },
+      { id: 'c2', name: '夜班电话', phone: '13955555678', channels: [{ channel: 'ch-2', address: '13955555678' }], hours: [{ days: [], from: '17:30', to: '08:30' }], order: 2, waitSeconds: 120 },
+      { id: 'c3', name: '镇中心值班', channels: [], order: 3, waitSeconds: 60 },
+    ] },
+    'GET /hours': { open: [{ days: [1, 2, 3, 4, 5, 6], from: '06:00', to: '22:00' }], escalate: ['critical', 'major'], deskSeconds: 30, parentSeconds: 60, closed: false, parent: true },
+    'GET /sound': { device: 'village-horn', state: 'ok', muted: false, needed: true }, 'POST /sound/test': { device: 'village-horn', state: 'ok' },
+  });
+}
+paths.push('/contacts', '/channels', '/hours', '/sound');
+await page('contacts', '#/setup/contacts', telling2, async (p) => {
+  await p.getByTestId('contact').nth(2).waitFor();
+});
+await page('contact-dialog', '#/setup/contacts', telling2, async (p) => {
+  await p.getByTestId('contact').first().getByRole('button').last().click();
+  await p.getByTestId('contact-dialog').waitFor();
+}, { few: true });
+await page('channels', '#/setup/channels', telling2, async (p) => {
+  await p.getByTestId('channel-test').first().click();
+  await p.getByTestId('channel-tested').waitFor();
+});
+await page('channel-dialog', '#/setup/channels', telling2, async (p) => {
+  await p.getByTestId('channel').nth(1).getByRole('button').last().click();
+  await p.getByTestId('channel-dialog').waitFor();
+}, { few: true });
+await page('duty', '#/setup/duty', telling2, (p) => p.getByTestId('duty-form').waitFor());
+await page('sound', '#/setup/sound', telling2, async (p) => {
+  await p.getByTestId('sound-test').click();
+  await p.locator('.said').waitFor();
+}, { few: true });
 
 await browser.close();
 station.close();

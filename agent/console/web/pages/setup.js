@@ -6,6 +6,9 @@ import { t } from '../words/words.js';
 import { href, route } from '../state/route.js';
 import { may } from '../state/session.js';
 import { served } from '../state/served.js';
+import { Channels } from './channels.js';
+import { Contacts } from './contacts.js';
+import { Duty, Sound } from './duty.js';
 import { Plans } from './plans.js';
 import { Workbench } from './workbench.js';
 
@@ -14,6 +17,10 @@ import { Workbench } from './workbench.js';
 /** By group; a part is there when its route is. @type {{group: string, parts: Part[]}[]} */
 const groups = [
   { group: 'place', parts: [{ name: 'plans', path: '/plans', need: 'configure', part: Plans }] },
+  { group: 'people', parts: [
+    { name: 'contacts', path: '/contacts', need: 'configure', part: Contacts }, { name: 'channels', path: '/channels', need: 'configure', part: Channels },
+    { name: 'duty', path: '/hours', need: 'configure', part: Duty }, { name: 'sound', path: '/sound', need: 'answer', part: Sound },
+  ] },
   { group: 'tools', parts: [{ name: 'workbench', path: '/workbench/topics', need: 'configure', part: Workbench }] },
 ];
 

@@ -54,7 +54,7 @@ export function Lamps() {
   const lamps = status.value?.lamps ?? [];
   return html`<div class="lamps" data-testid="lamps" role="group" aria-label=${t('lamps')}>
     ${lamps.map((lamp) => html`<${LampButton} key=${lamp.id} lamp=${lamp} />`)}
-    <${SoundLamp} beside=${lamps.some((l) => l.id === 'sound')} />
+    <${SoundLamp} beside=${lamps.some((l) => l.id === 'loudspeaker')} />
   </div>`;
 }
 
