@@ -42,6 +42,9 @@ func (e ESPHome) Open() Session { return e }
 
 // Decode reads one message.
 func (ESPHome) Decode(m Message) (Result, error) {
+	if err := usable(m.Topic); err != nil {
+		return Result{}, err
+	}
 	if node, ok := strings.CutSuffix(m.Topic, "/status"); ok && node != "" && !strings.Contains(node, "/") {
 		p := Presence(strings.ToLower(strings.TrimSpace(string(m.Payload))))
 		if p != Online && p != Offline {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"stationd/devices/payload"
 )
@@ -71,14 +72,19 @@ func sound(t *testing.T, res payload.Result, err error) {
 	if len(res.Readings) > payload.MaxReadings {
 		t.Errorf("%d readings", len(res.Readings))
 	}
+	for _, topic := range res.Listen {
+		if topic == "" || !utf8.ValidString(topic) || strings.ContainsAny(topic, "+#") {
+			t.Errorf("%q is to be listened to", topic)
+		}
+	}
 	for _, r := range res.Readings {
 		check(t, r, err)
 		if r.Device == "" {
 			t.Error("a reading of nobody")
 		}
 		for _, text := range []string{r.Device, r.Via, r.Serial, r.Name, r.Class, r.Maker, r.Model, r.Firmware} {
-			if len(text) > 2*payload.MaxText {
-				t.Errorf("a text of %d bytes", len(text))
+			if len(text) > 2*payload.MaxText+16 || !utf8.ValidString(text) {
+				t.Errorf("a text of %d bytes, valid %v", len(text), utf8.ValidString(text))
 			}
 		}
 		for _, e := range r.Events {

@@ -75,6 +75,9 @@ type haDevice struct {
 
 // Decode reads one message.
 func (s *haSession) Decode(m Message) (Result, error) {
+	if err := usable(m.Topic); err != nil {
+		return Result{}, err
+	}
 	if rest, ok := strings.CutPrefix(m.Topic, s.prefix+"/"); ok {
 		if place, ok := strings.CutSuffix(rest, "/config"); ok {
 			return s.config(m.Topic, strings.Split(place, "/"), m.Payload)

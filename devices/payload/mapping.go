@@ -99,6 +99,9 @@ const maxMappedPayload = 1 << 20
 
 // Decode reads one message by the first of the kinds of message that fits it.
 func (m *Mapping) Decode(msg Message) (Result, error) {
+	if err := usable(msg.Topic); err != nil {
+		return Result{}, err
+	}
 	var res Result
 	var faults []error
 	formats := map[payloadFormat]any{} // read once, however many kinds look at it

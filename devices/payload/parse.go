@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"unicode/utf8"
 )
 
 // JSON of strangers is read within bounds: its size, its depth, and with numbers
@@ -20,12 +21,22 @@ const (
 	// MaxReadings is how many readings one message gives; what is beyond is left
 	// out.
 	MaxReadings = 512
+	// maxTopic is in bytes; a device's name may be made of it.
+	maxTopic = 2 * MaxText
 )
 
 var (
 	errTooLong = fmt.Errorf("the payload is longer than %d MiB", MaxPayload>>20)
 	errTooDeep = fmt.Errorf("the payload is nested deeper than %d", MaxDepth)
 )
+
+// usable tells whether a topic can name a device.
+func usable(topic string) error {
+	if len(topic) > maxTopic || !utf8.ValidString(topic) {
+		return fmt.Errorf("the topic is no text of at most %d bytes: %q", maxTopic, clip(topic))
+	}
+	return nil
+}
 
 // parse reads a JSON payload into maps, slices, json.Numbers, strings and bools.
 func parse(payload []byte) (any, error) {

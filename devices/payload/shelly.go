@@ -48,6 +48,9 @@ type shellySession struct {
 
 // Decode reads one message.
 func (s *shellySession) Decode(m Message) (Result, error) {
+	if err := usable(m.Topic); err != nil {
+		return Result{}, err
+	}
 	if rest, ok := strings.CutPrefix(m.Topic, "shellies/"); ok {
 		return s.first(rest, m)
 	}
@@ -371,15 +374,15 @@ func shellyComponent(r *Reading, key string, object map[string]any) {
 			}
 		}
 	case "devicepower":
+		external, _ := object["external"].(map[string]any)
+		if external["present"] == true {
+			r.Power = station.PowerMains // and whatever the battery says, it is not needed
+			break
+		}
+		r.Power = station.PowerBattery
 		if battery, ok := object["battery"].(map[string]any); ok {
 			if v, ok := scalar(battery["percent"]); ok {
 				r.set(FieldBattery, v)
-			}
-		}
-		if external, ok := object["external"].(map[string]any); ok {
-			r.Power = station.PowerBattery
-			if external["present"] == true {
-				r.Power = station.PowerMains
 			}
 		}
 	case "temperature":

@@ -41,6 +41,9 @@ func (t Tasmota) Open() Session { return t }
 
 // Decode reads one message.
 func (t Tasmota) Decode(m Message) (Result, error) {
+	if err := usable(m.Topic); err != nil {
+		return Result{}, err
+	}
 	if strings.HasPrefix(m.Topic, "tasmota/discovery/") {
 		return tasmotaDiscovery(m)
 	}

@@ -27,8 +27,12 @@ func scalar(v any) (station.Value, bool) {
 	return nil, false
 }
 
-// clip bounds a text to MaxText bytes at a character's edge.
+// clip bounds a text to MaxText bytes at a character's edge, and makes it one if it
+// is none.
 func clip(s string) string {
+	if !utf8.ValidString(s[:min(len(s), 4*MaxText)]) {
+		s = strings.ToValidUTF8(s[:min(len(s), 4*MaxText)], "\uFFFD")
+	}
 	if len(s) <= MaxText {
 		return s
 	}

@@ -62,6 +62,9 @@ type zigbeeStart struct {
 
 // Decode reads one message.
 func (s *zigbeeSession) Decode(m Message) (Result, error) {
+	if err := usable(m.Topic); err != nil {
+		return Result{}, err
+	}
 	base, ok := s.base(m.Topic)
 	if !ok {
 		return Result{}, ErrIgnored
