@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"errors"
 	"io"
 	"net/http"
@@ -120,13 +121,14 @@ func endpoint(base, path string, query url.Values) (string, error) {
 	return u.String(), nil
 }
 
-// scrub takes the secret out of a text.
-func scrub(text string, secret station.Secret) string {
-	plain := secret.Reveal()
+// scrub takes the secret out of a text, in every form in which it was sent.
+func scrub(text string, ch station.ChannelLink) string {
+	plain := ch.Secret.Reveal()
 	if plain == "" {
 		return text
 	}
-	for _, form := range []string{plain, url.QueryEscape(plain), url.PathEscape(plain)} {
+	coded := base64.StdEncoding.EncodeToString
+	for _, form := range []string{plain, url.QueryEscape(plain), url.PathEscape(plain), coded([]byte(plain)), coded([]byte("\x00" + ch.Username + "\x00" + plain))} {
 		text = strings.ReplaceAll(text, form, station.SecretMask)
 	}
 	return text

@@ -61,14 +61,14 @@ func (s *Sender) deliverMail(ctx context.Context, ch station.ChannelLink, from, 
 	if port == "" {
 		port = "587"
 	}
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
+	line, err := (&net.Dialer{}).DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
 	if err != nil {
 		return problemUnreachable("the mail server cannot be reached: %v", err)
 	}
-	defer conn.Close()
+	defer line.Close()
 	// net/smtp knows no context: when it ends, so does the connection.
-	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })()
-	conn = &boundedConn{Conn: conn, left: 4 * maxAnswer}
+	defer context.AfterFunc(ctx, func() { _ = line.SetDeadline(time.Unix(1, 0)) })()
+	var conn net.Conn = &boundedConn{Conn: line, left: 4 * maxAnswer}
 	if u.Scheme == "smtps" {
 		conn = tls.Client(conn, config)
 	}

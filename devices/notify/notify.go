@@ -73,7 +73,7 @@ func (s *Sender) Send(ctx context.Context, ch station.ChannelLink, m station.Mes
 		p = problemUnreachable("%v", err)
 	}
 	clean := *p
-	clean.Message = tidy(scrub(p.Message, ch.Secret))
+	clean.Message = tidy(scrub(p.Message, ch))
 	return d, clean.Because(nil)
 }
 

@@ -163,7 +163,7 @@ func hide(err error, tok string) error {
 		return err
 	}
 	clean := *p
-	clean.Message = scrub(p.Message, station.Secret(tok))
+	clean.Message = scrub(p.Message, station.ChannelLink{Secret: station.Secret(tok)})
 	return &clean
 }
 
