@@ -25,6 +25,7 @@ type message struct {
 	will                  bool
 	packetID              uint16
 	account               string // of the built-in broker
+	flood                 bool   // its client sends more than it may
 }
 
 // link is the connection's own name: whoever sends a message again does so under
@@ -88,7 +89,7 @@ func (s *Set) takeFrom(t mqtt.Target) func(context.Context, mqtt.Message) error 
 func (s *Set) takeEmbedded(ctx context.Context, m broker.Message) error {
 	return s.handle(ctx, &message{
 		broker: station.EmbeddedBroker, client: m.Client.ID, topic: m.Topic, payload: m.Payload,
-		duplicate: m.Duplicate, packetID: m.PacketID, will: m.Will, account: m.Client.Username,
+		duplicate: m.Duplicate, packetID: m.PacketID, will: m.Will, account: m.Client.Username, flood: m.Flood,
 		// Not retained: here the flag only asks that others be told later too.
 		// What comes is new; only a broker that we subscribe to sends old news.
 	}, func(err error) error {
@@ -112,7 +113,7 @@ func (s *Set) handle(ctx context.Context, m *message, refused func(error) error)
 	}
 	t := &telling{set: s, message: m, heard: h, registry: reg, refused: refused}
 	err := t.tell(ctx)
-	if err != nil {
+	if err != nil && !m.flood { // of a flood nothing comes again
 		s.undone.put(m, h)
 	}
 	s.bench.note(m, t, s.now())
@@ -309,6 +310,14 @@ func (s *Set) say(ctx context.Context, sn *sensor, r payload.Reading, m *message
 		rep.Late, rep.Live, rep.Signals, next = true, false, nil, nil
 	}
 	spare := s.canSpare(sn, rep.Signals)
+	if m.flood && spare && rep.About == nil && !sn.stranger {
+		if rep.Live {
+			s.mu.Lock()
+			mem.heard = now
+			s.mu.Unlock()
+		}
+		return errors.Join(errSpared, broker.ErrFlood)
+	}
 	switch err := s.deliver(ctx, rep); {
 	case err == nil:
 		mem.stored(rep.Fingerprint)

@@ -177,6 +177,9 @@ func (c Config) Validate() error {
 func (c Config) clashes() error {
 	type listener struct{ key, address string }
 	all := []listener{{"console.listen", c.Console.Listen}, {"devices.broker.listen", c.Devices.Broker.Listen}, {"video.peer.tcp_listen", c.Video.Peer.TCPListen}}
+	if c.Devices.Broker.ListenTLS != "" {
+		all = append(all, listener{"devices.broker.listen_tls", c.Devices.Broker.ListenTLS})
+	}
 	if c.FireAlarm.Listen != "" {
 		all = append(all, listener{"fire_alarm.listen", c.FireAlarm.Listen})
 	}

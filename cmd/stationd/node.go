@@ -78,6 +78,11 @@ func openNode(cfg Config, log *slog.Logger) (_ *node, err error) {
 		CheckBroker:  func(b station.Broker) error { return n.devices.CheckBroker(b) },
 		CheckChannel: notify.Check, Deliver: notify.New(cfg.Notify, notify.Deps{Publish: n.publish}).Send, Loudspeaker: n.sound,
 	})
+	if cfg.Devices.Broker.ListenTLS != "" {
+		if cfg.Devices.Broker.TLS, err = serverTLS(cfg); err != nil {
+			return nil, err
+		}
+	}
 	families := familiesOf(filepath.Join(cfg.Data, "families"))
 	for _, p := range families.Problems() {
 		log.Warn("mapping file cannot be used", "file", p.File, "line", p.Line, "problem", p.Message, "hint", p.Hint)

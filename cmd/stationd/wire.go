@@ -162,6 +162,19 @@ func (n *node) remote() video.Remote {
 	return callUp{n.centre}
 }
 
+// serverTLS is the node's one server certificate, for the sensors' broker.
+func serverTLS(cfg Config) (*tls.Config, error) {
+	files, err := ownAuthority(cfg.Data).ensureServer(cfg.serverHosts())
+	if err != nil {
+		return nil, err
+	}
+	pair, err := tls.LoadX509KeyPair(files.Certificate, files.Key)
+	if err != nil {
+		return nil, err
+	}
+	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
+}
+
 // consoleTLS makes the console's certificate from the node's own authority.
 func consoleTLS(cfg Config, log *slog.Logger) (*tls.Config, error) {
 	files, err := ownAuthority(cfg.Data).ensureServer(cfg.serverHosts())

@@ -26,7 +26,10 @@ type Broker struct {
 
 	server atomic.Pointer[mqtt.Server]
 	addr   atomic.Pointer[net.Addr]
-	ran    atomic.Bool
+	door   atomic.Pointer[door]
+
+	addrTLS atomic.Pointer[net.Addr]
+	ran     atomic.Bool
 }
 
 // ConnectInfo is what a client shows when it connects.
@@ -59,6 +62,9 @@ type Message struct {
 	Duplicate bool   // the DUP flag: the client may have sent it before
 	PacketID  uint16 // zero for QoS 0 and for wills
 	Will      bool   // left behind by a client that broke off
+	// Flood tells that the client sends more than it may, at QoS 0. What can be
+	// done without is to be refused with ErrFlood.
+	Flood bool
 }
 
 // Hooks are the decisions that the broker leaves to its owner. They are called
@@ -92,6 +98,10 @@ type Hooks struct {
 // which Stats counts. A message of QoS 0 is lost and counted at once.
 var ErrLater = errors.New("take this message later")
 
+// ErrFlood is returned by Hooks.Publish for a message with Flood that can be done
+// without; it is dropped and counted.
+var ErrFlood = errors.New("the client sends too much")
+
 // Stats counts since the start.
 type Stats struct {
 	Clients    int64  // connected now
@@ -101,6 +111,9 @@ type Stats struct {
 	Dropped    uint64 // of them, given up: QoS 0 or a will refused, beyond MaxLater
 	Undeliver  int64  // messages to clients dropped because they were too slow
 	Unretained uint64 // messages not retained, beyond MaxRetained
+	Flooded    uint64 // messages dropped by ErrFlood
+	Held       uint64 // messages of QoS 1 and 2 that waited, beyond MaxRate
+	Turned     uint64 // connections turned away by a limit
 }
 
 // New makes a broker; it opens nothing.
@@ -126,34 +139,63 @@ func (b *Broker) Run(ctx context.Context) error {
 		}
 		return fmt.Errorf("listen for sensors on %q: %w", b.cfg.Listen, err)
 	}
-	gate := newListener(ln, b.cfg, b.log, b.hook.gone)
+	d := newDoor(b.cfg, b.log, b.hook.gone)
+	b.door.Store(d)
+	gates := []*listener{newListener(ln, "sensors", b.cfg.TLS, d)}
+	if b.cfg.ListenTLS != "" {
+		gates[0].tls = nil
+		secure, err := lc.Listen(ctx, "tcp", b.cfg.ListenTLS)
+		if err != nil {
+			return errors.Join(fmt.Errorf("listen for sensors on %q: %w", b.cfg.ListenTLS, err), ln.Close())
+		}
+		gates = append(gates, newListener(secure, "sensors-tls", b.cfg.TLS, d))
+	}
+	shut := func() {
+		for _, g := range gates {
+			g.Close(nil)
+		}
+	}
 
 	server := mqtt.New(b.options())
 	b.hook.start(ctx, server)
-	if err := errors.Join(server.AddHook(b.hook, nil), server.AddListener(gate)); err != nil {
-		return errors.Join(fmt.Errorf("set up broker: %w", err), ln.Close())
+	err = server.AddHook(b.hook, nil)
+	for _, g := range gates {
+		err = errors.Join(err, server.AddListener(g))
+	}
+	if err != nil {
+		shut()
+		return fmt.Errorf("set up broker: %w", err)
 	}
 	if err := server.Serve(); err != nil {
-		gate.Close(nil)
+		shut()
 		return fmt.Errorf("start broker: %w", err)
 	}
 	hideSysTopics(server)
 	addr := ln.Addr()
 	b.addr.Store(&addr)
+	if len(gates) > 1 {
+		secure := gates[1].net.Addr()
+		b.addrTLS.Store(&secure)
+	}
 	b.server.Store(server)
 	close(b.ready)
-	b.log.Info("broker listening", "address", addr.String(), "tls", b.cfg.TLS != nil)
+	b.log.Info("broker listening", "address", addr.String(), "tls", b.cfg.TLS != nil && b.cfg.ListenTLS == "", "address_tls", b.cfg.ListenTLS)
 
 	var failed error
 	select {
 	case <-ctx.Done():
-	case <-gate.ended:
-		failed = fmt.Errorf("accept sensors on %q: %w", b.cfg.Listen, gate.err)
+	case <-gates[0].ended:
+		failed = fmt.Errorf("accept sensors on %q: %w", b.cfg.Listen, gates[0].err)
+	case <-gates[len(gates)-1].ended:
+		last := gates[len(gates)-1]
+		failed = fmt.Errorf("accept sensors on %q: %w", last.Address(), last.err)
 	}
 	b.server.Store(nil)
 	cancel() // ends Publish calls and holds, so that clients' goroutines can end
-	gate.Close(nil)
-	gate.wait()
+	shut()
+	for _, g := range gates {
+		g.wait()
+	}
 	b.hook.wait()
 	err = server.Close()
 	if failed != nil {
@@ -212,6 +254,14 @@ func (b *Broker) Addr() net.Addr {
 	return nil
 }
 
+// AddrTLS is the address for TLS; nil where there is none of its own.
+func (b *Broker) AddrTLS() net.Addr {
+	if a := b.addrTLS.Load(); a != nil {
+		return *a
+	}
+	return nil
+}
+
 // ErrNotRunning is what Publish returns outside Run.
 var ErrNotRunning = errors.New("the broker is not running")
 
@@ -255,6 +305,11 @@ func (b *Broker) Disconnect(which func(Client) bool) {
 // Stats returns the counters.
 func (b *Broker) Stats() Stats {
 	st := b.hook.stats()
+	if d := b.door.Load(); d != nil {
+		d.mu.Lock()
+		st.Turned = d.turned
+		d.mu.Unlock()
+	}
 	if s := b.server.Load(); s != nil {
 		st.Clients = atomic.LoadInt64(&s.Info.ClientsConnected)
 		st.Undeliver = atomic.LoadInt64(&s.Info.MessagesDropped) + atomic.LoadInt64(&s.Info.InflightDropped)

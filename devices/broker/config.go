@@ -13,12 +13,28 @@ import (
 type Config struct {
 	// Listen is the address that sensors connect to, "host:port" or ":port".
 	Listen string `yaml:"listen"`
-	// TLS, when set, is spoken instead of plain TCP. Its ClientAuth decides
-	// whether clients must show certificates.
+	// ListenTLS is the address at which sensors connect by TLS beside the plain
+	// one, such as ":8883". Empty switches it off.
+	ListenTLS string `yaml:"listen_tls"`
+	// TLS is spoken at ListenTLS or, where that is empty and this is set, at
+	// Listen instead of plain TCP. Its ClientAuth decides whether clients must
+	// show certificates.
 	TLS *tls.Config `yaml:"-"`
 	// MaxClients is how many clients may be connected at once; a further one is
 	// turned away.
 	MaxClients int `yaml:"max_clients"`
+	// MaxPerAddress is how many connections one network address may have; zero is
+	// no limit of its own.
+	MaxPerAddress int `yaml:"max_per_address"`
+	// MaxHalfOpen is how many connections there may be that have not introduced
+	// themselves yet, half of it from one address.
+	MaxHalfOpen int `yaml:"max_half_open"`
+	// MaxRate is how many messages a second one client may publish in the long
+	// run, MaxBurst how many at once. Beyond it messages of QoS 1 and 2 wait, by
+	// not being read; those of QoS 0 are dropped and counted, but for alarms.
+	// Zero is no limit.
+	MaxRate  int `yaml:"max_rate"`
+	MaxBurst int `yaml:"max_burst"`
 	// MaxSessions is how many sessions are kept, those of disconnected clients
 	// included; a new client is turned away when it would be one more.
 	MaxSessions int `yaml:"max_sessions"`
@@ -54,6 +70,10 @@ func DefaultConfig() Config {
 	return Config{
 		Listen:         ":1883",
 		MaxClients:     4096,
+		MaxPerAddress:  1024,
+		MaxHalfOpen:    512,
+		MaxRate:        2000,
+		MaxBurst:       4000,
 		MaxSessions:    8192,
 		SessionExpiry:  24 * time.Hour,
 		MaxPacket:      256 << 10,
@@ -73,12 +93,21 @@ func (c Config) Validate() error {
 	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
 		faults = append(faults, station.Errorf(400, "config.invalid", "write host:port, or :port for every interface", "%q is not an address to listen on", c.Listen).At("listen"))
 	}
+	if _, _, err := net.SplitHostPort(c.ListenTLS); err != nil && c.ListenTLS != "" {
+		faults = append(faults, station.Errorf(400, "config.invalid", "write host:port, or :port for every interface", "%q is not an address to listen on", c.ListenTLS).At("listen_tls"))
+	}
 	within := func(key string, v, least, most int) {
 		if v < least || v > most {
 			faults = append(faults, station.Errorf(400, "config.invalid", "leave the key out for the default", "%d is not within %d and %d", v, least, most).At(key))
 		}
 	}
 	within("max_clients", c.MaxClients, 1, 100_000)
+	within("max_per_address", c.MaxPerAddress, 0, 100_000)
+	within("max_half_open", c.MaxHalfOpen, 1, 100_000)
+	within("max_rate", c.MaxRate, 0, 1_000_000)
+	if c.MaxRate > 0 {
+		within("max_burst", c.MaxBurst, 1, 1_000_000)
+	}
 	within("max_sessions", c.MaxSessions, 1, 1_000_000)
 	within("max_packet", c.MaxPacket, 1024, 64<<20)
 	within("max_inflight", c.MaxInflight, 1, 65535)

@@ -29,7 +29,7 @@ type hook struct {
 	mu      sync.Mutex
 	holders map[string]*conn // the newest connection of each client id
 
-	received, refused, later, dropped, unretained atomic.Uint64
+	received, refused, later, dropped, unretained, flooded, held atomic.Uint64
 }
 
 // maxKeepalive keeps one and a half keepalives within mochi's 16 bits; beyond
@@ -45,7 +45,7 @@ func (h *hook) start(ctx context.Context, s *mqtt.Server) { h.ctx, h.server = ct
 func (h *hook) wait() { h.timers.Wait() }
 
 func (h *hook) stats() Stats {
-	return Stats{Received: h.received.Load(), Refused: h.refused.Load(), Later: h.later.Load(), Dropped: h.dropped.Load(), Unretained: h.unretained.Load()}
+	return Stats{Received: h.received.Load(), Refused: h.refused.Load(), Later: h.later.Load(), Dropped: h.dropped.Load(), Unretained: h.unretained.Load(), Flooded: h.flooded.Load(), Held: h.held.Load()}
 }
 
 // ID names the hook in mochi's logs.
@@ -102,6 +102,9 @@ func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
 	}
 	if !h.succeed(cl) {
 		return deny("its older connection does not end")
+	}
+	if c, ok := cl.Net.Conn.(*conn); ok {
+		c.letIn()
 	}
 	if foreign { // a session that another account left behind is not inherited
 		h.server.UnsubscribeClient(old)
@@ -195,13 +198,20 @@ func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, er
 	if cl.Net.Inline {
 		return pk, nil
 	}
-	err := h.take(Message{
+	flood, err := h.pace(cl, pk.FixedHeader.Qos)
+	if err != nil {
+		return pk, packets.ErrRejectPacket
+	}
+	err = h.take(Message{
 		Client: clientOf(cl), Topic: pk.TopicName, Payload: pk.Payload, QoS: pk.FixedHeader.Qos,
-		Retain: pk.FixedHeader.Retain, Duplicate: pk.FixedHeader.Dup, PacketID: pk.PacketID,
+		Retain: pk.FixedHeader.Retain, Duplicate: pk.FixedHeader.Dup, PacketID: pk.PacketID, Flood: flood,
 	})
 	switch {
 	case err == nil:
 		return h.boundRetained(pk), nil
+	case errors.Is(err, ErrFlood) && pk.FixedHeader.Qos == 0:
+		h.flooded.Add(1)
+		return pk, packets.ErrRejectPacket
 	case pk.FixedHeader.Qos == 0:
 		h.dropped.Add(1)
 		return pk, packets.ErrRejectPacket

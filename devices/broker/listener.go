@@ -8,41 +8,40 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mochi-mqtt/server/v2/listeners"
 	"github.com/mochi-mqtt/server/v2/packets"
 )
 
-// listener is the door: it accepts connections for mochi, bounds how many there
-// are and how long each may take to introduce itself, and closes them all in
-// the end. mochi's own listeners wait for ever for a CONNECT, and when closing
-// for ever for those who never sent one.
+// listener accepts connections for mochi at one address, bounds how long each may
+// take to introduce itself, and closes them all in the end. mochi's own listeners
+// wait for ever for a CONNECT, and when closing for ever for those who never sent
+// one.
 type listener struct {
 	net   net.Listener
+	name  string
+	tls   *tls.Config // nil is plain TCP
+	door  *door
 	cfg   Config
 	log   *slog.Logger
-	gone  func(*conn)   // told of the end of each connection
 	ended chan struct{} // closed when accepting ended
 	err   error         // why, readable after ended
 
 	serving sync.WaitGroup
-
-	mu       sync.Mutex
-	closing  bool
-	open     map[*conn]struct{}
-	saidFull time.Time
 }
 
-func newListener(ln net.Listener, cfg Config, log *slog.Logger, gone func(*conn)) *listener {
-	return &listener{net: ln, cfg: cfg, log: log, gone: gone, ended: make(chan struct{}), open: map[*conn]struct{}{}}
+func newListener(ln net.Listener, name string, secure *tls.Config, d *door) *listener {
+	return &listener{net: ln, name: name, tls: secure, door: d, cfg: d.cfg, log: d.log, ended: make(chan struct{})}
 }
 
 // The methods that mochi asks for.
 func (l *listener) Init(*slog.Logger) error { return nil }
-func (l *listener) ID() string              { return "sensors" }
+func (l *listener) ID() string              { return l.name }
 func (l *listener) Address() string         { return l.net.Addr().String() }
 func (l *listener) Protocol() string        { return l.net.Addr().Network() }
 
@@ -61,14 +60,18 @@ func (l *listener) Serve(establish listeners.EstablishFn) {
 			time.Sleep(100 * time.Millisecond)
 			continue
 		}
-		c := &conn{Conn: nc, raw: nc, writeTimeout: l.cfg.WriteTimeout, closed: make(chan struct{}), gone: make(chan struct{})}
-		if !l.add(c) {
+		c := &conn{
+			Conn: nc, raw: nc, door: l.door, from: addressOf(nc), writeTimeout: l.cfg.WriteTimeout,
+			closed: make(chan struct{}), gone: make(chan struct{}), flood: bucket{rate: l.cfg.MaxRate, most: l.cfg.MaxBurst},
+		}
+		c.greeting.Store(maxGreeting)
+		if limit := l.door.add(c); limit != "" {
 			_ = nc.Close()
-			l.turnedAway(c)
+			l.door.turnedAway(c, limit)
 			continue
 		}
 		l.serving.Go(func() {
-			defer l.remove(c)
+			defer l.door.remove(c)
 			l.serve(c, establish)
 		})
 	}
@@ -83,8 +86,8 @@ func (l *listener) serve(c *conn, establish listeners.EstablishFn) {
 		}
 	}()
 	_ = c.SetDeadline(time.Now().Add(l.cfg.ConnectTimeout))
-	if l.cfg.TLS != nil {
-		t := tls.Server(c.raw, l.cfg.TLS)
+	if l.tls != nil {
+		t := tls.Server(c.raw, l.tls)
 		ctx, cancel := context.WithTimeout(context.Background(), l.cfg.ConnectTimeout)
 		err := t.HandshakeContext(ctx)
 		cancel()
@@ -96,59 +99,16 @@ func (l *listener) serve(c *conn, establish listeners.EstablishFn) {
 	}
 	switch err := establish(l.ID(), c); {
 	case errors.Is(err, packets.ErrServerBusy):
-		l.turnedAway(c)
+		l.door.turnedAway(c, "max_clients")
 	case err != nil:
 		l.log.Debug("sensor client ended", "remote", c.RemoteAddr().String(), "error", err)
 	}
 }
 
-// add admits a connection. Those that have not introduced themselves count too,
-// for which there is room beyond MaxClients.
-func (l *listener) add(c *conn) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closing || len(l.open) >= l.cfg.MaxClients+64 {
-		return false
-	}
-	l.open[c] = struct{}{}
-	return true
-}
-
-// turnedAway says, not more often than fullEvery, that there is no room.
-func (l *listener) turnedAway(c *conn) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closing || time.Since(l.saidFull) < fullEvery {
-		return
-	}
-	l.saidFull = time.Now()
-	l.log.Warn("sensor clients turned away: too many are connected", "open", len(l.open), "max_clients", l.cfg.MaxClients, "remote", c.RemoteAddr().String())
-}
-
-// fullEvery keeps a crowd at the door from filling the log.
-const fullEvery = time.Minute
-
-func (l *listener) remove(c *conn) {
-	_ = c.Close()
-	l.gone(c)
-	close(c.gone)
-	c.linger()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	delete(l.open, c)
-}
-
-// Close closes the door and every connection. A 3.1.1 server has no farewell,
-// so mochi's way of closing clients, which sends one, is not used.
+// Close closes the door and every connection.
 func (l *listener) Close(listeners.CloseFn) {
 	_ = l.net.Close()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.closing = true
-	for c := range l.open {
-		_ = c.Close()
-		_ = c.raw.Close()
-	}
+	l.door.shut()
 }
 
 // wait returns when the last client's goroutine has ended.
@@ -164,7 +124,11 @@ func (l *listener) wait() {
 type conn struct {
 	net.Conn              // what is read and written: raw, or TLS over it
 	raw          net.Conn // what is closed, from any goroutine
+	door         *door
+	from         netip.Addr
 	writeTimeout time.Duration
+	greeting     atomic.Int64 // bytes that may still come before the client is let in; negative is any number
+	flood        bucket       // of the reading goroutine
 	verified     *x509.Certificate
 	later        int // messages put off by ErrLater; of the reading goroutine
 
@@ -218,7 +182,29 @@ func (c *conn) Read(p []byte) (int, error) {
 		return 0, net.ErrClosed
 	default:
 	}
-	return c.Conn.Read(p)
+	left := c.greeting.Load()
+	switch {
+	case left == 0:
+		_ = c.Close()
+		return 0, net.ErrClosed
+	case left > 0 && int64(len(p)) > left:
+		p = p[:left]
+	}
+	n, err := c.Conn.Read(p)
+	if left > 0 {
+		c.greeting.CompareAndSwap(left, left-int64(n))
+	}
+	return n, err
+}
+
+// maxGreeting is how many bytes a client may send before it is let in: a CONNECT
+// with everything in it. A stranger must not make us keep a whole packet.
+const maxGreeting = 64 << 10
+
+// letIn ends the limits for strangers.
+func (c *conn) letIn() {
+	c.greeting.Store(-1)
+	c.door.letIn(c)
 }
 
 // What a closed connection may still send before the line is cut.

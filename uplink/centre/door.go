@@ -29,6 +29,8 @@ type door struct {
 func brokerConfig(cfg Config, t *tls.Config) broker.Config {
 	b := broker.DefaultConfig()
 	b.Listen, b.TLS = cfg.Listen, t
+	// Stations have certificates, and many may come through one address.
+	b.MaxPerAddress, b.MaxRate = 0, 0
 	b.MaxClients, b.MaxSessions = cfg.MaxStations, 2*cfg.MaxStations
 	b.MaxPacket = protocol.MaxBatchBytes + 4096
 	b.MaxRetained = 2 * cfg.MaxStations
