@@ -58,7 +58,7 @@ func (ESPHome) Decode(m Message) (Result, error) {
 	}
 	n := len(levels)
 	node, component, id := strings.Join(levels[:n-3], "/"), levels[n-3], levels[n-2]
-	if node == "" || id == "" {
+	if node == "" || id == "" || node == FamilyHomeAssistant { // Home Assistant tells its own states
 		return Result{}, ErrIgnored
 	}
 	if len(m.Payload) > MaxPayload {
