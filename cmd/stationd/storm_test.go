@@ -164,6 +164,10 @@ store: {space: {low: 512MiB}}
 	if stored+dropped < said {
 		t.Errorf("%d messages are neither stored nor counted as dropped", said-stored-dropped)
 	}
+	// Dozens of doors were opened within seconds: the centre is told of one flood.
+	if n := floods(t, centre.journal()); n != 1 {
+		t.Errorf("the centre was told of %d floods", n)
+	}
 	for place, n := range map[string]*node{"station": village, "centre": centre} {
 		prefix := map[string]string{"station": "", "centre": "village-1."}[place]
 		eventually(t, 60*time.Second, "each smoke is one alarm at the "+place, func() error {
@@ -181,6 +185,18 @@ store: {space: {low: 512MiB}}
 			return nil
 		})
 	}
+}
+
+// floods counts the floods that a node's journal tells of.
+func floods(t *testing.T, journal []station.Event) int {
+	t.Helper()
+	all := map[string]bool{}
+	for _, ev := range journal {
+		if ev.Type == station.EventFlood {
+			all[ev.Subject] = true
+		}
+	}
+	return len(all)
 }
 
 // metric reads a counter without labels.
