@@ -203,7 +203,11 @@ func TestEveryFamilySurvivesStrangers(t *testing.T) {
 					topics = append(topics, g.Steps[len(g.Steps)-1].Topic)
 				}
 			}
-			topics = topics[:min(len(topics), 16)]
+			most := 16
+			if e, _ := c.Entry(name); e.Origin == payload.OriginShipped {
+				most = 9 // one engine reads them all
+			}
+			topics = topics[:min(len(topics), most)]
 			var before, after runtime.MemStats
 			runtime.GC()
 			runtime.ReadMemStats(&before)

@@ -105,14 +105,14 @@ func (m *Mapping) Decode(msg Message) (Result, error) {
 	var res Result
 	var faults []error
 	formats := map[payloadFormat]any{} // read once, however many kinds look at it
-	fits := false
+	fits, readable := false, false
 	for _, kind := range m.messages {
 		names, ok := kind.match(msg.Topic)
 		if !ok {
 			continue
 		}
 		if kind.kind == kindIgnored && len(kind.when) == 0 {
-			return res, ErrIgnored
+			break // what those above have read, or could not read, stands
 		}
 		if len(strings.TrimSpace(string(msg.Payload))) == 0 && kind.format == formatJSON {
 			return res, ErrIgnored // a retained message was deleted
@@ -121,10 +121,15 @@ func (m *Mapping) Decode(msg Message) (Result, error) {
 		if !ok {
 			var err error
 			if root, err = kind.format.read(msg.Payload); err != nil {
+				root = err
 				faults = append(faults, err)
-				continue
+			} else {
+				readable = true
 			}
 			formats[kind.format] = root
+		}
+		if _, failed := root.(error); failed {
+			continue
 		}
 		budget := stepBudget
 		if len(kind.unpack) > 0 {
@@ -148,7 +153,7 @@ func (m *Mapping) Decode(msg Message) (Result, error) {
 	switch {
 	case len(res.Readings) > 0:
 		return res, nil
-	case len(faults) > 0 && (fits || len(formats) == 0):
+	case len(faults) > 0 && (fits || !readable):
 		return res, fmt.Errorf("%s: %w", m.name, errors.Join(faults...))
 	}
 	return res, ErrIgnored

@@ -124,9 +124,15 @@ type otherFields struct {
 	prefix string
 	value  string // the member of each that holds the value, if it is an object
 	except []string
+	as     phrases // the path leads to one value, which has this name
+	number bool    // that value is read as a number, if it can be
 }
 
 func (o *otherFields) read(from place, r *Reading) {
+	if len(o.as) > 0 {
+		o.readOne(from, r)
+		return
+	}
 	at, _ := o.path.first(from)
 	object, _ := at.(map[string]any)
 	if *from.budget -= len(object); *from.budget < 0 {
@@ -155,6 +161,28 @@ func (o *otherFields) read(from place, r *Reading) {
 		}
 		r.Values[name] = out
 	}
+}
+
+// readOne takes one value under a name that the message tells.
+func (o *otherFields) readOne(from place, r *Reading) {
+	name := clip(o.prefix + o.as.write(from))
+	v, ok := o.path.firstScalar(from)
+	if _, taken := r.Values[name]; taken || !ok || name == "" || slices.Contains(o.except, name) || len(r.Values) >= MaxFields {
+		return
+	}
+	out, ok := scalar(v)
+	if !ok {
+		return
+	}
+	if s, isText := out.(string); isText && o.number {
+		if n, ok := quantity(s); ok {
+			out = n
+		}
+	}
+	if yesOrNo(name) {
+		out = truth(out)
+	}
+	r.Values[name] = out
 }
 
 // timeMap is where the device's own time is and how it is written.

@@ -233,7 +233,11 @@ func (f *mappingFile) checkMessage(n ast.Node, k *messageMap) {
 	if len(k.device) == 0 {
 		f.fault(n, "add device:, or name a level of the topic {device}", "the message does not tell whose it is")
 	}
-	for _, ps := range []phrases{k.device, k.label, k.via, k.serial, k.maker, k.model, k.firmware} {
+	told := []phrases{k.device, k.label, k.via, k.serial, k.maker, k.model, k.firmware}
+	for _, o := range k.others {
+		told = append(told, o.as)
+	}
+	for _, ps := range told {
 		for _, name := range ps.captures() {
 			if !slices.Contains(known, name) {
 				f.fault(n, "name a level of the topic so, or write {.path} for a path", "nothing is called {%s}", name)
@@ -461,6 +465,8 @@ func (f *mappingFile) others(n ast.Node) []*otherFields {
 				"prefix": func(n ast.Node) { o.prefix = f.text(n) },
 				"value":  func(n ast.Node) { o.value = f.text(n) },
 				"except": func(n ast.Node) { o.except = f.texts(n) },
+				"as":     func(n ast.Node) { o.as = f.phrases(n) },
+				"number": func(n ast.Node) { o.number = f.truth(n) },
 			}, "path")
 		}
 		all = append(all, o)

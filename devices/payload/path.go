@@ -15,6 +15,8 @@ import (
 //	*                  every member or element
 //	{device}           every one, and its key is remembered under that name
 //	[service_id=smoke] the elements whose member has this value
+//	[id={device}]      the elements that have this member, whose value is remembered
+//	                   under that name; [identity\.name={device}] looks deeper
 //
 // joined by dots; "\." is a dot within a key. A path that begins with "$." starts
 // at the whole payload, any other at the element that is being read. The empty
@@ -28,6 +30,7 @@ type pathStep struct {
 	kind stepKind
 	key  string // the member, the name of the capture, or the filter's member
 	want string // the filter's value
+	keep string // or the name under which the member's value is remembered
 }
 
 type stepKind int8
@@ -66,7 +69,11 @@ func parsePath(text string) (dataPath, error) {
 			if !ok || member == "" {
 				return p, fmt.Errorf("step %q of a path is not [member=value]", key)
 			}
-			p.steps = append(p.steps, pathStep{kind: stepFilter, key: member, want: want})
+			step := pathStep{kind: stepFilter, key: member, want: want}
+			if isCapture(want) {
+				step.want, step.keep = "", want[1:len(want)-1]
+			}
+			p.steps = append(p.steps, step)
 		default:
 			p.steps = append(p.steps, pathStep{key: key})
 		}
@@ -80,6 +87,9 @@ func (p dataPath) captures() []string {
 	for _, s := range p.steps {
 		if s.kind == stepEach && s.key != "" {
 			names = append(names, s.key)
+		}
+		if s.keep != "" {
+			names = append(names, s.keep)
 		}
 	}
 	return names
@@ -124,15 +134,21 @@ func (p dataPath) descend(v any, i int, from place, f func(any, map[string]strin
 		inner := from
 		switch {
 		case step.kind == stepFilter:
-			if got, ok := member(next, step.key); !ok || textOf(got) != step.want {
+			got, ok := next, true
+			for _, k := range strings.Split(step.key, ".") {
+				if got, ok = member(got, k); !ok {
+					return true
+				}
+			}
+			text := textOf(got)
+			switch {
+			case step.keep == "" && text != step.want, step.keep != "" && text == "":
 				return true
+			case step.keep != "":
+				inner.names = remember(from.names, step.keep, text)
 			}
 		case step.key != "":
-			inner.names = maps.Clone(from.names)
-			if inner.names == nil {
-				inner.names = map[string]string{}
-			}
-			inner.names[step.key] = clip(key)
+			inner.names = remember(from.names, step.key, key)
 		}
 		return p.descend(next, i+1, inner, f)
 	}
@@ -154,6 +170,12 @@ func (p dataPath) descend(v any, i int, from place, f func(any, map[string]strin
 		}
 	}
 	return true
+}
+
+// remember is names and one more. Those of other elements stay as they are.
+func remember(names map[string]string, name, value string) map[string]string {
+	names = maps.Clone(names)
+	return capture(names, name, value)
 }
 
 // member is one step into an object or an array.
