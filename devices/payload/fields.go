@@ -74,10 +74,11 @@ func snake(name string) string {
 // "kitchen_smoke_alarm" is smoke. Exact tells that the name says nothing else, so
 // that a device has only one of it.
 func fieldOfWords(name string) (field string, exact bool) {
-	words := strings.Split(snake(name), "_")
 	rest := 0
-	for _, word := range words {
+	for _, word := range strings.Split(snake(name), "_") {
 		switch found := wordFields[word]; {
+		case otherwise[word]:
+			return "", false
 		case found != "" && (field == "" || field == found):
 			field = found
 		case filler[word]:
@@ -104,5 +105,16 @@ var wordFields = map[string]string{
 // filler are words that do not tell one thing from another.
 var filler = map[string]bool{
 	"alarm": true, "sensor": true, "detector": true, "detected": true, "status": true, "state": true,
-	"contact": true, "button": true, "water": true, "leakage": true, "low": false,
+	"contact": true, "button": true, "water": true, "leakage": true,
+}
+
+// otherwise are words with which a name says something about the thing: the
+// battery of a smoke detector is no smoke, and a gas valve that is open no gas.
+var otherwise = map[string]bool{
+	"battery": true, "bat": true, "low": true, "fault": true, "error": true, "problem": true, "trouble": true, "test": true,
+	"selftest": true, "mute": true, "muted": true, "silence": true, "silenced": true, "silent": true, "valve": true, "reset": true,
+	"online": true, "offline": true, "connected": true, "connectivity": true, "connection": true, "update": true, "charging": true,
+	"enabled": true, "enable": true, "disabled": true, "armed": true, "relay": true, "switch": true, "siren": true, "light": true,
+	"led": true, "bell": true, "lock": true, "lifetime": true, "count": true, "counter": true, "time": true,
+	"temperature": true, "humidity": true, "pressure": true, "meter": true, "heater": true, "pump": true, "fan": true,
 }

@@ -247,8 +247,22 @@ func (f *mappingFile) checkMessage(n ast.Node, k *messageMap) {
 	if k.kind == kindReading && len(k.fields) == 0 && len(k.others) == 0 && !slices.ContainsFunc(f.includes, func(i inclusion) bool { return i.message == k }) {
 		f.fault(n, "add fields:, or kind: ignored", "the message is a reading without fields")
 	}
+	f.checkConditions(n, k, known)
 	if len(k.fields) > maxMapFields {
 		f.fault(n, "leave out what nobody asks for", "there are more than %d fields", maxMapFields)
+	}
+}
+
+// checkConditions finds names in conditions that nothing defines.
+func (f *mappingFile) checkConditions(n ast.Node, k *messageMap, known []string) {
+	all := slices.Concat(k.when, k.backlog)
+	for _, field := range k.fields {
+		all = append(all, field.when...)
+	}
+	for _, c := range all {
+		if c.capture != "" && !slices.Contains(known, c.capture) {
+			f.fault(n, "name a level of the topic so, or write a path without braces", "a condition looks at {%s}, which nothing is called", c.capture)
+		}
 	}
 }
 
@@ -271,7 +285,14 @@ func (f *mappingFile) messageKeys(k *messageMap) keys {
 		"format": func(n ast.Node) {
 			k.format = payloadFormat(f.oneOf(n, string(formatJSON), string(formatText), string(formatPairs)))
 		},
-		"unpack":   func(n ast.Node) { k.unpack = f.paths(n) },
+		"unpack": func(n ast.Node) {
+			for _, p := range f.paths(n) {
+				if slices.ContainsFunc(p.steps, func(s pathStep) bool { return s.kind != stepKey }) {
+					f.fault(n, "write each of the paths out", "unpack takes plain keys only")
+				}
+				k.unpack = append(k.unpack, p)
+			}
+		},
 		"each":     func(n ast.Node) { p := f.path(n); k.each = &p },
 		"continue": func(n ast.Node) { k.goOn = f.truth(n) },
 		"device":   ps(&k.device),

@@ -109,6 +109,8 @@ func TestABadMappingIsToldOf(t *testing.T) {
 		{"family: A b\nmessages:\n  - topic: a/{device}\n    fields: {smoke: a}\n", "line 1", "small letters"},
 		{"family: a\nmessages:\n  - topic: a/{device}\n    kind: raeding\n    fields: {smoke: a}\n", "line 4", "write one of reading"},
 		{"family: a\nmessages:\n  - topic: a/{device}\n    include: {nothing: x}\n", "line 4", "no set of fields"},
+		{"family: a\nmessages:\n  - topic: a/{device}\n    when: {'{nobody}': x}\n    fields: {smoke: a}\n", "line 3", "which nothing is called"},
+		{"family: a\nmessages:\n  - topic: a/{device}\n    unpack: a.*\n    fields: {smoke: a}\n", "line 4", "plain keys only"},
 		{"family: a\n", "line 1", "add messages:"},
 		{"family: a\n  b: [", "", "YAML"},
 		{"", "", "empty"},

@@ -73,3 +73,19 @@ func FuzzPropose(f *testing.F) {
 		}
 	})
 }
+
+// A name that says something about a detector is not taken for its alarm.
+func TestABatteryOfASmokeDetectorIsNoSmoke(t *testing.T) {
+	for id, alarms := range map[string]bool{
+		"smoke": true, "kitchen_smoke_alarm": true, "water_leak": true, "gas_detected": true,
+		"smoke_battery_low": false, "smoke_detector_fault": false, "smoke_test": false, "gas_valve": false, "door_bell": false, "door_lock": false,
+	} {
+		res, err := payload.ESPHome{}.Decode(payload.Message{Topic: "hall/binary_sensor/" + id + "/state", Payload: []byte("ON")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := res.Readings[0].Class != ""; got != alarms {
+			t.Errorf("%s: %+v", id, res.Readings[0])
+		}
+	}
+}

@@ -253,7 +253,7 @@ func (s *shellySession) inputEvent(r *Reading, input string, payload []byte) err
 		if known || len(s.counts) < maxShellyMemory {
 			s.counts[key] = count
 		}
-		r.Cached = !known && r.Power != station.PowerBattery
+		r.Cached = !known && r.Power == station.PowerMains
 	}
 	r.set("input", clip(input))
 	r.pressed(e.Event)
