@@ -163,18 +163,19 @@ func (s step) parentHas() bool {
 }
 
 // next is the first on duty who has not been told; ok is false at the list's end.
-func (s step) next() (c station.Contact, ok bool, err error) {
+// A roster that cannot be read is an empty one: no alarm may fail for it.
+func (s step) next() (c station.Contact, ok bool) {
 	list, err := s.a.roster.OnDuty(s.tx, s.now)
 	if err != nil {
-		return c, false, err
+		s.a.log.Error("who is on duty is not known", "alarm", s.alarm.ID, "err", err)
 	}
 	for _, c := range list {
 		told := slices.ContainsFunc(s.resp.Tellings, func(t station.Telling) bool { return t.Contact == c.ID })
 		if !told && len(c.Channels) > 0 {
-			return c, true, nil
+			return c, true
 		}
 	}
-	return c, false, nil
+	return c, false
 }
 
 // tellNext tells the next contact, or the parent after the last one.
@@ -182,10 +183,7 @@ func (s step) tellNext() error {
 	if s.closed() && !s.resp.Parent {
 		return s.handOver(true)
 	}
-	c, ok, err := s.next()
-	if err != nil {
-		return err
-	}
+	c, ok := s.next()
 	if !ok {
 		if s.a.centreConfigured && !s.resp.Parent {
 			return s.handOver(false)
@@ -203,10 +201,7 @@ func (s step) tellNext() error {
 
 // arm sets the clock and says who is next.
 func (s step) arm(wait time.Duration) error {
-	c, ok, err := s.next()
-	if err != nil {
-		return err
-	}
+	c, ok := s.next()
 	switch {
 	case ok:
 		s.resp.Next = c.Name

@@ -77,9 +77,10 @@ func (a *Agent) ours(tx *store.Tx, alarm station.Alarm) (bool, time.Time, error)
 }
 
 // sounding is how an alarm calls: not at all when it was answered, is late or
-// hidden, and never worse than major when it is only a test.
+// hidden, or is about the loudspeaker itself, and never worse than major when it
+// is only a test.
 func sounding(al station.Alarm, since time.Time) station.Sounding {
-	if al.Answered() || al.Late || al.Shelf != nil || al.Suppressed != "" || al.Severity == station.SeverityMinor {
+	if al.Answered() || al.Late || al.Shelf != nil || al.Suppressed != "" || al.Severity == station.SeverityMinor || al.Kind == station.KindSound {
 		return station.Sounding{}
 	}
 	s := station.Sounding{Alarm: al.ID, Severity: al.Severity, Since: since}
