@@ -23,7 +23,7 @@ import (
 )
 
 // A backup is one file: a line that names the format, Badger's stream of all
-// entries but those of the bulk lane, and the SHA-256 of everything before it.
+// entries but the bulk lane's and the rows, and the SHA-256 of everything before it.
 // The key of the secrets is not in it.
 
 const (
@@ -78,12 +78,14 @@ func (s *Store) writeBackup(ctx context.Context, dir, name string) error {
 	w := io.MultiWriter(buf, sum)
 	_, err = io.WriteString(w, backupMagic)
 	if err == nil {
-		bulk := []byte(lanePrefix(station.LaneBulk))
+		bulk, rows := []byte(lanePrefix(station.LaneBulk)), []byte(rowRealm)
 		stream := s.db.NewStream()
 		stream.NumGo = 2
 		stream.MaxSize = 4 << 20
 		stream.LogPrefix = "backup"
-		stream.ChooseKey = func(item *badger.Item) bool { return !bytes.HasPrefix(item.Key(), bulk) }
+		stream.ChooseKey = func(item *badger.Item) bool {
+			return !bytes.HasPrefix(item.Key(), bulk) && !bytes.HasPrefix(item.Key(), rows)
+		}
 		_, err = stream.Backup(cancelled{ctx, w}, 0)
 	}
 	if err == nil {

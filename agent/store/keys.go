@@ -6,19 +6,24 @@ import (
 	"stationd/agent/station"
 )
 
-// The database has four realms. The order of their first letters matters: a
+// The database has five realms. The order of their first letters matters: a
 // reader that runs past the end of one realm must not wander through the
-// deleted rows of the next, and only the journal has those in masses.
+// deleted rows of the next, and only the journal and the rows have those in
+// masses. The journal comes first, and before the rows stands a fence.
 //
 //	j/<lane>/<seq, 8 bytes big-endian>   the journal
 //	m/...                                what the store knows of itself, cursors
 //	s/<key>                              records
 //	x/<name>                             sealed secrets
+//	y/fence                              an entry that is never deleted
+//	z/<key>                              rows
 const (
 	journalRealm = "j/"
 	cursorRealm  = "m/cursor/"
 	stateRealm   = "s/"
 	secretRealm  = "x/"
+	fenceKey     = "y/fence"
+	rowRealm     = "z/"
 
 	schemaKey  = "m/schema"
 	nodeKey    = "m/node"

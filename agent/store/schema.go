@@ -78,6 +78,13 @@ func (s *Store) introduce(tx *Tx, sc schema, known bool) error {
 		}
 		s.report.Fresh = true
 	}
+	fence, err := tx.get(fenceKey)
+	if err == nil && fence == nil {
+		err = tx.put(fenceKey, []byte{1})
+	}
+	if err != nil {
+		return err
+	}
 	named, err := tx.getJSON(nodeKey, &s.node)
 	if err != nil {
 		return err
