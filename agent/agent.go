@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"stationd/agent/alarm"
+	"stationd/agent/history"
 	"stationd/agent/station"
 	"stationd/agent/store"
 )
@@ -38,6 +39,8 @@ type Config struct {
 	// Plans is the folder of the plans' pictures; it is made when the first one
 	// comes. Empty takes none.
 	Plans string `yaml:"-"`
+	// History is how long readings are kept for charts and trials.
+	History history.Config `yaml:"history"`
 }
 
 // DefaultConfig is what a station starts with.
@@ -49,6 +52,7 @@ func DefaultConfig() Config {
 		MaxUnknown:   500,
 		Alarms:       alarm.DefaultLimits(),
 		KeepReceipts: 7 * 24 * time.Hour,
+		History:      history.DefaultConfig(),
 	}
 }
 
@@ -82,6 +86,7 @@ func (c Config) Validate() error {
 	if l := c.Alarms; l.Flood < 1 || l.Flood > 1000 || l.FloodWithin < time.Second || l.FloodWithin > 24*time.Hour {
 		bad("alarms.flood", "use 1 to 1000 alarms within 1s to 24h", "what counts as a flood is out of range")
 	}
+	faults = append(faults, station.Under("history", c.History.Validate()))
 	return errors.Join(faults...)
 }
 
@@ -163,6 +168,8 @@ type Agent struct {
 	log   *slog.Logger
 	now   func() time.Time
 
+	history *history.History
+
 	centreConfigured bool
 	checkSensor      func(station.Sensor) error
 	checkBroker      func(station.Broker) error
@@ -243,6 +250,7 @@ func New(cfg Config, deps Deps) *Agent {
 	if a.apply == nil {
 		a.apply = func(Registry) {}
 	}
+	a.history = history.New(cfg.History, deps.Store, a.now, a.log)
 	a.uploads.more = make(chan struct{})
 	var err error
 	if a.cards, err = readCards(); err != nil {
@@ -273,7 +281,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		}
 	}
 	g, parts := errgroup.WithContext(ctx)
-	for _, part := range []func(context.Context) error{a.runRegistry, a.runClips, a.runSpace, a.runTrim, a.runBackup, a.runTimers, a.runForgetSent, a.runRespond} {
+	for _, part := range []func(context.Context) error{a.runRegistry, a.runClips, a.runSpace, a.history.Run, a.runTrim, a.runBackup, a.runTimers, a.runForgetSent, a.runRespond} {
 		g.Go(func() error { return part(parts) })
 	}
 	if err := g.Wait(); err != nil && ctx.Err() == nil {

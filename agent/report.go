@@ -197,6 +197,9 @@ func (a *Agent) appendReading(tx *store.Tx, sensor station.Sensor, state station
 		}
 		return err
 	}
+	if err := a.history.Append(tx, r); err != nil {
+		return err
+	}
 	return appendEvent(tx, station.LaneBulk, station.EventReading, "sensor/"+sensor.ID, "", r.Received, state)
 }
 

@@ -131,6 +131,9 @@ func prepareRemoveSensor(a *Agent, cmd station.Command) (plan, error) {
 		if err := removeCredentials(tx, s.ID); err != nil {
 			return nil, err
 		}
+		if err := a.history.Erase(tx, s.ID, now); err != nil {
+			return nil, err
+		}
 		if err := a.sensorGone(tx, s); err != nil {
 			return nil, err
 		}

@@ -139,6 +139,9 @@ type batch struct {
 	size    int
 	journal journal
 	members []*update
+	// loose are the loose rows of the updates so far, one behind the other; full
+	// ones lie in writes already.
+	loose   []byte
 	tx      Tx // of the update that runs now
 	limit   int
 	entries int
@@ -152,8 +155,8 @@ func newBatch(s *Store) *batch {
 		tx:     Tx{writes: make(map[string][]byte)},
 		// Badger refuses a transaction of this size or more; the record of the
 		// journal's state and the mark at the end must fit too.
-		limit:   int(s.db.MaxBatchSize()) - 1024,
-		entries: int(s.db.MaxBatchCount()) - 4,
+		limit:   int(s.db.MaxBatchSize()) - 8<<10,
+		entries: int(s.db.MaxBatchCount()) - 64,
 	}
 }
 
@@ -204,6 +207,7 @@ func (b *batch) run(waiting []*update) {
 		for k, v := range b.tx.writes {
 			b.writes[k] = v
 		}
+		b.takeLoose()
 		b.size += b.tx.size
 		b.journal = b.tx.journal
 		b.members = append(b.members, u)
@@ -215,7 +219,7 @@ func (b *batch) run(waiting []*update) {
 func (b *batch) call(fn func(*Tx) error) (err error) {
 	w := b.tx.writes
 	clear(w)
-	b.tx = Tx{s: b.s, snap: b.snap, cache: b.cache, below: b.writes, writes: w, journal: b.journal}
+	b.tx = Tx{s: b.s, snap: b.snap, cache: b.cache, below: b.writes, writes: w, loose: b.tx.loose[:0], journal: b.journal}
 	tx := b.tx
 	defer func() {
 		tx.done = true
@@ -223,7 +227,7 @@ func (b *batch) call(fn func(*Tx) error) (err error) {
 			b.s.log.Error("update panicked", slog.Any("panic", r), slog.String("stack", string(debug.Stack())))
 			err = fmt.Errorf("update panicked: %v", r)
 		}
-		b.tx.size, b.tx.journal = tx.size, tx.journal
+		b.tx.size, b.tx.loose, b.tx.journal = tx.size, tx.loose, tx.journal
 	}()
 	return fn(&tx)
 }
@@ -232,6 +236,7 @@ func (b *batch) begin() {
 	b.end()
 	b.snap = b.s.db.NewTransaction(false)
 	clear(b.writes)
+	b.loose = nil // the cache may hold what was written
 	b.size = 0
 	b.journal = b.s.journalNow()
 	clear(b.members)
@@ -257,6 +262,7 @@ func (b *batch) commit() {
 }
 
 func (b *batch) write() error {
+	b.closeLoose()
 	if len(b.writes) == 0 && b.journal == b.s.journalNow() {
 		return nil
 	}

@@ -3,9 +3,12 @@ package store
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/dgraph-io/badger/v4"
 )
@@ -90,6 +93,84 @@ func (tx *Tx) scanRows(from, to string, open bool, fn func(k string, v []byte) e
 			return err
 		}
 	}
+}
+
+// Loose rows have no key of their own: those of all updates of one commit lie in
+// one entry, since it is the entries that cost. They are read in the order in
+// which they were written, as long as the clock is not set back.
+const looseRealm = rowRealm + "~/" // ~/<time of the commit, 8 bytes><number, 4 bytes>
+
+const (
+	maxLoose    = 64 << 10  // of one update
+	maxLooseRow = 256 << 10 // of an entry
+)
+
+// AddLoose writes a loose row; b is copied. It cannot be read before the commit.
+func (tx *Tx) AddLoose(b []byte) error {
+	switch {
+	case tx.done:
+		return errDone
+	case tx.readOnly:
+		return errReadOnly
+	case len(tx.loose)+len(b) > maxLoose:
+		return errTooLarge("a loose row", len(b))
+	}
+	before := len(tx.loose)
+	tx.loose = append(binary.AppendUvarint(tx.loose, uint64(len(b))), b...)
+	tx.size += len(tx.loose) - before
+	return nil
+}
+
+// EachLoose calls fn for the loose rows of the entries behind a key, with the
+// entry's key; an empty one is the beginning. b is fn's only until it returns.
+func (tx *Tx) EachLoose(after Key, fn func(entry Key, b []byte) error) error {
+	from := Key(looseRealm[len(rowRealm):])
+	if after != "" {
+		from = after + "\x00"
+	}
+	return tx.EachRow(from, "\x7f", func(k Key, v []byte) error {
+		for len(v) > 0 {
+			size, n := binary.Uvarint(v)
+			if n <= 0 || size > uint64(len(v)-n) {
+				return fmt.Errorf("read loose rows of %x: they are cut off", string(k))
+			}
+			if err := fn(k, v[n:n+int(size)]); err != nil {
+				return err
+			}
+			v = v[n+int(size):]
+		}
+		return nil
+	})
+}
+
+// LooseTime is when the entry of loose rows was written.
+func LooseTime(entry Key) time.Time {
+	if len(entry) < 12 {
+		return time.Time{}
+	}
+	return time.Unix(0, int64(binary.BigEndian.Uint64([]byte(entry[len(entry)-12:]))))
+}
+
+// takeLoose takes over the loose rows of the update that has run.
+func (b *batch) takeLoose() {
+	if len(b.tx.loose) == 0 {
+		return
+	}
+	if len(b.loose)+len(b.tx.loose) > maxLooseRow {
+		b.closeLoose()
+	}
+	b.loose = append(b.loose, b.tx.loose...)
+}
+
+// closeLoose makes an entry of the loose rows so far.
+func (b *batch) closeLoose() {
+	if len(b.loose) == 0 {
+		return
+	}
+	b.s.looseCount++
+	k := binary.BigEndian.AppendUint64([]byte(looseRealm), uint64(time.Now().UnixNano()))
+	b.writes[string(binary.BigEndian.AppendUint32(k, b.s.looseCount))] = b.loose
+	b.loose = nil
 }
 
 // Reclaim is Update for what only frees space: it is not asked for room.

@@ -1,9 +1,12 @@
 package store_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"stationd/agent/station"
 	"stationd/agent/store"
@@ -84,4 +87,63 @@ func TestRows(t *testing.T) {
 		}
 		return nil
 	}))
+}
+
+// Loose rows of updates that succeed are there after the commit, in order, those
+// of failed ones are not; the updates of one batch share an entry.
+func TestLooseRows(t *testing.T) {
+	cfg := config(t.TempDir())
+	s := openStore(t, cfg)
+	var wg sync.WaitGroup
+	failed := errors.New("no")
+	for i := range 200 {
+		wg.Go(func() {
+			err := s.Update(t.Context(), station.LaneBulk, func(tx *store.Tx) error {
+				if err := tx.AddLoose([]byte(strings.Repeat("x", 3000) + fmt.Sprint(i))); err != nil {
+					return err
+				}
+				if err := tx.AddLoose(nil); err != nil {
+					return err
+				}
+				if i%10 == 0 {
+					return failed
+				}
+				return nil
+			})
+			if (i%10 == 0) != errors.Is(err, failed) {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	entries, seen := map[store.Key]bool{}, map[string]bool{}
+	var half store.Key
+	must(t, s.View(func(tx *store.Tx) error {
+		return tx.EachLoose("", func(entry store.Key, b []byte) error {
+			entries[entry] = true
+			if len(b) > 0 {
+				seen[string(b[3000:])] = true
+			}
+			if len(seen) == 90 {
+				half = entry
+			}
+			if since := time.Since(store.LooseTime(entry)); since < 0 || since > time.Hour {
+				t.Errorf("it was written %s ago", since)
+			}
+			return nil
+		})
+	}))
+	if len(seen) != 180 || seen["10"] || !seen["11"] || len(entries) > 150 {
+		t.Errorf("%d rows in %d entries", len(seen), len(entries))
+	}
+	n := 0
+	must(t, s.View(func(tx *store.Tx) error {
+		return tx.EachLoose(half, func(store.Key, []byte) error { n++; return nil })
+	}))
+	if n == 0 || n >= 2*180 {
+		t.Errorf("%d rows behind the middle", n)
+	}
+	if err := s.Update(t.Context(), station.LaneBulk, func(tx *store.Tx) error { return tx.AddLoose(make([]byte, 1<<20)) }); err == nil {
+		t.Error("a row of a megabyte is taken")
+	}
 }

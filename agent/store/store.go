@@ -37,7 +37,10 @@ type Store struct {
 	queue    chan *update
 	maxBatch int
 	commits  atomic.Uint64
-	broken   atomic.Pointer[error]
+	// looseCount tells entries of loose rows apart that have one time; it is the
+	// committer's.
+	looseCount uint32
+	broken     atomic.Pointer[error]
 
 	quit    chan struct{} // closed by Close
 	stopped chan struct{} // closed by the committer

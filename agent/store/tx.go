@@ -24,7 +24,8 @@ type Tx struct {
 	// below are the writes of the updates before this one in the same batch,
 	// writes its own; nil stands for a deletion.
 	below, writes map[string][]byte
-	size          int // of writes, as Badger will count it
+	loose         []byte // loose rows, each behind its length
+	size          int    // of writes and loose rows, as Badger will count it
 	journal       journal
 	readOnly      bool
 	done          bool

@@ -19,10 +19,11 @@ import (
 // arrows tells for each package which other packages of the project it may
 // import. Whatever cmd imports is its own affair: it is where all is wired.
 var arrows = map[string][]string{
-	"agent":                 {"agent/account", "agent/alarm", "agent/station", "agent/store", "agent/store/disk"},
+	"agent":                 {"agent/account", "agent/alarm", "agent/history", "agent/station", "agent/store", "agent/store/disk"},
 	"agent/account":         {"agent/station"},
 	"agent/alarm":           {"agent/station"},
 	"agent/console":         {"agent/account", "agent/station"},
+	"agent/history":         {"agent/station", "agent/store"},
 	"agent/station":         {},
 	"agent/store":           {"agent/station", "agent/store/disk"},
 	"agent/store/disk":      {"agent/station"},
