@@ -48,8 +48,10 @@ const (
 
 var errCut = errors.New("the history's row is cut off")
 
-func encodeRow(late bool, values map[string]station.Value) []byte {
-	b := make([]byte, 0, 16*len(values)+8)
+func encodeRow(sensor string, at int64, late bool, values map[string]station.Value) []byte {
+	b := make([]byte, 0, len(sensor)+16*len(values)+12)
+	b = appendText(b, sensor)
+	b = binary.AppendUvarint(b, uint64(max(0, at)))
 	b = append(b, flags(late))
 	for name, v := range values {
 		if !keeps(v) {
@@ -173,9 +175,17 @@ func (c *cursor) value() station.Value {
 	return nil
 }
 
-func decodeRow(at int64, b []byte) (reading, error) {
+// sensorOf cuts the sensor off a row.
+func sensorOf(row []byte) (sensor, rest []byte, ok bool) {
+	c := cursor{b: row}
+	sensor = c.take(c.uvarint())
+	return sensor, c.b, c.err == nil
+}
+
+// decodeRow reads what is behind the sensor.
+func decodeRow(b []byte) (reading, error) {
 	c := cursor{b: b}
-	r := reading{at: at, late: c.byte()&lateFlag != 0}
+	r := reading{at: int64(c.uvarint() & math.MaxInt64), late: c.byte()&lateFlag != 0}
 	for c.err == nil && len(c.b) > 0 {
 		r.fields = append(r.fields, field{c.text(), c.value()})
 	}

@@ -6,8 +6,9 @@ import "stationd/agent/station"
 func Code(list []Reading) ([]Reading, error) {
 	var in []reading
 	for _, r := range list {
-		row, err := decodeRow(r.At.UnixNano(), encodeRow(r.Late, r.Values))
-		if err != nil {
+		_, rest, ok := sensorOf(encodeRow("s", r.At.UnixNano(), r.Late, r.Values))
+		row, err := decodeRow(rest)
+		if err != nil || !ok {
 			return nil, err
 		}
 		in = append(in, row)
@@ -22,7 +23,10 @@ func Code(list []Reading) ([]Reading, error) {
 
 // Decode reads bytes as each of the three forms.
 func Decode(b []byte) (fields int) {
-	if r, err := decodeRow(0, b); err == nil {
+	if _, rest, ok := sensorOf(b); ok {
+		b = rest
+	}
+	if r, err := decodeRow(b); err == nil {
 		fields += len(r.fields)
 	}
 	_ = decodeBlock(b, func(r reading) error { fields += len(r.fields); return nil })
@@ -33,4 +37,6 @@ func Decode(b []byte) (fields int) {
 }
 
 // Row is a reading as it is written.
-func Row(values map[string]station.Value) []byte { return encodeRow(false, values) }
+func Row(values map[string]station.Value) []byte {
+	return encodeRow("sensor-17", 1_700_000_000_000_000_000, false, values)
+}

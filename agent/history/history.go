@@ -53,18 +53,25 @@ func New(cfg Config, st *store.Store, now func() time.Time, log *slog.Logger) *H
 	return &History{cfg: cfg, store: st, now: now, log: log}
 }
 
-// The rows' keys begin with what they are. Times are eight bytes big-endian,
-// nanoseconds since 1970; days four bytes, since then.
+// A reading is a loose row of the store until it is packed. The other rows' keys
+// begin with what they are. Times are eight bytes big-endian, nanoseconds since
+// 1970; days four bytes, since then.
 const (
-	rowKind   = "r/" // r/<sensor>/<time>: one reading
-	blockKind = "c/" // c/<sensor>/<time of the first>: readings of one day
-	dayKind   = "d/" // d/<sensor>/<day>: the hours of a day
-	dueKind   = "t/" // t/<sensor>/<day>: a day that is still to be summed up
-	eraseKind = "x/" // x/<sensor>: everything up to this time is to be deleted
+	blockKind = "c/"                  // c/<sensor>/<time of the first><number>: readings of one day
+	dayKind   = "d/"                  // d/<sensor>/<day>: the hours of a day
+	dueKind   = "t/"                  // t/<sensor>/<day>: a day that is still to be summed up
+	eraseKind = "x/"                  // x/<sensor>: everything up to this time is to be deleted
+	packedKey = store.Key("p/packed") // the entry up to which loose rows are packed
 )
 
+// blockKey ends with the place of the loose rows that the block was made of, so
+// that no two blocks have one key.
+func blockKey(sensor string, at, number int64) store.Key {
+	return store.Key(binary.BigEndian.AppendUint64([]byte(timeKey(blockKind, sensor, at)), uint64(number)))
+}
+
 func timeKey(kind, sensor string, at int64) store.Key {
-	b := make([]byte, 0, len(kind)+len(sensor)+9)
+	b := make([]byte, 0, len(kind)+len(sensor)+17)
 	b = append(append(append(b, kind...), sensor...), '/')
 	return store.Key(binary.BigEndian.AppendUint64(b, uint64(max(0, at))))
 }
@@ -75,9 +82,8 @@ func dayKey(kind, sensor string, d int64) store.Key {
 	return store.Key(binary.BigEndian.AppendUint32(b, uint32(max(0, d))))
 }
 
-// timeOf and dayOf read the ends of the keys.
-func timeOf(k store.Key) int64 { return int64(binary.BigEndian.Uint64([]byte(k[len(k)-8:]))) }
-func dayOf(k store.Key) int64  { return int64(binary.BigEndian.Uint32([]byte(k[len(k)-4:]))) }
+// dayOf reads the end of a key.
+func dayOf(k store.Key) int64 { return int64(binary.BigEndian.Uint32([]byte(k[len(k)-4:]))) }
 
 // escape keeps a slash in a sensor's ID from leaving its place.
 func escape(sensor string) string { return url.PathEscape(sensor) }
@@ -97,7 +103,7 @@ func (h *History) Append(tx *store.Tx, r station.Report) error {
 		}
 		at = r.DeviceTime
 	}
-	return tx.PutRow(timeKey(rowKind, escape(r.Sensor), at.UnixNano()), encodeRow(r.Late, r.Values))
+	return tx.AddLoose(encodeRow(r.Sensor, at.UnixNano(), r.Late, r.Values))
 }
 
 // Erase has everything of a sensor deleted, in the transaction that removes it:
@@ -117,10 +123,11 @@ func erasedUntil(tx *store.Tx, sensor string) (int64, error) {
 }
 
 // each calls fn for the readings of a sensor from a time on, before another, in
-// nanoseconds: block by block, and in order within each. A backlog may come late.
-// The fields are fn's only until it returns.
+// nanoseconds: those that are packed, block by block, then the others. They are in
+// order but for what a backlog brought later. The fields are fn's only until it
+// returns.
 func each(tx *store.Tx, sensor string, from, to int64, fn func(reading) error) error {
-	erased, err := erasedUntil(tx, sensor)
+	erased, err := erasedUntil(tx, escape(sensor))
 	if err != nil {
 		return err
 	}
@@ -133,19 +140,31 @@ func each(tx *store.Tx, sensor string, from, to int64, fn func(reading) error) e
 	}
 	// A block begins on the day of its last reading, so none that begins before
 	// that of from has anything.
-	err = tx.EachRow(timeKey(blockKind, sensor, dayAt(max(0, from))*int64(day)), timeKey(blockKind, sensor, to), func(_ store.Key, b []byte) error {
+	err = eachBlock(tx, escape(sensor), dayAt(max(0, from))*int64(day), to, func(_ store.Key, b []byte) error {
 		return decodeBlock(b, within)
 	})
 	if err != nil {
 		return err
 	}
-	return tx.EachRow(timeKey(rowKind, sensor, from), timeKey(rowKind, sensor, to), func(k store.Key, b []byte) error {
-		r, err := decodeRow(timeOf(k), b)
+	packed, err := tx.Row(packedKey)
+	if err != nil {
+		return err
+	}
+	return tx.EachLoose(store.Key(packed), func(_ store.Key, b []byte) error {
+		name, rest, ok := sensorOf(b)
+		if !ok || string(name) != sensor {
+			return nil
+		}
+		r, err := decodeRow(rest)
 		if err != nil {
 			return err
 		}
-		return fn(r)
+		return within(r)
 	})
+}
+
+func eachBlock(tx *store.Tx, sensor string, from, to int64, fn func(store.Key, []byte) error) error {
+	return tx.EachRow(timeKey(blockKind, sensor, from), timeKey(blockKind, sensor, to), fn)
 }
 
 // sensorsIn lists the sensors that have rows of a kind, as they stand in the keys.

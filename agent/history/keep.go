@@ -1,8 +1,10 @@
 package history
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -11,17 +13,21 @@ import (
 )
 
 const (
-	passEvery = 5 * time.Minute
+	passEvery = time.Minute
 	// settled is how long a day must be over before it is summed up: a report
 	// may still be on its way to the disk.
 	settled = 10 * time.Minute
-	// stepRows bounds one transaction, so that alarms are not kept waiting;
-	// stepPause lets others in between two.
+	// Loose readings are packed when so many bytes of them wait, or for so long:
+	// whoever draws a chart reads all of them.
+	packAt    = 1 << 20
+	packAfter = time.Hour
+	// stepRows and packAt bound one transaction, so that alarms are not kept
+	// waiting; stepPause lets others in between two.
 	stepRows  = 1000
 	stepPause = 20 * time.Millisecond
-	// packAt is how many readings of a sensor wait before they are packed on the
-	// same day.
-	packAt = 500
+	// keepErased is how long it is remembered that a sensor was removed: what it
+	// had said is packed by then.
+	keepErased = 2 * day
 	// advanceEvery bounds how fast the horizon moves: a day in each.
 	advanceEvery = time.Hour
 )
@@ -87,7 +93,6 @@ func (h *History) erase(ctx context.Context) error {
 	})
 	for sensor, at := range until {
 		ends := map[store.Key]store.Key{
-			timeKey(rowKind, sensor, 0):   timeKey(rowKind, sensor, at+1),
 			timeKey(blockKind, sensor, 0): timeKey(blockKind, sensor, at+1),
 			dayKey(dayKind, sensor, 0):    dayKey(dayKind, sensor, dayAt(at)+1),
 		}
@@ -96,7 +101,7 @@ func (h *History) erase(ctx context.Context) error {
 				err = h.deleteRange(ctx, from, to)
 			}
 		}
-		if err == nil {
+		if err == nil && h.now().UnixNano() > at+int64(keepErased) {
 			err = h.store.Reclaim(ctx, func(tx *store.Tx) error {
 				// It may have been removed once more since.
 				if now, err := erasedUntil(tx, sensor); err != nil || now != at {
@@ -141,74 +146,126 @@ func (h *History) deleteRange(ctx context.Context, from, to store.Key) error {
 	}
 }
 
-// pack makes blocks of rows: where there are many, and where their day is over.
+// pack makes blocks of loose readings.
 func (h *History) pack(ctx context.Context) error {
-	list, err := h.sensors(rowKind)
-	for _, sensor := range list {
-		for more := true; more && err == nil; {
-			if more, err = h.packSome(ctx, sensor); more && err == nil {
-				err = pause(ctx)
-			}
+	var packed []byte
+	err := h.store.View(func(tx *store.Tx) (err error) {
+		packed, err = tx.Row(packedKey)
+		return err
+	})
+	if err == nil && packed != nil { // of a step that was cut off
+		err = h.deleteRange(ctx, store.LooseBegin, store.Key(packed)+"\x00")
+	}
+	if err != nil {
+		return err
+	}
+	for {
+		more, err := h.packSome(ctx)
+		if err != nil || !more {
+			return err
+		}
+		if err := pause(ctx); err != nil {
+			return err
 		}
 	}
-	return err
 }
 
-// packSome makes one block of a sensor's oldest rows, and tells whether to go on.
-func (h *History) packSome(ctx context.Context, sensor string) (more bool, err error) {
-	var list []reading
-	var keys []store.Key
-	err = h.store.View(func(tx *store.Tx) error {
-		return tx.EachRow(store.Key(rowKind+sensor+"/"), store.Key(rowKind+sensor+"0"), func(k store.Key, b []byte) error {
-			at := timeOf(k)
-			if len(keys) == stepRows || len(list) > 0 && dayAt(at) != dayAt(list[0].at) {
+// heap is the loose readings of one step.
+type heap struct {
+	last   store.Key // the entry of the newest
+	size   int
+	oldest time.Time
+	full   bool
+	days   map[sensorDay][]reading
+}
+
+type sensorDay struct {
+	sensor string // as in keys
+	day    int64
+}
+
+// gather reads loose readings that are not packed, up to a size.
+func (h *History) gather(tx *store.Tx) (heap, error) {
+	g := heap{days: map[sensorDay][]reading{}}
+	packed, err := tx.Row(packedKey)
+	if err != nil {
+		return g, err
+	}
+	erased := map[string]int64{}
+	err = tx.EachLoose(store.Key(packed), func(entry store.Key, b []byte) error {
+		if entry != g.last {
+			if g.full = g.size >= packAt; g.full {
 				return store.ErrStop
 			}
-			keys = append(keys, k)
-			r, err := decodeRow(at, b)
-			if err != nil {
-				h.log.Warn("reading in the history is damaged and left out", "sensor", sensor, "err", err)
-				return nil
+			if g.last == "" {
+				g.oldest = store.LooseTime(entry)
 			}
-			list = append(list, r)
+			g.last = entry
+		}
+		g.size += len(b)
+		name, rest, ok := sensorOf(b)
+		r, err := decodeRow(rest)
+		if !ok || err != nil {
+			h.log.Warn("reading in the history is damaged and left out", "sensor", string(name))
 			return nil
-		})
+		}
+		sensor := escape(string(name))
+		until, known := erased[sensor]
+		if !known {
+			if until, err = erasedUntil(tx, sensor); err != nil {
+				return err
+			}
+			erased[sensor] = until
+		}
+		if r.at > until {
+			d := sensorDay{sensor, dayAt(r.at)}
+			g.days[d] = append(g.days[d], r)
+		}
+		return nil
 	})
-	if err != nil || len(keys) == 0 {
+	return g, err
+}
+
+// packSome makes blocks of the oldest loose readings, if it is time, and tells
+// whether to go on.
+func (h *History) packSome(ctx context.Context) (more bool, err error) {
+	var g heap
+	err = h.store.View(func(tx *store.Tx) (err error) {
+		g, err = h.gather(tx)
+		return err
+	})
+	if err != nil || g.last == "" {
 		return false, err
 	}
-	over := len(list) == 0 || dayAt(list[0].at) < h.today()
-	if !over && len(list) < packAt {
+	// When a day is over, what is left of it is packed.
+	over := dayAt(g.oldest.UnixNano()) < h.today()
+	if age := h.now().Sub(g.oldest); !g.full && g.size < packAt && !over && age >= 0 && age < packAfter {
 		return false, nil
 	}
-	blocks := cut(list)
+	blocks := map[store.Key][]byte{}
+	for d, list := range g.days {
+		slices.SortStableFunc(list, func(a, b reading) int { return cmp.Compare(a.at, b.at) })
+		for _, b := range cut(list) {
+			blocks[blockKey(d.sensor, b.at, store.LooseTime(g.last).UnixNano())] = b.bytes
+		}
+	}
 	err = h.store.Update(ctx, station.LaneBulk, func(tx *store.Tx) error {
-		for _, b := range blocks {
-			// A backlog may begin at the very time of an older block.
-			k := timeKey(blockKind, sensor, b.at)
-			for at := b.at; ; at++ {
-				k = timeKey(blockKind, sensor, at)
-				if there, err := tx.Row(k); err != nil {
-					return err
-				} else if there == nil {
-					break
-				}
-			}
-			if err := tx.PutRow(k, b.bytes); err != nil {
+		for k, b := range blocks {
+			if err := tx.PutRow(k, b); err != nil {
 				return err
 			}
 		}
-		for _, k := range keys {
-			if err := tx.DeleteRow(k); err != nil {
+		for d := range g.days {
+			if err := tx.PutRow(dayKey(dueKind, d.sensor, d.day), nil); err != nil {
 				return err
 			}
 		}
-		if len(list) == 0 {
-			return nil
-		}
-		return tx.PutRow(dayKey(dueKind, sensor, dayAt(list[0].at)), nil)
+		return tx.PutRow(packedKey, []byte(g.last))
 	})
-	return true, err
+	if err != nil {
+		return false, err
+	}
+	return true, h.deleteRange(ctx, store.LooseBegin, g.last+"\x00")
 }
 
 // maxBlock is the size beyond which a block is made two: a record has a limit.
@@ -252,28 +309,62 @@ func (h *History) sumUp(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		sums := hours{}
-		err = h.store.View(func(tx *store.Tx) error {
-			return each(tx, d.sensor, d.day*int64(day), (d.day+1)*int64(day), func(r reading) error {
-				sums.add(r)
-				return ctx.Err()
-			})
-		})
-		if err == nil {
-			err = h.store.Update(ctx, station.LaneBulk, func(tx *store.Tx) error {
-				if len(sums) > 0 {
-					if err := tx.PutRow(dayKey(dayKind, d.sensor, d.day), sums.encode()); err != nil {
-						return err
-					}
-				}
-				return tx.DeleteRow(d.key)
-			})
-		}
+		err = h.sumUpDay(ctx, d.key, d.sensor, d.day)
 		if err == nil {
 			err = pause(ctx)
 		}
 	}
 	return err
+}
+
+// sumUpDay makes the hours of one day, and one block of its many small ones.
+func (h *History) sumUpDay(ctx context.Context, due store.Key, sensor string, d int64) error {
+	sums := hours{}
+	var list []reading
+	var old []store.Key
+	err := h.store.View(func(tx *store.Tx) error {
+		return eachBlock(tx, sensor, d*int64(day), (d+1)*int64(day), func(k store.Key, b []byte) error {
+			old = append(old, k)
+			err := decodeBlock(b, func(r reading) error {
+				r.fields = slices.Clone(r.fields)
+				list = append(list, r)
+				return nil
+			})
+			if err != nil {
+				h.log.Warn("block in the history is damaged", "sensor", sensor, "err", err)
+			}
+			return ctx.Err()
+		})
+	})
+	if err != nil {
+		return err
+	}
+	slices.SortStableFunc(list, func(a, b reading) int { return cmp.Compare(a.at, b.at) })
+	for _, r := range list {
+		sums.add(r)
+	}
+	blocks := cut(list)
+	if len(old) > stepRows || len(blocks) >= len(old) || len(blocks)*maxBlock > packAt {
+		old, blocks = nil, nil // it would be much work for little
+	}
+	return h.store.Update(ctx, station.LaneBulk, func(tx *store.Tx) error {
+		for _, k := range old {
+			if err := tx.DeleteRow(k); err != nil {
+				return err
+			}
+		}
+		for _, b := range blocks {
+			if err := tx.PutRow(blockKey(sensor, b.at, 0), b.bytes); err != nil {
+				return err
+			}
+		}
+		if len(sums) > 0 {
+			if err := tx.PutRow(dayKey(dayKind, sensor, d), sums.encode()); err != nil {
+				return err
+			}
+		}
+		return tx.DeleteRow(due)
+	})
 }
 
 // horizon is up to which day readings and hours have been deleted.
@@ -309,7 +400,6 @@ func (h *History) trim(ctx context.Context) error {
 		return nil
 	}
 	for kind, end := range map[string]func(sensor string) store.Key{
-		rowKind:   func(s string) store.Key { return timeKey(rowKind, s, next.Readings*int64(day)) },
 		blockKind: func(s string) store.Key { return timeKey(blockKind, s, next.Readings*int64(day)) },
 		dayKind:   func(s string) store.Key { return dayKey(dayKind, s, next.Hours) },
 	} {

@@ -134,7 +134,7 @@ func (h *History) Chart(ctx context.Context, q Query) (Chart, error) {
 			return ctx.Err()
 		}
 		if fine {
-			if err := each(tx, sensor, c.from, c.to, one); err != nil {
+			if err := each(tx, q.Sensor, c.from, c.to, one); err != nil {
 				return err
 			}
 		} else {
@@ -142,7 +142,7 @@ func (h *History) Chart(ctx context.Context, q Query) (Chart, error) {
 				if summed[d] != nil {
 					continue
 				}
-				if err := each(tx, sensor, max(c.from, d*int64(day)), min(c.to, (d+1)*int64(day)), one); err != nil {
+				if err := each(tx, q.Sensor, max(c.from, d*int64(day)), min(c.to, (d+1)*int64(day)), one); err != nil {
 					return err
 				}
 			}
@@ -297,7 +297,7 @@ type Reading struct {
 func (h *History) Readings(ctx context.Context, sensor string, from, to time.Time) iter.Seq2[Reading, error] {
 	return func(yield func(Reading, error) bool) {
 		err := h.store.View(func(tx *store.Tx) error {
-			return each(tx, escape(sensor), from.UnixNano(), to.UnixNano(), func(r reading) error {
+			return each(tx, sensor, from.UnixNano(), to.UnixNano(), func(r reading) error {
 				if err := ctx.Err(); err != nil {
 					return err
 				}

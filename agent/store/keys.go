@@ -17,7 +17,7 @@ import (
 //	x/<name>                             sealed secrets
 //	y/fence                              an entry that is never deleted
 //	z/<key>                              rows
-//	z/~/<time, number>                   loose rows, those of one commit together
+//	z/~/<head, time>                     loose rows, those of one commit together
 const (
 	journalRealm = "j/"
 	cursorRealm  = "m/cursor/"

@@ -97,8 +97,15 @@ func (tx *Tx) scanRows(from, to string, open bool, fn func(k string, v []byte) e
 
 // Loose rows have no key of their own: those of all updates of one commit lie in
 // one entry, since it is the entries that cost. They are read in the order in
-// which they were written, as long as the clock is not set back.
-const looseRealm = rowRealm + "~/" // ~/<time of the commit, 8 bytes><number, 4 bytes>
+// which they were written, wherever events are appended between two of them.
+//
+// An entry's key is the head of the journal and the time of the commit, 8 bytes
+// each: the head goes on whatever the clock is set to.
+const looseRealm = rowRealm + string(LooseBegin)
+
+// LooseBegin comes before the keys of all entries of loose rows, which can be
+// deleted like rows.
+const LooseBegin = Key("~/")
 
 const (
 	maxLoose    = 64 << 10  // of one update
@@ -124,7 +131,7 @@ func (tx *Tx) AddLoose(b []byte) error {
 // EachLoose calls fn for the loose rows of the entries behind a key, with the
 // entry's key; an empty one is the beginning. b is fn's only until it returns.
 func (tx *Tx) EachLoose(after Key, fn func(entry Key, b []byte) error) error {
-	from := Key(looseRealm[len(rowRealm):])
+	from := LooseBegin
 	if after != "" {
 		from = after + "\x00"
 	}
@@ -145,10 +152,10 @@ func (tx *Tx) EachLoose(after Key, fn func(entry Key, b []byte) error) error {
 
 // LooseTime is when the entry of loose rows was written.
 func LooseTime(entry Key) time.Time {
-	if len(entry) < 12 {
+	if len(entry) < 8 {
 		return time.Time{}
 	}
-	return time.Unix(0, int64(binary.BigEndian.Uint64([]byte(entry[len(entry)-12:]))))
+	return time.Unix(0, int64(binary.BigEndian.Uint64([]byte(entry[len(entry)-8:]))))
 }
 
 // takeLoose takes over the loose rows of the update that has run.
@@ -167,9 +174,8 @@ func (b *batch) closeLoose() {
 	if len(b.loose) == 0 {
 		return
 	}
-	b.s.looseCount++
-	k := binary.BigEndian.AppendUint64([]byte(looseRealm), uint64(time.Now().UnixNano()))
-	b.writes[string(binary.BigEndian.AppendUint32(k, b.s.looseCount))] = b.loose
+	k := binary.BigEndian.AppendUint64([]byte(looseRealm), b.journal.head)
+	b.writes[string(binary.BigEndian.AppendUint64(k, uint64(time.Now().UnixNano())))] = b.loose
 	b.loose = nil
 }
 

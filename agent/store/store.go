@@ -37,9 +37,6 @@ type Store struct {
 	queue    chan *update
 	maxBatch int
 	commits  atomic.Uint64
-	// looseCount tells entries of loose rows apart that have one time; it is the
-	// committer's.
-	looseCount uint32
 	broken     atomic.Pointer[error]
 
 	quit    chan struct{} // closed by Close
