@@ -138,7 +138,7 @@ func (s *haSession) config(topic string, place []string, payload []byte) (Result
 		parts, _ := config["components"].(map[string]any)
 		for i, id := range slices.Sorted(maps.Keys(parts)) {
 			part, _ := parts[id].(map[string]any)
-			if part == nil || i >= maxDeviceParts {
+			if len(part) < 2 || i >= maxDeviceParts { // with its platform alone it is taken back
 				continue
 			}
 			whole := haSpell(part, textOf(raw["~"]))
