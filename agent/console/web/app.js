@@ -30,7 +30,7 @@ import { Setup } from './pages/setup.js';
 /** @type {Record<string, any>} */
 const pages = { desk: Desk, cameras: Cameras, sensors: Sensors, records: Records, health: Health, nodes: Nodes, accounts: Accounts, audit: AuditPage, setup: Setup, performance: PerformancePage };
 /** @type {Record<string, string>} */
-const needs = { accounts: 'accounts', audit: 'audit', setup: 'configure' };
+const needs = { accounts: 'accounts', audit: 'audit' };
 
 const unreachable = signal(false);
 let running = false;

@@ -116,6 +116,7 @@ try {
       const long = s.id === 'gas-canteen' ? { name: longName, place: longPlace } : {};
       await station.put(`/sensors/${s.id}`, { ...s, ...long, cameras: s.id === smoke ? [first] : s.id === 'gas-canteen' ? ['garage', 'gate', 'manhole'] : s.id === 'manhole-gate' ? ['manhole'] : [] });
     }
+    await station.post('/joining', { minutes: 10 });
     await rig.startSensors({ username: 'gateway-1', password });
     await go(desk, 'sensors');
     await until('every sensor has reported', 20, async () => {

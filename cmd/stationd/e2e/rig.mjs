@@ -31,5 +31,5 @@ export function api(page, origin) {
     if (!reply.ok()) throw new Error(`${method} ${path}: ${reply.status()} ${await reply.text()}`);
     return reply.status() === 204 ? null : reply.json();
   };
-  return { get: (path) => send('GET', path), put: (path, data) => send('PUT', path, data) };
+  return { get: (path) => send('GET', path), put: (path, data) => send('PUT', path, data), post: (path, data) => send('POST', path, data) };
 }

@@ -279,6 +279,30 @@ await page('sound', '#/setup/sound', telling2, async (p) => {
   await p.locator('.said').waitFor();
 }, { few: true });
 
+/** A stranger that waits for a name, and what is set up around alarms. */
+function around(w) {
+  const s = w.sensors[0].sensor;
+  w.sensors.push({ sensor: { ...s, id: '0x00158d', name: '', place: '', class: 'water', adopted: false, position: null, cameras: [], source: { broker: 'embedded', family: 'zigbee2mqtt', topic: 'zigbee2mqtt/0x00158d' } }, state: { sensor: '0x00158d', values: { water: false, battery: 100 }, lastSeen: ago(20), offline: false } });
+  w.typed = ['夜间', '周末', '0x00158d'];
+  const step = (text, dont) => ({ text, dont });
+  const text = { zh: { steps: [step('立即回拨，问清情况'), step('无人应答：请最近的人上门'), step('不要挂断电话', true)], phones: [{ label: '急救', number: '120' }] }, en: { steps: [step('Ring back at once')], phones: [] } };
+  w.typed.push(...text.zh.steps.map((x) => x.text), '急救');
+  Object.assign(w.replies, {
+    'GET /joining': { open: true, since: ago(100), until: ago(-740), by: 'zhangsan', name: '张三' },
+    'GET /mode': { mode: 'routine', armed: true, schedules: { night: true }, name: '李四', by: 'lisi', at: ago(40_000) },
+    'GET /schedules': { schedules: [{ id: 'night', name: '夜间', windows: [{ days: [], from: '22:00', to: '06:00' }] }, { id: 'weekend', name: '周末', windows: [{ days: [6, 7], from: '00:00', to: '24:00' }], holidays: ['2026-10-01'] }] },
+    'GET /cards': { cards: [{ kind: 'sos', text, version: 2, name: '李四', at: ago(90_000) }, smokeCard, ...['gas', 'water', 'manhole', 'other'].map((kind) => ({ kind, text, version: 0 }))] },
+  });
+}
+paths.push('/joining', '/mode', '/schedules', '/cards');
+await page('joining', '#/setup/joining', around, (p) => p.getByTestId('stranger').waitFor());
+await page('adopt-dialog', '#/setup/joining', around, async (p) => {
+  await p.getByTestId('adopt').click();
+  await p.getByTestId('adopt-dialog').waitFor();
+}, { few: true });
+await page('watch', '#/setup/watch', around, (p) => p.getByTestId('schedule').first().waitFor());
+await page('cards', '#/setup/cards', around, (p) => p.getByTestId('card-form').waitFor());
+
 await browser.close();
 station.close();
 console.log(`${album.taken} pictures in ${album.folder}`);

@@ -19,7 +19,7 @@ export function ShiftNotes() {
   const [notes, setNotes] = useState(/** @type {ShiftNote[]} */ ([]));
   const [text, setText] = useState('');
   const [writing, setWriting] = useState(false);
-  const there = served('/shift-notes');
+  const there = served('/shift-notes') && may('answer');
   useEffect(() => {
     if (there) get('/shift-notes?limit=10').then((body) => setNotes(body?.notes ?? []), () => {});
   }, [there, setupTurn.value]);
@@ -37,8 +37,7 @@ export function ShiftNotes() {
     }
   };
   const shown = notes.filter((n) => now.value - Date.parse(n.at) < keptFor).sort((a, b) => (a.at < b.at ? 1 : -1)).slice(0, most);
-  if (!shown.length && !may('answer')) return null;
-  return html`<h2 class="shifthead">${t('shift')}${may('answer') && !writing && html`<button type="button" class="btn quiet" data-testid="shift-write" onClick=${() => setWriting(true)}>${t('shift.write')}</button>`}</h2>
+  return html`<h2 class="shifthead">${t('shift')}${!writing && html`<button type="button" class="btn quiet" data-testid="shift-write" onClick=${() => setWriting(true)}>${t('shift.write')}</button>`}</h2>
     ${writing && html`<form class="shiftform" data-testid="shift-form" onSubmit=${send}><input name="text" maxlength="500" value=${text} autofocus ref=${(/** @type {HTMLElement|null} */ el) => text === '' && el?.focus()} placeholder=${t('shift.hint')} aria-label=${t('shift')} autocomplete="off"
       onInput=${(/** @type {any} */ e) => setText(e.currentTarget.value)} onKeyDown=${(/** @type {KeyboardEvent} */ e) => {
         if (e.key !== 'Escape') return;

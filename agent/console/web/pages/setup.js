@@ -6,17 +6,23 @@ import { t } from '../words/words.js';
 import { href, route } from '../state/route.js';
 import { may } from '../state/session.js';
 import { served } from '../state/served.js';
+import { Cards } from './cards.js';
 import { Channels } from './channels.js';
 import { Contacts } from './contacts.js';
 import { Duty, Sound } from './duty.js';
+import { JoiningPart } from './joining.js';
 import { Plans } from './plans.js';
+import { Watch } from './watch.js';
 import { Workbench } from './workbench.js';
 
 /** @typedef {{name: string, path: string, need: string, part: any}} Part */
 
 /** By group; a part is there when its route is. @type {{group: string, parts: Part[]}[]} */
 const groups = [
-  { group: 'place', parts: [{ name: 'plans', path: '/plans', need: 'configure', part: Plans }] },
+  { group: 'place', parts: [{ name: 'joining', path: '/joining', need: 'configure', part: JoiningPart }, { name: 'plans', path: '/plans', need: 'configure', part: Plans }] },
+  { group: 'alarm', parts: [
+    { name: 'watch', path: '/mode', need: 'answer', part: Watch }, { name: 'cards', path: '/cards', need: 'configure', part: Cards },
+  ] },
   { group: 'people', parts: [
     { name: 'contacts', path: '/contacts', need: 'configure', part: Contacts }, { name: 'channels', path: '/channels', need: 'configure', part: Channels },
     { name: 'duty', path: '/hours', need: 'configure', part: Duty }, { name: 'sound', path: '/sound', need: 'answer', part: Sound },

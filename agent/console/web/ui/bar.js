@@ -30,7 +30,7 @@ export function Bar() {
       <${NavLink} page="desk" />
       ${centre.value && html`<${NavLink} page="nodes" />`}
       <${NavLink} page="cameras" /><${NavLink} page="sensors" /><${NavLink} page="records" /><${NavLink} page="health" />
-      ${may('configure') && hasSetup() && html`<${NavLink} page="setup" />`}
+      ${hasSetup() && html`<${NavLink} page="setup" />`}
     </nav>
     <${Lamps} />
     <time data-testid="clock">${hms(now.value)}</time>

@@ -80,7 +80,7 @@ function SoundLamp({ beside }) {
     if (state !== 'blocked') muted.value = !muted.value;
   };
   const look = state === 'ok' ? 'ok' : state === 'off' ? 'off' : 'warn';
-  return html`<button type="button" class="lamp ${look}" data-testid="lamp-page-sound" aria-pressed=${state === 'ok'} title=${t(`sound.${state}.hint`)} onClick=${press}>
+  return html`<button type="button" class="lamp ${look} ${beside ? 'beside' : ''}" data-testid="lamp-page-sound" aria-label=${word} aria-pressed=${state === 'ok'} title=${t(`sound.${state}.hint`)} onClick=${press}>
     <i></i><span>${word}</span>
   </button>`;
 }
