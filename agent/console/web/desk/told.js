@@ -15,6 +15,7 @@ import { nodeName, status } from '../state/store.js';
 
 /** @param {import('../records.js').Telling} x */
 function tellingWho(x) {
+  if (x.kind === 'parent') return t('told.next.parent');
   const way = wordFor(`way.${x.kind}`);
   return x.name && x.name !== way ? [x.name, way].filter(Boolean).join(' ') : way || x.name;
 }
@@ -59,11 +60,14 @@ export function Told({ alarm, detail, most = 6 }) {
   const shown = chosenLines(all, next ? most - 1 : most);
   return html`<section class="card told"><h2>${t('told')}${all.length > shown.length ? html`<span class="more-lines">${t('told.more', { n: all.length - shown.length })}</span>` : ''}</h2>
     <dl>${shown.map((l) => html`<div key=${l.at + l.what + l.word} class=${l.look}><dt>${hms(l.at)}</dt><dd title=${l.what}>${l.what}</dd><dd class="w">${l.word}</dd></div>`)}
-      ${next && html`<div class="next" data-testid="next-contact"><dt>${hms(next.nextAt ?? '')}</dt><dd>${t('told.next', { name: next.next || t('told.next.parent') })}</dd><dd class="w" data-testid="countdown">${countdown(next.nextAt ?? '')}</dd></div>`}
+      ${next && html`<div class="next" data-testid="next-contact"><dt>${hms(next.nextAt ?? '')}</dt><dd>${t('told.next', { name: nextName(next.next) })}</dd><dd class="w" data-testid="countdown">${countdown(next.nextAt ?? '')}</dd></div>`}
     </dl>
     <${Centre} alarm=${alarm} detail=${detail} />
   </section>`;
 }
+
+/** The parent is called by one name in every record; here by the page's language. @param {string|undefined} name */
+const nextName = (name) => (!name || name === '上级中心' ? t('told.next.parent') : name);
 
 /** @param {string} at */
 function countdown(at) {
