@@ -303,6 +303,26 @@ await page('adopt-dialog', '#/setup/joining', around, async (p) => {
 await page('watch', '#/setup/watch', around, (p) => p.getByTestId('schedule').first().waitFor());
 await page('cards', '#/setup/cards', around, (p) => p.getByTestId('card-form').waitFor());
 
+paths.push('/sensors.csv', '/displays');
+await page('import', '#/setup/import', (w) => {
+  w.typed = ['line', 'sensors.csv'];
+  w.replies['POST /sensors.csv'] = { try: true, applied: false, lines: 41, added: 38, changed: 2, same: 0, faults: [{ line: 17, column: '类型', code: 'sensor.class', message: '没有“烟感器”这种类型', hint: '写 烟感、燃气、水浸…' }, { line: 23, column: '主题', code: 'sensor.topic', message: '主题和第 9 行一样' }], more: 0, notes: [] };
+}, async (p) => {
+  await p.getByTestId('import-file').setInputFiles({ name: 'sensors.csv', mimeType: 'text/csv', buffer: Buffer.from('名称,类型\n') });
+  await p.getByTestId('import-lines').waitFor();
+});
+await page('displays', '#/setup/displays', (w) => {
+  w.typed = ['值班室东墙', '站长室'];
+  Object.assign(w.replies, {
+    'GET /displays': { displays: [{ id: 'd1', name: '值班室东墙', by: '张三', armedAt: ago(900_000), openedAt: ago(899_000), address: '192.168.1.40', seenAt: ago(30) }, { id: 'd2', name: '站长室', by: '张三', armedAt: ago(60), linkUntil: ago(-3_500) }] },
+    'POST /displays': { id: 'd2', name: '站长室', token: 'uQ7-9fK2x-aa41' },
+  });
+}, async (p) => {
+  await p.getByTestId('display-form').locator('input').fill('站长室');
+  await p.getByTestId('display-form').locator('button[type=submit]').click();
+  await p.getByTestId('display-link').waitFor();
+});
+
 await browser.close();
 station.close();
 console.log(`${album.taken} pictures in ${album.folder}`);

@@ -10,6 +10,8 @@ import { Cards } from './cards.js';
 import { Channels } from './channels.js';
 import { Contacts } from './contacts.js';
 import { Duty, Sound } from './duty.js';
+import { Displays } from './displays.js';
+import { Import } from './import.js';
 import { JoiningPart } from './joining.js';
 import { Plans } from './plans.js';
 import { Watch } from './watch.js';
@@ -19,7 +21,7 @@ import { Workbench } from './workbench.js';
 
 /** By group; a part is there when its route is. @type {{group: string, parts: Part[]}[]} */
 const groups = [
-  { group: 'place', parts: [{ name: 'joining', path: '/joining', need: 'configure', part: JoiningPart }, { name: 'plans', path: '/plans', need: 'configure', part: Plans }] },
+  { group: 'place', parts: [{ name: 'joining', path: '/joining', need: 'configure', part: JoiningPart }, { name: 'import', path: '/sensors.csv', need: 'configure', part: Import }, { name: 'plans', path: '/plans', need: 'configure', part: Plans }] },
   { group: 'alarm', parts: [
     { name: 'watch', path: '/mode', need: 'answer', part: Watch }, { name: 'cards', path: '/cards', need: 'configure', part: Cards },
   ] },
@@ -27,7 +29,7 @@ const groups = [
     { name: 'contacts', path: '/contacts', need: 'configure', part: Contacts }, { name: 'channels', path: '/channels', need: 'configure', part: Channels },
     { name: 'duty', path: '/hours', need: 'configure', part: Duty }, { name: 'sound', path: '/sound', need: 'answer', part: Sound },
   ] },
-  { group: 'tools', parts: [{ name: 'workbench', path: '/workbench/topics', need: 'configure', part: Workbench }] },
+  { group: 'tools', parts: [{ name: 'workbench', path: '/workbench/topics', need: 'configure', part: Workbench }, { name: 'displays', path: '/displays', need: 'accounts', part: Displays }] },
 ];
 
 /** The parts that are open to who sits here. */
