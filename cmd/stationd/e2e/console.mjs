@@ -252,6 +252,7 @@ try {
     await album.take(town, 'centre-health');
     check((await centre.get('/nodes')).nodes.length === 1, 'there is not one station');
     await town.context().close();
+    await desk.bringToFront();
   });
 
   page = desk;

@@ -27,11 +27,20 @@ function subject(path) {
 /** "role admin", "disabled", "new password" @param {string} part */
 const accountWord = (part) => (part.startsWith('role ') ? roleWord(part.slice(5)) : wordFor(`account.put.${part}`) || part);
 
+/** "for 10 minutes", "2 people" @param {string} text */
+function phrase(text) {
+  const minutes = /^for (\d+) minutes?$/.exec(text);
+  if (minutes) return t('detail.minutes', { n: minutes[1] });
+  const people = /^(\d+) people$/.exec(text);
+  if (people) return t('detail.people', { n: people[1] });
+  return wordFor(`telling.${text}`) || wordFor(`mode.${text}`) || text;
+}
+
 /** What was done more exactly; a refusal's own sentence only where the result has no word. @param {Row} r */
 function detail(r) {
   if (r.result === 'ok' && r.action === 'alarm.answer') return answerWord(r.detail ?? '') || r.detail;
   if (r.result === 'ok' && r.action === 'account.put') return (r.detail ?? '').split(', ').map(accountWord).join(t('comma'));
-  return r.result !== 'ok' && wordFor(`problem.${r.result}`) ? '' : (r.detail ?? '');
+  return r.result !== 'ok' && wordFor(`problem.${r.result}`) ? '' : phrase(r.detail ?? '');
 }
 
 export function AuditPage() {
@@ -63,7 +72,7 @@ export function AuditPage() {
     ${rows.length > 0 && html`<table class="list card"><thead><tr><th>${t('record.time')}</th><th>${t('audit.who')}</th><th>${t('audit.what')}</th><th>${t('audit.subject')}</th><th>${t('audit.result')}</th></tr></thead>
       <tbody>${rows.map((r) => html`<tr key=${r.seq} data-testid="audit-row"><td><time>${stamp(r.at)}</time></td>
         <td><b>${r.actor.account === 'system' ? t('audit.system') : r.actor.name || r.actor.account || t('audit.stranger')}</b>${r.actor.address && html`<small>${r.actor.address}</small>`}</td>
-        <td>${wordFor(`action.${r.action}`) || r.action}</td><td>${subject(r.subject)}${detail(r) && html`<small>${detail(r)}</small>`}</td>
+        <td>${wordFor(`action.${r.action}`) || r.action}</td><td>${subject(r.subject)}${detail(r) && html`<small class="typed">${detail(r)}</small>`}</td>
         <td>${r.result === 'ok' ? t('audit.ok') : wordFor(`problem.${r.result}`) || r.result}</td></tr>`)}</tbody></table>`}
     ${more && html`<p class="more"><button type="button" class="btn" disabled=${busy} onClick=${() => load(rows)}>${t(busy ? 'busy' : 'records.more')}</button></p>`}
   </main>`;
