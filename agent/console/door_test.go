@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -235,3 +236,37 @@ func TestBodyTooLarge(t *testing.T) {
 		t.Errorf("%d %s", resp.StatusCode, text)
 	}
 }
+
+// A display never signs out: its cookie lives as long as browsers let one, and anew
+// with every load of the page.
+func TestDisplayKeepsItsCookie(t *testing.T) {
+	d := newDesk(t)
+	boss := d.as(account.RoleAdmin)
+	_, text := boss.do("POST", "/api/v1/displays", `{"name":"大厅屏"}`)
+	var link station.DisplayLink
+	if err := json.Unmarshal([]byte(text), &link); err != nil || link.Token == "" {
+		t.Fatal(text, err)
+	}
+	screen := &visitor{desk: d}
+	for _, resp := range []*http.Response{
+		first(screen.do("POST", "/api/v1/login", `{"token":"`+link.Token+`"}`)), first(screen.do("GET", "/api/v1/session", "")),
+	} {
+		if resp.StatusCode != http.StatusOK || len(resp.Cookies()) != 1 || resp.Cookies()[0].MaxAge < 300*24*3600 {
+			t.Fatalf("%d %+v", resp.StatusCode, resp.Cookies())
+		}
+	}
+	if resp, text := screen.do("GET", "/api/v1/session", ""); !strings.Contains(text, `"role":"display"`) || !strings.Contains(text, "大厅屏") {
+		t.Errorf("%d %s", resp.StatusCode, text)
+	}
+	if resp, _ := screen.do("PUT", "/api/v1/cards/smoke", `{}`); resp.StatusCode != http.StatusForbidden {
+		t.Errorf("a display edits the cards: %d", resp.StatusCode)
+	}
+	if resp, text := boss.do("DELETE", "/api/v1/displays/"+link.ID, ""); resp.StatusCode != http.StatusNoContent {
+		t.Fatal(resp.StatusCode, text)
+	}
+	if resp, _ := screen.do("GET", "/api/v1/alarms", ""); resp.StatusCode != http.StatusUnauthorized {
+		t.Errorf("a disarmed display still reads: %d", resp.StatusCode)
+	}
+}
+
+func first(resp *http.Response, _ string) *http.Response { return resp }
