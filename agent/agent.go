@@ -146,6 +146,8 @@ type Deps struct {
 	Deliver func(context.Context, station.ChannelLink, station.Message) (station.Delivery, error)
 	// Roster says who is told of alarms; nil is the fixed list of contacts.
 	Roster Roster
+	// BrokerHealth tells how the brokers are, by their IDs; nil knows of none.
+	BrokerHealth func() map[string]station.BrokerHealth
 	// Loudspeaker is the node's own audio output; nil where there is none.
 	Loudspeaker Loudspeaker
 	// Centre tells that a parent is configured, so that the desk shows whether
@@ -177,6 +179,7 @@ type Agent struct {
 	deliver          func(context.Context, station.ChannelLink, station.Message) (station.Delivery, error)
 	roster           Roster
 	loudspeaker      Loudspeaker
+	brokerHealth     func() map[string]station.BrokerHealth
 	links            limiter // what guessing signed links costs
 
 	// changed is asked for a new Apply; one pending request is enough.
@@ -218,6 +221,7 @@ func New(cfg Config, deps Deps) *Agent {
 		deliver:          deps.Deliver,
 		roster:           deps.Roster,
 		loudspeaker:      deps.Loudspeaker,
+		brokerHealth:     deps.BrokerHealth,
 
 		changed: make(chan struct{}, 1),
 		cut:     make(chan struct{}, 1),
@@ -229,6 +233,9 @@ func New(cfg Config, deps Deps) *Agent {
 	if a.steady.elapsed = deps.Elapsed; a.steady.elapsed == nil {
 		began := a.now()
 		a.steady.elapsed = func() time.Duration { return a.now().Sub(began) }
+	}
+	if a.brokerHealth == nil {
+		a.brokerHealth = func() map[string]station.BrokerHealth { return nil }
 	}
 	if a.checkSensor == nil {
 		a.checkSensor = func(station.Sensor) error { return nil }

@@ -181,8 +181,20 @@ func (a *Agent) Cameras() ([]CameraView, error) {
 }
 
 // Brokers lists the outside brokers.
-func (a *Agent) Brokers() ([]station.Broker, error) {
-	return all[station.Broker](a, brokerTable)
+func (a *Agent) Brokers() ([]station.BrokerView, error) {
+	list, err := all[station.Broker](a, brokerTable)
+	if err != nil {
+		return nil, err
+	}
+	health := a.brokerHealth()
+	views := make([]station.BrokerView, len(list))
+	for i, b := range list {
+		views[i].Broker = b
+		if h, ok := health[b.ID]; ok {
+			views[i].Health = &h
+		}
+	}
+	return views, nil
 }
 
 // Devices lists the accounts of the built-in broker, without their digests.

@@ -26,7 +26,7 @@ type (
 		Cameras []CameraView `json:"cameras"`
 	}
 	brokerList struct {
-		Brokers []station.Broker `json:"brokers"`
+		Brokers []station.BrokerView `json:"brokers"`
 	}
 	deviceList struct {
 		Devices []station.BrokerAccount `json:"devices"`
@@ -65,7 +65,7 @@ func (a *Agent) coreRoutes() []station.Route {
 		{Pattern: "PUT /api/v1/cameras/{id}", Permission: station.PermConfigure, Resource: "camera/{id}", Summary: "Add or change a camera", Body: station.CameraOrder{}, Reply: station.Camera{}, Params: commandParams, Handler: a.put(station.CommandPutCamera, "id")},
 		{Pattern: "DELETE /api/v1/cameras/{id}", Permission: station.PermConfigure, Resource: "camera/{id}", Summary: "Remove a camera; its record stays until its time", Status: http.StatusNoContent, Params: commandParams, Handler: a.remove(station.CommandRemoveCamera)},
 
-		{Pattern: "GET /api/v1/brokers", Permission: station.PermConfigure, Summary: "List the outside brokers", Reply: brokerList{}, Handler: list(a.Brokers, func(v []station.Broker) any { return brokerList{v} })},
+		{Pattern: "GET /api/v1/brokers", Permission: station.PermConfigure, Summary: "List the outside brokers, and how they are", Reply: brokerList{}, Handler: list(a.Brokers, func(v []station.BrokerView) any { return brokerList{v} })},
 		{Pattern: "PUT /api/v1/brokers/{id}", Permission: station.PermConfigure, Resource: "broker/{id}", Summary: "Add or change an outside broker", Body: station.BrokerOrder{}, Reply: station.Broker{}, Params: commandParams, Handler: a.put(station.CommandPutBroker, "id")},
 		{Pattern: "DELETE /api/v1/brokers/{id}", Permission: station.PermConfigure, Resource: "broker/{id}", Summary: "Remove an outside broker", Status: http.StatusNoContent, Params: commandParams, Handler: a.remove(station.CommandRemoveBroker)},
 

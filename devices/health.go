@@ -55,6 +55,11 @@ type LinkStatus struct {
 	Received uint64
 	Refused  uint64 // attempts that failed, of whatever cause
 	Dropped  uint64 // messages lost
+	// Version is what the broker says that it is; empty is not told.
+	Version string
+	// Warnings are why alarms would be lost at the broker while the station is
+	// down, as far as that can be found out.
+	Warnings []*station.Problem
 }
 
 // Links tells how the brokers are, the built-in one first.
@@ -66,7 +71,7 @@ func (s *Set) Links() []LinkStatus {
 		st := r.link.Status()
 		out = append(out, LinkStatus{
 			Broker: r.target.ID, URL: r.target.URL, Connected: st.Connected, Since: st.Since, Problem: st.Problem,
-			Received: st.Received, Refused: st.Retries, Dropped: st.Dropped,
+			Received: st.Received, Refused: st.Retries, Dropped: st.Dropped, Version: st.Version, Warnings: st.Warnings,
 		})
 	}
 	slices.SortFunc(out, func(a, b LinkStatus) int { return strings.Compare(a.Broker, b.Broker) })
@@ -103,7 +108,11 @@ func (s *Set) Lamps() []station.Lamp {
 		}
 	}
 	s.mu.Unlock()
+	warned := ""
 	for _, l := range s.Links() {
+		if len(l.Warnings) > 0 {
+			warned = l.Broker
+		}
 		if !l.Connected && s.now().Sub(l.Since) > connecting {
 			lamp.State, lamp.Code, lamp.Hint = station.LampBad, "sensors.broker", "sensors.check-broker"
 			lamp.Args = map[string]any{"broker": l.Broker}
@@ -113,6 +122,10 @@ func (s *Set) Lamps() []station.Lamp {
 	switch {
 	case total == 0:
 		lamp.State, lamp.Code, lamp.Hint = station.LampOff, "sensors.none", "sensors.add"
+		return []station.Lamp{lamp}
+	case warned != "":
+		lamp.State, lamp.Code, lamp.Hint = station.LampWarn, "sensors.broker-drops", "sensors.set-broker"
+		lamp.Args = map[string]any{"broker": warned, "online": total - offline, "total": total}
 		return []station.Lamp{lamp}
 	case offline > 0:
 		lamp.State, lamp.Code, lamp.Hint = station.LampWarn, "sensors.offline", "sensors.check-power"

@@ -346,6 +346,26 @@ type Broker struct {
 	Families []string `json:"families,omitempty"`
 }
 
+// BrokerView is a broker and how it is.
+type BrokerView struct {
+	Broker
+	Health *BrokerHealth `json:"health,omitempty"`
+}
+
+// BrokerHealth is how a broker is.
+type BrokerHealth struct {
+	Connected bool      `json:"connected"`
+	Since     time.Time `json:"since,omitzero"`
+	// Version is what the broker says that it is; empty is not told.
+	Version  string `json:"version,omitempty"`
+	Received uint64 `json:"received"` // messages
+	Dropped  uint64 `json:"dropped"`  // messages lost here
+	// Problem is what is wrong, Warnings why alarms would be lost at the broker
+	// while the station is down, as far as that can be found out.
+	Problem  *Problem   `json:"problem,omitempty"`
+	Warnings []*Problem `json:"warnings,omitempty"`
+}
+
 // EmbeddedBroker is the ID of the built-in broker.
 const EmbeddedBroker = "embedded"
 

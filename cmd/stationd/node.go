@@ -75,6 +75,7 @@ func openNode(cfg Config, log *slog.Logger) (_ *node, err error) {
 	n.agent = agent.New(cfg.Station, agent.Deps{
 		Store: n.store, Clips: n.archive, Apply: n.apply, Centre: cfg.Uplink.Enabled(), Log: log.With("room", "agent"),
 		CheckSensor:  func(sn station.Sensor) error { return n.devices.Check(sn) },
+		BrokerHealth: n.brokerHealth,
 		CheckBroker:  func(b station.Broker) error { return n.devices.CheckBroker(b) },
 		CheckChannel: notify.Check, Deliver: notify.New(cfg.Notify, notify.Deps{Publish: n.publish}).Send, Loudspeaker: n.sound,
 	})
@@ -107,6 +108,17 @@ func openNode(cfg Config, log *slog.Logger) (_ *node, err error) {
 		})
 	}
 	return n, n.openConsole()
+}
+
+// brokerHealth is how the brokers are, as the list of them shows it.
+func (n *node) brokerHealth() map[string]station.BrokerHealth {
+	all := map[string]station.BrokerHealth{}
+	for _, l := range n.devices.Links() {
+		all[l.Broker] = station.BrokerHealth{
+			Connected: l.Connected, Since: l.Since, Version: l.Version, Received: l.Received, Dropped: l.Dropped, Problem: l.Problem, Warnings: l.Warnings,
+		}
+	}
+	return all
 }
 
 // publish reaches the sirens, by whatever broker they listen to.

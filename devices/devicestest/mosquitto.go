@@ -36,20 +36,7 @@ type Mosquitto struct {
 // configuration.
 func StartMosquitto(t TB, lines ...string) *Mosquitto {
 	t.Helper()
-	m := &Mosquitto{t: t}
-	m.binary = find("mosquitto", "/usr/sbin/mosquitto")
-	if m.binary == "" {
-		t.Fatal("mosquitto is missing: apt-get install -y mosquitto mosquitto-clients")
-	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	m.Addr = ln.Addr().String()
-	_ = ln.Close()
-	_, port, _ := net.SplitHostPort(m.Addr)
-	dir := t.TempDir()
-	m.conf = filepath.Join(dir, "mosquitto.conf")
+	port, dir := FreePort(t), t.TempDir()
 	conf := []string{
 		"listener " + port + " 127.0.0.1",
 		"persistence true",
@@ -57,15 +44,27 @@ func StartMosquitto(t TB, lines ...string) *Mosquitto {
 		"autosave_on_changes true",
 		"autosave_interval 1",
 		"max_queued_messages 0",
-		"log_dest stderr",
 	}
 	if !strings.Contains(strings.Join(lines, "\n"), "allow_anonymous") {
 		conf = append(conf, "allow_anonymous true")
 	}
-	if os.Geteuid() == 0 { // it would give up being root and then own nothing here
-		conf = append(conf, "user root")
+	return StartMosquittoWith(t, strings.Join(append(conf, lines...), "\n"), net.JoinHostPort("127.0.0.1", port))
+}
+
+// StartMosquittoWith runs Mosquitto with a whole configuration, in which it listens
+// at addr, for the length of the test.
+func StartMosquittoWith(t TB, conf, addr string) *Mosquitto {
+	t.Helper()
+	m := &Mosquitto{t: t, Addr: addr, conf: filepath.Join(t.TempDir(), "mosquitto.conf")}
+	m.binary = find("mosquitto", "/usr/sbin/mosquitto")
+	if m.binary == "" {
+		t.Fatal("mosquitto is missing: apt-get install -y mosquitto mosquitto-clients")
 	}
-	if err := os.WriteFile(m.conf, []byte(strings.Join(append(conf, lines...), "\n")+"\n"), 0o600); err != nil {
+	conf += "\nlog_dest stderr\n"
+	if os.Geteuid() == 0 { // it would give up being root and then own nothing here
+		conf += "user root\n"
+	}
+	if err := os.WriteFile(m.conf, []byte(conf), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	m.Start()

@@ -29,6 +29,10 @@ type Config struct {
 	// connecting and at taking a message that was refused.
 	RetryMin time.Duration `yaml:"retry_min"`
 	RetryMax time.Duration `yaml:"retry_max"`
+	// ProbeAfter is how long after connecting, and then once a day, it is tried
+	// whether the broker keeps messages for a client that is away: some thousand
+	// small ones are published below stationd/probe/. Zero is never.
+	ProbeAfter time.Duration `yaml:"probe_after"`
 	// CAFile names a PEM file of authorities to trust besides the system's, for
 	// brokers with a certificate of their own making.
 	CAFile string `yaml:"ca_file"`
@@ -43,6 +47,7 @@ func DefaultConfig() Config {
 		ConnectTimeout: 10 * time.Second,
 		RetryMin:       500 * time.Millisecond,
 		RetryMax:       30 * time.Second,
+		ProbeAfter:     time.Minute,
 	}
 }
 
@@ -69,6 +74,9 @@ func (c Config) Validate() error {
 	}
 	if c.RetryMax > time.Hour {
 		fault("retry_max", "%s is more than 1h", c.RetryMax)
+	}
+	if c.ProbeAfter < 0 || c.ProbeAfter > 24*time.Hour {
+		fault("probe_after", "%s is not within 0s and 24h", c.ProbeAfter)
 	}
 	if c.CAFile != "" {
 		if _, err := c.roots(); err != nil {

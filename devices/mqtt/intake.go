@@ -3,6 +3,7 @@ package mqtt
 import (
 	"context"
 	"hash/maphash"
+	"strings"
 	"sync"
 	"time"
 
@@ -138,6 +139,10 @@ func (in *intake) giveUp(q <-chan paho.Message) {
 // connection, and with it everything else that is in flight.
 func (in *intake) takeOne(m paho.Message) {
 	l := in.link
+	if strings.HasPrefix(m.Topic(), probeTopic) { // some station's question, see probe
+		m.Ack()
+		return
+	}
 	msg := Message{Topic: m.Topic(), Payload: m.Payload(), QoS: m.Qos(), Retained: m.Retained(), Duplicate: m.Duplicate(), PacketID: m.MessageID()}
 	pause := l.cfg.RetryMin
 	for {

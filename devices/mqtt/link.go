@@ -67,6 +67,12 @@ type Status struct {
 	Retries  uint64 // attempts at messages that take refused
 	Dropped  uint64 // of QoS 0, for want of room or because the link ended
 	Deferred uint64 // of QoS 1 and 2, left to be sent again for want of room
+
+	// Version is what the broker says that it is; empty is not told.
+	Version string
+	// Warnings are why the broker would lose alarms, as far as that can be found
+	// out.
+	Warnings []*station.Problem
 }
 
 // Link is the connection to one broker.
@@ -83,6 +89,7 @@ type Link struct {
 	client paho.Client     // while connected
 	gone   chan struct{}   // closed with that connection
 	extra  map[string]bool // topics to listen to beside the target's
+	found  findings
 }
 
 // maxExtra bounds the topics that Listen adds.
@@ -169,6 +176,7 @@ func New(cfg Config, target Target, take func(context.Context, Message) error, l
 func (l *Link) Status() Status {
 	l.mu.Lock()
 	s := l.status
+	s.Version, s.Warnings = l.found.version, l.found.warnings()
 	l.mu.Unlock()
 	s.Received, s.Taken, s.Retries = l.received.Load(), l.taken.Load(), l.retries.Load()
 	s.Dropped, s.Deferred = l.dropped.Load(), l.deferred.Load()
@@ -228,27 +236,13 @@ func (l *Link) session(ctx context.Context) error {
 	in := newIntake(l)
 	defer in.stop()
 
-	o := paho.NewClientOptions().AddBroker(l.target.URL)
-	o.SetClientID(l.target.ClientID).SetCleanSession(false).SetProtocolVersion(4)
-	o.SetUsername(l.target.Username).SetPassword(l.target.Password.Reveal())
-	o.SetKeepAlive(l.cfg.KeepAlive).SetPingTimeout(max(l.cfg.KeepAlive/2, time.Second)).SetConnectTimeout(l.cfg.ConnectTimeout)
-	o.SetWriteTimeout(l.cfg.ConnectTimeout)
-	// A new client for each connection: paho's own reconnection completes tokens
-	// without an answer, sleeps through a cancel, and has no jitter.
-	o.SetAutoReconnect(false).SetConnectRetry(false)
-	o.SetAutoAckDisabled(true).SetOrderMatters(true)
+	o := l.options(dialCtx)
 	// Before Connect: a broker sends what it kept at once, and paho neither
 	// delivers nor acknowledges what comes before there is a handler.
 	o.SetDefaultPublishHandler(func(_ paho.Client, m paho.Message) { in.put(m) })
 	o.SetConnectionLostHandler(func(_ paho.Client, err error) { lost <- err })
-	o.SetCustomOpenConnectionFn(func(*url.URL, paho.ClientOptions) (net.Conn, error) {
-		conn, err := l.cfg.dial(dialCtx, l.target.URL)
-		if err == nil {
-			context.AfterFunc(dialCtx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
-		}
-		return conn, err
-	})
 	c := paho.NewClient(o)
+	l.watch(c)
 	tok := c.Connect()
 	select {
 	case <-tok.Done():
@@ -268,6 +262,14 @@ func (l *Link) session(ctx context.Context) error {
 	if err := l.subscribe(ctx, c); err != nil {
 		return err
 	}
+	if t, ok := tok.(*paho.ConnectToken); ok {
+		l.connected(c, t.SessionPresent())
+	}
+	var probing sync.WaitGroup
+	defer probing.Wait()
+	probeCtx, endProbing := context.WithCancel(ctx)
+	defer endProbing()
+	probing.Go(func() { l.keepProbing(probeCtx) })
 	l.set(true, nil)
 	l.log.Info("broker link up", "topics", len(l.target.Topics))
 
@@ -288,6 +290,27 @@ func (l *Link) session(ctx context.Context) error {
 	// be lost, and the rest would overtake itself.
 	in.drain(ctx, 5*time.Second)
 	return why
+}
+
+// options are those of every connection to the broker; it is dialled within ctx.
+func (l *Link) options(ctx context.Context) *paho.ClientOptions {
+	o := paho.NewClientOptions().AddBroker(l.target.URL)
+	o.SetClientID(l.target.ClientID).SetCleanSession(false).SetProtocolVersion(4)
+	o.SetUsername(l.target.Username).SetPassword(l.target.Password.Reveal())
+	o.SetKeepAlive(l.cfg.KeepAlive).SetPingTimeout(max(l.cfg.KeepAlive/2, time.Second)).SetConnectTimeout(l.cfg.ConnectTimeout)
+	o.SetWriteTimeout(l.cfg.ConnectTimeout)
+	// A new client for each connection: paho's own reconnection completes tokens
+	// without an answer, sleeps through a cancel, and has no jitter.
+	o.SetAutoReconnect(false).SetConnectRetry(false)
+	o.SetAutoAckDisabled(true).SetOrderMatters(true)
+	o.SetCustomOpenConnectionFn(func(*url.URL, paho.ClientOptions) (net.Conn, error) {
+		conn, err := l.cfg.dial(ctx, l.target.URL)
+		if err == nil {
+			context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+		}
+		return conn, err
+	})
+	return o
 }
 
 // subscribe asks for the topics, also on a session that the broker remembers:
