@@ -50,6 +50,7 @@ const (
 	handedTable   = store.Key("handed/")       // handed/<alarm> → the event that the parent must confirm
 	sirenTable    = store.Key("siren/")        // siren/<channel>/<alarm>: for whom it sounds
 	soundKey      = store.Key("sound")
+	troubleTable  = store.Key("channeltrouble/") // channels that do not get through
 
 	conditionTable = store.Key("cond/")     // cond/<sensor>/<kind> → alarm.Record
 	bridgedTable   = store.Key("bridged/")  // bridged/<bridge>/<sensor> → the kind that is hidden

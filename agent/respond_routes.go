@@ -132,8 +132,37 @@ func mask(text string) string {
 	return strings.Repeat("•", n-2) + string([]rune(text)[n-2:])
 }
 
-// Channels lists the channels, without their secrets.
-func (a *Agent) Channels() ([]station.Channel, error) { return all[station.Channel](a, channelTable) }
+// Channels lists the channels, without their secrets, with the trouble of each.
+func (a *Agent) Channels() ([]station.Channel, error) {
+	out := []station.Channel{}
+	err := a.store.View(func(tx *store.Tx) error {
+		list, err := channels(tx)
+		for _, ch := range list {
+			if t, troubled, err := store.Get[station.Trouble](tx, key(troubleTable, ch.ID)); err != nil {
+				return err
+			} else if troubled {
+				ch.Trouble = &t
+			}
+			out = append(out, ch)
+		}
+		return err
+	})
+	return out, err
+}
+
+// ChannelLamp is the lamp of the channels that do not get through; ok is false
+// when there is none.
+func (a *Agent) ChannelLamp() (l station.Lamp, ok bool) {
+	list, err := a.Channels()
+	if err != nil {
+		return l, false
+	}
+	i := slices.IndexFunc(list, func(ch station.Channel) bool { return ch.Trouble != nil && !ch.Disabled })
+	if i < 0 {
+		return l, false
+	}
+	return station.Lamp{ID: "notify", State: station.LampBad, Code: "notify.failing", Args: map[string]any{"channel": list[i].Name}, Hint: "notify.test"}, true
+}
 
 func channels(tx *store.Tx) (out []station.Channel, err error) {
 	err = store.Each(tx, channelTable, func(_ store.Key, ch station.Channel) error {

@@ -45,8 +45,8 @@ func (a *Agent) runRespond(ctx context.Context) error {
 			}
 			senders.Go(func() {
 				defer sending.free(channel)
-				for _, job := range list {
-					if err := a.send(ctx, job); err != nil && ctx.Err() == nil {
+				for _, jobs := range bundle(list) {
+					if err := a.send(ctx, jobs); err != nil && ctx.Err() == nil {
 						a.log.Error("what became of a message was not noted", "channel", channel, "err", err)
 						sleep(ctx, noteAgain)
 						return

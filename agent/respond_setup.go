@@ -151,6 +151,7 @@ func preparePutChannel(a *Agent, cmd station.Command) (plan, error) {
 		return plan{}, err
 	}
 	ch, secret := o.Channel, o.Secret
+	ch.Trouble = nil
 	if err := checkID("id", ch.ID); err != nil {
 		return plan{}, err
 	}
@@ -243,8 +244,10 @@ func prepareRemoveChannel(a *Agent, cmd station.Command) (plan, error) {
 		if err := tx.DeleteSecret(channelSecret(cmd.Subject)); err != nil {
 			return nil, err
 		}
-		if err := tx.Delete(k); err != nil {
-			return nil, err
+		for _, k := range []store.Key{k, key(troubleTable, cmd.Subject)} {
+			if err := tx.Delete(k); err != nil {
+				return nil, err
+			}
 		}
 		return nil, tellSetup(tx, "channel/"+cmd.Subject, cmd.Actor.Account, now, true)
 	}}, nil
@@ -287,7 +290,7 @@ func prepareTestChannel(a *Agent, cmd station.Command) (plan, error) {
 		return plan{}, err
 	}
 	job := tellJob{Telling: cmd.ID, Channel: cmd.Subject, Address: body.To, Made: a.now()}
-	ch, msg, err := a.messageOf(job)
+	ch, msg, err := a.messageOf([]tellJob{job})
 	if err != nil {
 		return plan{}, err
 	}
@@ -310,7 +313,12 @@ func prepareTestChannel(a *Agent, cmd station.Command) (plan, error) {
 			result = station.ChannelTestResult{State: "failed", Problem: problemOf(err)}
 		}
 	}
-	return plan{subject: "channel/" + ch.ID, detail: result.State, lane: station.LaneNormal, apply: func(*store.Tx) (any, error) { return result, nil }}, nil
+	return plan{subject: "channel/" + ch.ID, detail: result.State, lane: station.LaneNormal, apply: func(tx *store.Tx) (any, error) {
+		if result.Problem != nil {
+			return result, nil // what somebody tried out with a wrong address is no trouble yet
+		}
+		return result, tx.Delete(key(troubleTable, ch.ID))
+	}}, nil
 }
 
 func prepareLogCall(a *Agent, cmd station.Command) (plan, error) {

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"stationd/agent"
 	"stationd/agent/account"
@@ -199,5 +200,84 @@ func TestAChildsResponse(t *testing.T) {
 	east.tell(station.LaneUrgent, station.EventResponse, "alarm/"+own, resp)
 	if got := r.response(own); got.Parent {
 		t.Error("a child changed the response to an alarm of ours")
+	}
+}
+
+// A storm rings no telephone a hundred times: what goes to one person at the same
+// moment is one message, and is noted for each alarm. A system gets each.
+func TestAStormIsOneMessage(t *testing.T) {
+	out := &outbox{}
+	r := responding(t, out)
+	r.contacts()
+	r.must(r.do(station.CommandPutChannel, "hook", station.ChannelOrder{Channel: station.Channel{ID: "hook", Name: "平台", Kind: station.ChannelWebhook, URL: "https://hook.example.org", Always: []station.Severity{station.SeverityCritical}}}))
+	const storm = 30
+	for i := range storm {
+		id := "s" + strings.Repeat("x", i)
+		r.addSensor(id, station.ClassSmoke)
+		r.report(id, station.KindSmoke, true)
+	}
+	r.clock.add(31 * time.Second)
+	r.step()
+	r.run()
+	sent := func() (sms, hooks int) {
+		for _, m := range out.all() {
+			if m.channel.ID == "hook" {
+				hooks++
+			} else {
+				sms++
+			}
+		}
+		return sms, hooks
+	}
+	until(t, "all of it", func() bool {
+		for _, al := range r.live() {
+			if got := told(r.response(al.ID)); al.Sensor != "" && got != "webhook:sent first:sent" {
+				return false
+			}
+		}
+		return true
+	})
+	if sms, hooks := sent(); sms != 1 || hooks != storm {
+		t.Errorf("%d messages to a telephone, %d to the platform", sms, hooks)
+	}
+	for _, m := range out.all() {
+		if m.channel.ID == "sms" && (m.OtherCount < storm-1 || len(m.Others) != 5 || m.Link == "") {
+			t.Errorf("%+v", m.Message)
+		}
+	}
+}
+
+// A channel that does not get through says so, until it does again.
+func TestTroubleOfAChannel(t *testing.T) {
+	broken := true
+	out := &outbox{}
+	out.fail = func(station.ChannelLink, station.Message) (station.Delivery, error) {
+		if broken {
+			return station.Delivery{Final: true}, station.Errorf(502, "notify.refused", "x", "the account is empty")
+		}
+		return station.Delivery{}, nil
+	}
+	r := responding(t, out)
+	r.contacts()
+	r.addSensor("a", station.ClassSmoke)
+	r.addSensor("b", station.ClassSmoke)
+	if _, failing := r.ChannelLamp(); failing {
+		t.Error("trouble before anything was sent")
+	}
+	stop := r.run()
+	r.report("a", station.KindSmoke, true)
+	r.clock.add(31 * time.Second)
+	until(t, "the trouble", func() bool { _, failing := r.ChannelLamp(); return failing })
+	list, err := r.Channels()
+	if err != nil || list[0].Trouble == nil || list[0].Trouble.Problem.Message != "the account is empty" {
+		t.Fatalf("%+v %v", list, err)
+	}
+	stop()
+	out.mu.Lock()
+	broken = false
+	out.mu.Unlock()
+	r.must(r.do(station.CommandTestChannel, "sms", station.ChannelTest{To: "13800000001"}))
+	if l, failing := r.ChannelLamp(); failing {
+		t.Errorf("%+v", l)
 	}
 }

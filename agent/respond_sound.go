@@ -92,11 +92,20 @@ func sounding(al station.Alarm, since time.Time) station.Sounding {
 
 // louder orders by severity, then the longest waiting.
 func louder(x, y station.Sounding) bool {
-	rank := map[station.Severity]int{station.SeverityCritical: 2, station.SeverityMajor: 1}
-	if d := rank[x.Severity] - rank[y.Severity]; d != 0 {
+	if d := loudness(x.Severity) - loudness(y.Severity); d != 0 {
 		return d > 0
 	}
 	return x.Alarm != "" && x.Since.Before(y.Since)
+}
+
+func loudness(s station.Severity) int {
+	switch s {
+	case station.SeverityCritical:
+		return 2
+	case station.SeverityMajor:
+		return 1
+	}
+	return 0
 }
 
 // keptSound is what the node remembers of its sound output.

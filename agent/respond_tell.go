@@ -187,19 +187,56 @@ func (a *Agent) parentConfirmed(tx *store.Tx, upTo uint64, at time.Time) error {
 	return nil
 }
 
-// send makes one try and notes what became of it.
-func (a *Agent) send(ctx context.Context, job tellJob) error {
-	ch, msg, err := a.messageOf(job)
+// bundleFrom is how many messages to one address are sent as one: a storm must not
+// ring a telephone a hundred times, and gateways count.
+const (
+	bundleFrom  = 4
+	bundleNames = 5
+)
+
+// bundle puts together what goes to one address, in the order of the first of
+// each.
+func bundle(jobs []tellJob) (out [][]tellJob) {
+	to := func(j tellJob) string { return fmt.Sprint(j.Address, j.Off) }
+	count := map[string]int{}
+	for _, j := range jobs {
+		count[to(j)]++
+	}
+	at := map[string]int{}
+	for _, j := range jobs {
+		i, begun := at[to(j)]
+		if !begun || count[to(j)] < bundleFrom {
+			at[to(j)] = len(out)
+			out = append(out, []tellJob{j})
+			continue
+		}
+		out[i] = append(out[i], j)
+	}
+	return out
+}
+
+// send makes one try to send messages to one address and notes what became of
+// it. People get one message for all of them, systems one for each.
+func (a *Agent) send(ctx context.Context, jobs []tellJob) error {
+	ch, msg, err := a.messageOf(jobs)
 	if err != nil {
 		return err
+	}
+	if len(jobs) > 1 && ends(ch.Channel) {
+		for _, job := range jobs {
+			if err := a.send(ctx, []tellJob{job}); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
 	var d station.Delivery
 	switch {
 	case ch.ID == "" || ch.Disabled:
 		d.Final = true
-		err = station.Errorf(404, "channel.gone", "set the channel up again, or give the contact another one", "the channel %q has been removed or switched off", job.Channel)
+		err = station.Errorf(404, "channel.gone", "set the channel up again, or give the contact another one", "the channel %q has been removed or switched off", jobs[0].Channel)
 	case msg.Alarm.ID == "":
-		d.Final, err = true, station.ErrNotFound.At("alarm/"+job.Alarm)
+		d.Final, err = true, station.ErrNotFound.At("alarm/"+jobs[0].Alarm)
 	default:
 		d, err = a.deliver(ctx, ch, msg)
 	}
@@ -207,30 +244,79 @@ func (a *Agent) send(ctx context.Context, job tellJob) error {
 		return ctx.Err() // whether it went out is not known: it goes out again
 	}
 	if err != nil {
-		a.log.Warn("message not sent", "channel", job.Channel, "alarm", job.Alarm, "try", job.Tries+1, "final", d.Final, "err", err)
+		a.log.Warn("message not sent", "channel", jobs[0].Channel, "alarm", jobs[0].Alarm, "try", jobs[0].Tries+1, "final", d.Final, "err", err)
 	}
-	return a.store.Update(ctx, station.LaneUrgent, func(tx *store.Tx) error { return a.noteSent(tx, job, d, err) })
+	for part := range slices.Chunk(jobs, 20) {
+		failure := a.store.Update(ctx, station.LaneUrgent, func(tx *store.Tx) error {
+			for _, job := range part {
+				if err := a.noteSent(tx, job, d, err); err != nil {
+					return err
+				}
+			}
+			return a.noteTrouble(tx, jobs[0], d, err)
+		})
+		if failure != nil {
+			return failure
+		}
+	}
+	return nil
 }
 
-// messageOf is what a job has to say, and on which channel. The channel has no ID
-// where there is none any more.
-func (a *Agent) messageOf(job tellJob) (ch station.ChannelLink, msg station.Message, err error) {
-	msg = station.Message{Key: job.Telling, To: job.Address, Station: a.cfg.Name, Off: job.Off, At: job.Made}
+// messageOf is what jobs have to say, the gravest alarm first, and on which
+// channel. The channel has no ID where there is none any more.
+func (a *Agent) messageOf(jobs []tellJob) (ch station.ChannelLink, msg station.Message, err error) {
+	first := jobs[0]
+	var alarms []station.Alarm
 	err = a.store.View(func(tx *store.Tx) (err error) {
-		if ch.Channel, _, err = store.Get[station.Channel](tx, key(channelTable, job.Channel)); err != nil {
+		if ch.Channel, _, err = store.Get[station.Channel](tx, key(channelTable, first.Channel)); err != nil {
 			return err
 		}
-		if ch.Secret, _, err = tx.Secret(channelSecret(job.Channel)); err != nil {
-			a.log.Warn("channel's secret not opened", "channel", job.Channel, "err", err)
+		if ch.Secret, _, err = tx.Secret(channelSecret(first.Channel)); err != nil {
+			a.log.Warn("channel's secret not opened", "channel", first.Channel, "err", err)
 			ch.Secret = ""
 		}
-		msg.Alarm, _, err = store.Get[station.Alarm](tx, key(alarmTable, job.Alarm))
-		return err
+		for _, job := range jobs {
+			al, _, err := store.Get[station.Alarm](tx, key(alarmTable, job.Alarm))
+			if err != nil {
+				return err
+			}
+			alarms = append(alarms, al)
+		}
+		return nil
 	})
-	if err == nil && job.Contact != "" && !job.Off {
-		msg.Link = a.answerLink(job.Alarm, job.Contact, job.Made)
+	if err != nil {
+		return ch, msg, err
 	}
-	return ch, msg, err
+	slices.SortStableFunc(alarms, func(x, y station.Alarm) int { return loudness(y.Severity) - loudness(x.Severity) })
+	msg = station.Message{Key: first.Telling, To: first.Address, Station: a.cfg.Name, Alarm: alarms[0], Off: first.Off, At: first.Made}
+	msg.OtherCount = len(alarms) - 1
+	msg.Others = alarms[1:min(len(alarms), 1+bundleNames)]
+	if first.Contact != "" && !first.Off {
+		msg.Link = a.answerLink(msg.Alarm.ID, first.Contact, first.Made)
+	}
+	return ch, msg, nil
+}
+
+// troubleTries is how often a message must have failed before its channel counts
+// as troubled.
+const troubleTries = 3
+
+// noteTrouble keeps whether a channel gets through.
+func (a *Agent) noteTrouble(tx *store.Tx, job tellJob, d station.Delivery, failure error) error {
+	k := key(troubleTable, job.Channel)
+	was, troubled, err := store.Get[station.Trouble](tx, k)
+	switch {
+	case err != nil:
+		return err
+	case failure == nil && troubled:
+		return tx.Delete(k)
+	case failure == nil || !d.Final && job.Tries+1 < troubleTries:
+		return nil
+	case !troubled:
+		was.Since = a.now()
+	}
+	was.Problem = problemOf(failure)
+	return store.Put(tx, k, was)
 }
 
 // noteSent notes a try: sent, to be tried again, or given up.

@@ -45,6 +45,16 @@ type Channel struct {
 	Request *Request `json:"request,omitempty"`
 	// Siren is what is published for MQTT.
 	Siren *Siren `json:"siren,omitempty"`
+
+	// Trouble is why messages do not get through at present; nil when they do.
+	// It is told, and never set by who sets up the channel.
+	Trouble *Trouble `json:"trouble,omitempty"`
+}
+
+// Trouble is a fault that stands.
+type Trouble struct {
+	Since   time.Time `json:"since"`
+	Problem *Problem  `json:"problem"`
 }
 
 // Request is an HTTP request with places to fill: {to}, {text}, {link}, {key},
@@ -111,6 +121,11 @@ type Message struct {
 	Alarm Alarm
 	// Link answers 收到 when it is opened and confirmed; empty for none.
 	Link string
+	// Others are further alarms that go to the same address at the same moment,
+	// of which people are told in one message; the first of them, and how many
+	// there are.
+	Others     []Alarm
+	OtherCount int
 	// Test marks a message that only tries the channel out.
 	Test bool
 	// Off ends what an earlier message began: the siren.

@@ -24,6 +24,9 @@ func (n *node) lamps(space disk.State, usage record.Usage, nodes []station.Node)
 		}
 		out = append(out, l)
 	}
+	if l, failing := n.agent.ChannelLamp(); failing {
+		out = append(out, l)
+	}
 	storage := append([]station.Lamp{spaceLamp(space)}, n.archive.Lamps()...)
 	slices.SortStableFunc(storage, func(a, b station.Lamp) int { return badness(b.State) - badness(a.State) })
 	lamp := storage[0]

@@ -482,3 +482,16 @@ func TestCheck(t *testing.T) {
 		}
 	}
 }
+
+// Several alarms at once are named in one message.
+func TestOtherAlarmsAreNamed(t *testing.T) {
+	s := serve(t, answers(`{"errcode":0}`))
+	m := message()
+	m.OtherCount, m.Others = 12, []station.Alarm{{Kind: station.KindGas, Place: "5号楼"}}
+	if _, err := sender().Send(t.Context(), s.channel(station.ChannelRobot), m); err != nil {
+		t.Fatal(err)
+	}
+	if body := s.requests()[0].body; !strings.Contains(body, "另有12件告警") || !strings.Contains(body, "燃气报警 5号楼") {
+		t.Error(body)
+	}
+}

@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"fmt"
 	"strings"
 	"unicode/utf8"
 
@@ -34,6 +35,13 @@ func lines(m station.Message) []string {
 			out = append(out, l.name+"："+l.text)
 		}
 	}
+	if m.OtherCount > 0 {
+		out = append(out, fmt.Sprintf("另有%d件告警：", m.OtherCount))
+		for _, al := range m.Others {
+			zh, _ := al.Kind.Words()
+			out = append(out, "· "+join(" ", zh, al.Place, al.Name))
+		}
+	}
 	return out
 }
 
@@ -44,6 +52,9 @@ func short(m station.Message) string {
 	}
 	zh, _ := m.Alarm.Kind.Words()
 	text := "【" + m.Station + "】" + join("，", zh, m.Alarm.Place, m.Alarm.Name, m.Alarm.RaisedAt.Format("15:04:05"))
+	if m.OtherCount > 0 {
+		text += fmt.Sprintf("；另有%d件告警", m.OtherCount)
+	}
 	if m.Link != "" {
 		text += "。收到请点 " + m.Link
 	}
