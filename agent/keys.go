@@ -70,9 +70,25 @@ const (
 
 func key(table store.Key, parts ...string) store.Key {
 	for i, p := range parts {
-		parts[i] = url.PathEscape(p)
+		if !plain(p) {
+			parts[i] = url.PathEscape(p)
+		}
+	}
+	if len(parts) == 1 {
+		return table + store.Key(parts[0])
 	}
 	return table + store.Key(strings.Join(parts, "/"))
+}
+
+// plain tells that nothing in p needs to be escaped; our own IDs never do.
+func plain(p string) bool {
+	for i := range len(p) {
+		c := p[i]
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && (c < 'A' || c > 'Z') && c != '-' && c != '.' && c != '_' {
+			return false
+		}
+	}
+	return true
 }
 
 // liveKey is the place of the one live alarm of a sensor and kind; the node's own

@@ -114,7 +114,9 @@ func (a *Agent) commitReport(tx *store.Tx, r station.Report, change *reportChang
 	if err := a.noteAbout(tx, &sensor, r, change); err != nil {
 		return err
 	}
-	state, _, err := store.Get[station.SensorState](tx, key(stateTable, sensor.ID))
+	// What state refers to is shared with whoever looked before: it is replaced
+	// below, never changed.
+	state, _, err := store.Look[station.SensorState](tx, key(stateTable, sensor.ID))
 	if err != nil {
 		return err
 	}
@@ -157,10 +159,11 @@ func (a *Agent) commitReport(tx *store.Tx, r station.Report, change *reportChang
 			return err
 		}
 	}
-	if err := store.Put(tx, key(stateTable, sensor.ID), state); err != nil {
+	body, err := store.Keep(tx, key(stateTable, sensor.ID), state)
+	if err != nil {
 		return err
 	}
-	return a.appendReading(tx, sensor, state, r)
+	return a.appendReading(tx, sensor, body, r)
 }
 
 // commitOwn raises or ends the node's own alarms. The place says which broker.
@@ -186,7 +189,7 @@ func (a *Agent) commitOwn(tx *store.Tx, r station.Report) error {
 // appendReading journals the reading in the bulk lane. Where the disk has no
 // room for bulk any more, an alarm's readings travel inside the alarm and only
 // the count of what was left out is kept.
-func (a *Agent) appendReading(tx *store.Tx, sensor station.Sensor, state station.SensorState, r station.Report) error {
+func (a *Agent) appendReading(tx *store.Tx, sensor station.Sensor, state json.RawMessage, r station.Report) error {
 	if len(r.Values) == 0 && len(r.Signals) == 0 {
 		return nil
 	}
@@ -200,7 +203,8 @@ func (a *Agent) appendReading(tx *store.Tx, sensor station.Sensor, state station
 	if err := a.history.Append(tx, r); err != nil {
 		return err
 	}
-	return appendEvent(tx, station.LaneBulk, station.EventReading, "sensor/"+sensor.ID, "", r.Received, state)
+	_, err := tx.Append(station.Event{Type: station.EventReading, Subject: "sensor/" + sensor.ID, Lane: station.LaneBulk, Time: r.Received, Data: state})
+	return err
 }
 
 // adoptUnknown enters a device that nobody has named. Its alarms count: who

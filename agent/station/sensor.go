@@ -1,6 +1,9 @@
 package station
 
-import "time"
+import (
+	"maps"
+	"time"
+)
 
 // Sensor is one device that sends readings.
 type Sensor struct {
@@ -319,12 +322,15 @@ func Vital(field string) bool {
 
 // NoteVitals notes that values came at a time.
 func (s *SensorState) NoteVitals(values map[string]Value, at time.Time) {
+	noted := false
 	for field := range values {
 		if !Vital(field) {
 			continue
 		}
-		if s.VitalsAt == nil {
-			s.VitalsAt = map[string]time.Time{}
+		if !noted {
+			fresh := make(map[string]time.Time, len(s.VitalsAt)+1)
+			maps.Copy(fresh, s.VitalsAt)
+			s.VitalsAt, noted = fresh, true
 		}
 		s.VitalsAt[field] = at
 	}

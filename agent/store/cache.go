@@ -59,12 +59,12 @@ func (c *cache) enter(k string, e *cached) {
 	}
 }
 
-// wrote notes a batch that is committed. Rows of the journal are written once
-// and read by others.
-func (c *cache) wrote(writes map[string][]byte) {
+// wrote notes a batch that is committed, with what Keep was given. Rows of the
+// journal are written once and read by others.
+func (c *cache) wrote(writes map[string][]byte, kept map[string]any) {
 	for k, v := range writes {
 		if cacheable(k) {
-			c.put(k, v)
+			c.put(k, v).decoded = kept[k]
 		}
 	}
 }

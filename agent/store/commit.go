@@ -135,6 +135,7 @@ type batch struct {
 	s       *Store
 	snap    *badger.Txn
 	cache   *cache
+	kept    map[string]any // as Tx.kept
 	writes  map[string][]byte
 	size    int
 	journal journal
@@ -151,6 +152,7 @@ func newBatch(s *Store) *batch {
 	return &batch{
 		s:      s,
 		cache:  newCache(cacheSize),
+		kept:   make(map[string]any),
 		writes: make(map[string][]byte),
 		tx:     Tx{writes: make(map[string][]byte)},
 		// Badger refuses a transaction of this size or more; the record of the
@@ -185,10 +187,12 @@ func (b *batch) run(waiting []*update) {
 			continue
 		}
 		if err := b.call(u.fn); err != nil {
+			b.forget()
 			u.done <- err
 			continue
 		}
 		if b.tx.size > b.limit || len(b.tx.writes) > b.entries {
+			b.forget()
 			u.done <- errTooLarge("an update", b.tx.size)
 			continue
 		}
@@ -196,6 +200,7 @@ func (b *batch) run(waiting []*update) {
 			// What was read from the batch is then in the database: this
 			// update's writes stay good.
 			j := b.tx.journal
+			b.forget()
 			b.commit()
 			b.begin()
 			if b.s.broken.Load() != nil {
@@ -215,11 +220,19 @@ func (b *batch) run(waiting []*update) {
 	b.commit()
 }
 
+// forget drops what the update that just ran has kept: its writes do not belong to
+// the batch, or not to this one.
+func (b *batch) forget() {
+	for k := range b.tx.writes {
+		delete(b.kept, k)
+	}
+}
+
 // call runs one function in a transaction of its own above the batch.
 func (b *batch) call(fn func(*Tx) error) (err error) {
 	w := b.tx.writes
 	clear(w)
-	b.tx = Tx{s: b.s, snap: b.snap, cache: b.cache, below: b.writes, writes: w, loose: b.tx.loose[:0], journal: b.journal}
+	b.tx = Tx{s: b.s, snap: b.snap, cache: b.cache, kept: b.kept, below: b.writes, writes: w, loose: b.tx.loose[:0], journal: b.journal}
 	tx := b.tx
 	defer func() {
 		tx.done = true
@@ -236,6 +249,7 @@ func (b *batch) begin() {
 	b.end()
 	b.snap = b.s.db.NewTransaction(false)
 	clear(b.writes)
+	clear(b.kept)
 	b.loose = nil // the cache may hold what was written
 	b.size = 0
 	b.journal = b.s.journalNow()
@@ -279,7 +293,7 @@ func (b *batch) write() error {
 		b.s.broken.Store(&err)
 		return ErrBroken.Because(err)
 	}
-	b.cache.wrote(b.writes)
+	b.cache.wrote(b.writes, b.kept)
 	b.s.rotated()
 	return nil
 }

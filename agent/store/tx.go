@@ -19,8 +19,10 @@ type Key string
 type Tx struct {
 	s    *Store
 	snap *badger.Txn
-	// cache is the committer's; nil in a view.
+	// cache is the committer's; nil in a view. kept is what Keep was given, of
+	// this update and those before it in the same batch.
 	cache *cache
+	kept  map[string]any
 	// below are the writes of the updates before this one in the same batch,
 	// writes its own; nil stands for a deletion.
 	below, writes map[string][]byte
@@ -62,6 +64,9 @@ func Get[T any](tx *Tx, key Key) (T, bool, error) {
 // before.
 func Look[T any](tx *Tx, key Key) (T, bool, error) {
 	k := stateRealm + string(key)
+	if v, ok := tx.kept[k].(T); ok && !tx.done {
+		return v, true, nil
+	}
 	if tx.cache == nil || tx.written(k) {
 		return Get[T](tx, key)
 	}
@@ -96,16 +101,35 @@ func (tx *Tx) written(k string) bool {
 // Put writes the record at key. Top-level fields of the record that is replaced
 // and that T does not know, a newer version's, are kept.
 func Put[T any](tx *Tx, key Key, v T) error {
+	_, err := put(tx, stateRealm+string(key), v)
+	return err
+}
+
+// Keep is Put of a record that nobody changes any more, neither the caller nor
+// whoever shares what it refers to: Look gives it back as it is. It returns the
+// record's JSON, which must not be changed either.
+func Keep[T any](tx *Tx, key Key, v T) (json.RawMessage, error) {
 	k := stateRealm + string(key)
+	b, err := put(tx, k, v)
+	if err != nil {
+		return nil, err
+	}
+	if tx.kept != nil {
+		tx.kept[k] = v
+	}
+	return b[shapeSize:], nil
+}
+
+func put[T any](tx *Tx, k string, v T) ([]byte, error) {
 	old, err := tx.get(k)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	b, err := encode(tx.s.shapes, old, v)
 	if err != nil {
-		return fmt.Errorf("write record %q: %w", string(key), err)
+		return nil, fmt.Errorf("write record %q: %w", strings.TrimPrefix(k, stateRealm), err)
 	}
-	return tx.put(k, b)
+	return b, tx.put(k, b)
 }
 
 // Each calls fn for the records whose keys begin with prefix, in the order of
@@ -200,6 +224,9 @@ func (tx *Tx) put(k string, v []byte) error {
 	}
 	if old, ok := tx.writes[k]; ok {
 		tx.size -= cost(k, old)
+	}
+	if tx.kept != nil {
+		delete(tx.kept, k) // whatever it was, it is not what is stored
 	}
 	tx.writes[k] = v
 	tx.size += cost(k, v)
