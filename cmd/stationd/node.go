@@ -190,6 +190,13 @@ func (n *node) apply(r agent.Registry) {
 		reg.Brokers = append(reg.Brokers, devices.BrokerLink{Broker: b.Broker, Password: b.Password})
 	}
 	n.devices.Apply(reg)
+	if n.fires != nil {
+		for _, sn := range r.Sensors {
+			if sn.Source.Family == gb26875.FamilyName && !strings.Contains(sn.Source.Device, "/") {
+				n.fires.Expect(sn.Source.Device)
+			}
+		}
+	}
 	sources := make([]video.Source, 0, len(r.Cameras))
 	for _, c := range r.Cameras {
 		sources = append(sources, video.Source{Camera: c.Camera, Password: c.Password})

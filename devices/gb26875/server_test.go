@@ -254,6 +254,35 @@ func TestAUnitThatIsGoneAndBackIsToldOnceEach(t *testing.T) {
 	}
 }
 
+// A unit that vanished while the station was switched off is missed all the same.
+func TestAUnitThatDoesNotComeBackAfterARestartIsTold(t *testing.T) {
+	c := startCentre(t, func(cfg *gb26875.Config) { cfg.Absent = 2 * time.Second })
+	c.Expect("000000000007", "000000000008", "nonsense")
+	u, ctx := dial(t, c, 7)
+	if _, err := u.Heartbeat(ctx); err != nil {
+		t.Fatal(err)
+	}
+	gone := func() (list []string) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		for _, r := range c.readings {
+			if r.Presence == payload.Offline {
+				list = append(list, r.Device)
+			}
+		}
+		return list
+	}
+	for len(gone()) == 0 {
+		if ctx.Err() != nil {
+			t.Fatal("its absence is not told")
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	if list := gone(); !slices.Equal(list, []string{"000000000008"}) {
+		t.Errorf("gone: %q", list)
+	}
+}
+
 func TestConnectionsAreLimited(t *testing.T) {
 	c := startCentre(t, func(cfg *gb26875.Config) {
 		cfg.MaxConnections, cfg.MaxUnidentified, cfg.IdentifyWithin = 3, 2, 2*time.Second

@@ -2,6 +2,7 @@ package gb26875
 
 import (
 	"context"
+	"encoding/hex"
 	"hash/fnv"
 	"slices"
 	"time"
@@ -15,6 +16,7 @@ type unit struct {
 	lines   int       // connections on which it has spoken
 	heard   time.Time // its last frame
 	present bool      // as it was reported last
+	told    bool      // its presence was reported since the server was started
 	used    uint64    // Server.clock
 	done    []uint64  // marks of the reports stored last, the newest last
 }
@@ -33,7 +35,7 @@ func (f Frame) mark() uint64 {
 	return h.Sum64()
 }
 
-// meet notes that a unit was heard. new tells that this connection had not
+// meet notes that a unit was heard. first tells that this connection had not
 // spoken for it; back that it has to be reported as present.
 func (s *Server) meet(a Address, first bool) (back bool) {
 	s.mu.Lock()
@@ -51,7 +53,27 @@ func (s *Server) meet(a Address, first bool) (back bool) {
 	if first {
 		u.lines++
 	}
-	return !u.present
+	return !u.present || !u.told
+}
+
+// Expect tells the server of units that are known to have reported before it was
+// started, by their addresses as Address.String writes them. One that does not
+// come within Config.Absent is reported as gone, as if it had left now. A unit
+// that the server knows is not touched, and what is no address is left out.
+func (s *Server) Expect(addresses ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, text := range addresses {
+		raw, err := hex.DecodeString(text)
+		if err != nil || len(raw) != len(Address{}) || len(s.units) >= maxUnits {
+			continue
+		}
+		a := Address(raw)
+		slices.Reverse(a[:])
+		if s.units[a] == nil {
+			s.units[a] = &unit{present: true, heard: s.deps.Now()}
+		}
+	}
 }
 
 // part notes that a connection on which it spoke is gone.
@@ -104,7 +126,7 @@ func (s *Server) reported(a Address, present bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if u := s.units[a]; u != nil {
-		u.present = present
+		u.present, u.told = present, true
 	}
 }
 

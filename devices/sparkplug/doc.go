@@ -18,6 +18,8 @@
 //   - What is remembered is bounded, in nodes, devices and metrics; the node that
 //     was heard longest ago is forgotten first, and asked for a rebirth when it is
 //     heard again.
+//   - Nodes report by exception, so that silence says little: readings say that
+//     they are heard every two days. Who is gone is told by its death.
 //
 // # Names
 //

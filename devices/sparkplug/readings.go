@@ -15,6 +15,10 @@ import (
 // has been set comes with another value.
 const MaxReadings = 256
 
+// seldom is how often a metric that does not change is heard: nodes report by
+// exception, and their deaths tell when somebody is gone.
+const seldom = 48 * time.Hour
+
 // readings are the values of a message. Nothing of what it says one after the
 // other is lost: a metric that comes twice makes two readings.
 func readings(t topic, d *device, p message) []payload.Reading {
@@ -25,7 +29,7 @@ func readings(t topic, d *device, p message) []payload.Reading {
 		past bool
 	)
 	begin := func() {
-		r := payload.Reading{Device: t.name(), DeviceTime: when, Backlog: past, Values: map[string]station.Value{}}
+		r := payload.Reading{Device: t.name(), DeviceTime: when, Backlog: past, Interval: seldom, Values: map[string]station.Value{}}
 		if t.device != "" {
 			r.Via = t.nodeName()
 		}
