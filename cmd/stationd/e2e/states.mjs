@@ -17,7 +17,7 @@ const wanted = process.argv.slice(2);
 function typedWords(w) {
   album.typed = [
     ...w.sensors.flatMap((r) => [r.sensor.name, r.sensor.place, r.sensor.id]), ...w.cameras.map((c) => c.camera.name), ...w.plans.flatMap((p) => [p.name, p.floor]), ...w.notes.map((n) => n.text),
-    ...people.list.flatMap((p) => [p.name, p.note]), people.flat, '1205 室', '本人 王桂芳', '子女 王建国', ...(w.typed ?? []), '示范村工作站', '张三', '李四', '王五', '副站长', '站长', '镇中心值班', '信息员甲', '2 号席', '居民自查', '住户说在炒菜', '油烟，已开窗', '工作群', '热水器漏水，等配件', 'HS1SA', '海曼', '演示', 'smoke-1202', 'JSON', 'POST',
+    ...people.list.flatMap((p) => [p.name, p.note]), people.flat, '1205 室', '本人 王桂芳', '子女 王建国', ...(w.typed ?? []), '示范村工作站', '张三', '李四', '王五', '副站长', '站长', '镇中心值班', '信息员甲', '2 号席', '居民自查', '住户说在炒菜', '油烟，已开窗', '工作群', '热水器漏水，等配件', 'HS1SA', '海曼', '演示', 'smoke-1202', 'JSON', 'POST', 'Zigbee2MQTT',
   ].filter(Boolean).sort((a, b) => b.length - a.length);
 }
 
@@ -322,6 +322,32 @@ await page('displays', '#/setup/displays', (w) => {
   await p.getByTestId('display-form').locator('button[type=submit]').click();
   await p.getByTestId('display-link').waitFor();
 });
+
+paths.push('/rule-templates', '/rules/fields');
+await page('rules', '#/setup/rules', (w) => {
+  around(w);
+  w.typed.push('机房');
+  Object.assign(w.replies, {
+    'GET /rule-templates': { templates: [{ id: 't1', name: '温度', class: 'temperature', version: 3, byName: '李四', at: ago(200_000), rules: [
+      { id: 'r1', kind: 'temperature', field: 'temperature', op: 'gt', value: 60, clear: 55, for: 120e9, version: 3 }, { id: 'r2', kind: 'temperature', name: '机房', expr: 'temperature > 40 && humidity < 20', field: '', op: '', value: 0, schedule: 'night', severity: 'minor', version: 3 },
+    ] }] },
+    'GET /rules/fields': { fields: [{ name: 'temperature', type: 'number', unit: '°C' }, { name: 'humidity', type: 'number' }, { name: 'battery', type: 'number' }], defaults: [{ kind: 'temperature', field: 'temperature', op: 'gt', value: 60, clear: 55 }, { kind: 'battery', field: 'battery', op: 'lt', value: 15 }] },
+    'POST /rules/trial': { alarms: 3, first: [{ at: ago(400_000) }] },
+  });
+}, async (p) => {
+  await p.getByTestId('trial').first().click();
+  await p.getByTestId('trial-said').waitFor();
+});
+await page('sensor-dialog', '#/sensors/temp-1203', (w) => {
+  around(w);
+  w.replies['GET /rules/fields'] = { fields: [{ name: 'temperature', type: 'number' }], defaults: [] };
+  w.sensors[1].sensor.rules = [{ id: 'r1', kind: 'temperature', field: 'temperature', op: 'gt', value: 60, clear: 55, for: 120e9 }];
+  w.replies['GET /people/temp-1203'] = { sensor: 'temp-1203', list: [] };
+  w.replies['GET /sensors/temp-1203/history'] = history;
+}, async (p) => {
+  await p.getByTestId('sensor-edit').click();
+  await p.getByTestId('rule-form').waitFor();
+}, { few: true });
 
 await browser.close();
 station.close();

@@ -4,11 +4,13 @@
 import { html, useState } from '../html.js';
 import { classWord, t, wordFor } from '../words/words.js';
 import { newKey, Problem, put, remove } from '../state/api.js';
+import { served } from '../state/served.js';
 import { cameras, loadAll } from '../state/store.js';
 import { Dialog } from '../ui/dialog.js';
-import { Field, Form } from '../ui/form.js';
+import { Check, Field, Form } from '../ui/form.js';
+import { useLoad } from '../ui/load.js';
 import { RemoveButton } from '../ui/remove.js';
-import { RuleRows } from './rule-rows.js';
+import { OwnRules } from './rule-form.js';
 
 /** @typedef {import('../records.js').Sensor} Sensor */
 /** @typedef {import('../records.js').Rule} Rule */
@@ -19,6 +21,12 @@ const silences = [0, 10 * minute, 60 * minute, 6 * 60 * minute, 24 * 60 * minute
 
 /** "smoke = data.alarm" by lines @param {Record<string, string>|undefined} fields */
 const fieldsText = (fields) => Object.entries(fields ?? {}).map(([k, v]) => `${k} = ${v}`).join('\n');
+
+/** The formats by title; the one in use is always among them. @param {string} now @param {{name: string, title: string}[]} known @returns {[string, string][]} */
+const families = (now, known) => {
+  const titles = new Map(known.map((f) => [f.name, f.title || f.name]));
+  return [...new Set(['json', 'zigbee2mqtt', ...titles.keys(), now])].map((f) => [f, f === 'json' ? t('family.json') : (titles.get(f) ?? (f === 'zigbee2mqtt' ? 'Zigbee2MQTT' : f))]);
+};
 
 /** @param {string} text @returns {Record<string, string>} */
 function fieldsOf(text) {
@@ -41,14 +49,16 @@ export function SensorDialog({ sensor, onClose }) {
   const [cls, setCls] = useState(sensor.class);
   const [tied, setTied] = useState(sensor.cameras ?? []);
   const [rules, setRules] = useState(/** @type {Rule[]} */ (sensor.rules ?? []));
+  const [important, setImportant] = useState(!!sensor.important);
   const [silent, setSilent] = useState(String(sensor.silentAfter ?? 0));
   const [source, setSource] = useState(sensor.source);
   const [fields, setFields] = useState(fieldsText(sensor.source.fields));
+  const { data: formats } = useLoad(served('/families') ? '/families' : '');
   const send = async () => {
     if (!source.topic.trim()) throw new Problem(400, 'topic', t('sensor.topic.rule'));
     const id = fresh ? `s-${newKey().slice(0, 8)}` : sensor.id;
     await put(`/sensors/${encodeURIComponent(id)}`, {
-      ...sensor, id, name: name.trim(), place: place.trim(), class: cls, cameras: tied, rules, silentAfter: Number(silent), adopted: true,
+      ...sensor, id, name: name.trim(), place: place.trim(), class: cls, cameras: tied, rules, important, silentAfter: Number(silent), adopted: true,
       source: { ...source, topic: source.topic.trim(), fields: source.family === 'json' ? fieldsOf(fields) : source.fields },
     });
     await loadAll();
@@ -74,11 +84,12 @@ export function SensorDialog({ sensor, onClose }) {
           <input type="checkbox" checked=${tied.includes(camera.id)} onChange=${() => toggle(camera.id)} /><span>${tied.indexOf(camera.id) === 0 ? '● ' : ''}${camera.name}</span></label>`)}</div>` : html`<p class="hint">${t('cameras.none')}</p>`}
         <p class="hint">${t('sensor.cameras.hint')}</p>
       </fieldset>
-      <${RuleRows} rules=${rules} onRules=${setRules} />
+      <${OwnRules} rules=${rules} onRules=${setRules} cls=${cls} sensor=${fresh ? undefined : sensor.id} />
+      <${Check} label=${t('mark.important')} hint=${t('joining.important.hint')} checked=${important} onValue=${setImportant} name="important" />
       <${Field} label=${t('sensor.silentAfter')} value=${silent} onValue=${setSilent} name="silentAfter" options=${[...new Set([...silences, Number(silent)])].map((n) => [String(n), wordFor(`silent.${n < 0 ? 'never' : n / minute}`) || t('time.minutes', { n: Math.round(n / minute) })])} />
       <details open=${fresh}><summary>${t('sensor.source')}</summary>
         <div class="two">
-          <${Field} label=${t('sensor.family')} value=${source.family} onValue=${(/** @type {string} */ v) => setSource({ ...source, family: v })} name="family" options=${[['json', t('family.json')], ['zigbee2mqtt', 'Zigbee2MQTT']]} />
+          <${Field} label=${t('sensor.family')} value=${source.family} onValue=${(/** @type {string} */ v) => setSource({ ...source, family: v })} name="family" options=${families(source.family, formats?.families ?? [])} />
           <${Field} label=${t('sensor.broker')} value=${source.broker} onValue=${(/** @type {string} */ v) => setSource({ ...source, broker: v })} name="broker" spellcheck=${false} />
         </div>
         <${Field} label=${t('sensor.topic')} value=${source.topic} onValue=${(/** @type {string} */ v) => setSource({ ...source, topic: v })} name="topic" spellcheck=${false} placeholder="building3/1202/smoke" />

@@ -24,7 +24,7 @@ export function Trial({ sensor, class: cls, rule }) {
       const to = Date.now();
       const body = await post('/rules/trial', { ...(sensor ? { sensor } : { class: cls }), rule, from: new Date(to - trialDays * 86_400_000).toISOString(), to: new Date(to).toISOString() });
       const first = (body?.first ?? [])[0];
-      const at = first?.at ?? first?.raisedAt ?? first;
+      const at = first?.at;
       setFault('');
       setResult({ alarms: body?.alarms ?? 0, first: typeof at === 'string' ? at : '' });
     } catch (err) {

@@ -14,6 +14,7 @@ import { Displays } from './displays.js';
 import { Import } from './import.js';
 import { JoiningPart } from './joining.js';
 import { Plans } from './plans.js';
+import { Rules } from './rules.js';
 import { Watch } from './watch.js';
 import { Workbench } from './workbench.js';
 
@@ -23,7 +24,7 @@ import { Workbench } from './workbench.js';
 const groups = [
   { group: 'place', parts: [{ name: 'joining', path: '/joining', need: 'configure', part: JoiningPart }, { name: 'import', path: '/sensors.csv', need: 'configure', part: Import }, { name: 'plans', path: '/plans', need: 'configure', part: Plans }] },
   { group: 'alarm', parts: [
-    { name: 'watch', path: '/mode', need: 'answer', part: Watch }, { name: 'cards', path: '/cards', need: 'configure', part: Cards },
+    { name: 'watch', path: '/mode', need: 'answer', part: Watch }, { name: 'rules', path: '/rule-templates', need: 'configure', part: Rules }, { name: 'cards', path: '/cards', need: 'configure', part: Cards },
   ] },
   { group: 'people', parts: [
     { name: 'contacts', path: '/contacts', need: 'configure', part: Contacts }, { name: 'channels', path: '/channels', need: 'configure', part: Channels },

@@ -4,13 +4,14 @@ import { html, useEffect, useState } from '../html.js';
 import { t } from '../words/words.js';
 import { get, Problem } from '../state/api.js';
 
-/** @param {string} path @returns {{data: any, problem: Problem|null, again: () => void}} */
+/** @param {string} path empty fetches nothing @returns {{data: any, problem: Problem|null, again: () => void}} */
 export function useLoad(path) {
   const [data, setData] = useState(/** @type {any} */ (null));
   const [problem, setProblem] = useState(/** @type {Problem|null} */ (null));
   const [turn, setTurn] = useState(0);
   useEffect(() => {
     let gone = false;
+    if (!path) return;
     get(path).then(
       (body) => {
         if (gone) return;
