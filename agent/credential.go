@@ -41,7 +41,8 @@ func topicsOf(src station.SensorSource) (publish, subscribe []string, err error)
 		name := tasmotaName(level)
 		return []string{"tele/" + name + "/#", "stat/" + name + "/#", "tasmota/discovery/#"}, []string{"cmnd/" + name + "/#", "cmnd/tasmotas/#"}, nil
 	case "esphome":
-		return []string{at(0) + "/#"}, []string{at(0) + "/+/+/command/#", "homeassistant/status"}, nil
+		// It describes itself for Home Assistant unless told not to.
+		return []string{at(0) + "/#", "homeassistant/+/" + at(0) + "/#"}, []string{at(0) + "/+/+/command/#", "homeassistant/status"}, nil
 	case "homeassistant":
 		return []string{"homeassistant/#", under(max(1, len(level)-1))}, []string{"homeassistant/status", under(max(1, len(level)-1))}, nil
 	case "shelly1", "shelly-gen1":
@@ -59,8 +60,16 @@ func topicsOf(src station.SensorSource) (publish, subscribe []string, err error)
 		return []string{"v1/devices/me/#", "v1/gateway/#"}, []string{"v1/devices/me/#", "v1/gateway/#"}, nil
 	case "alink":
 		return []string{under(4)}, []string{under(4)}, nil // /sys/{pk}/{dn}: the first level is empty
-	case "iotda", "onenet":
+	case "iotda":
+		n := 3 // $oc/devices/ID
+		if at(0) == "" {
+			n = 5 // /huawei/v1/devices/ID
+		}
+		return []string{under(n)}, []string{under(n)}, nil
+	case "onenet": // $sys/{pid}/{dev}
 		return []string{under(3)}, []string{under(3)}, nil
+	case "tuya": // tylink/ID
+		return []string{under(2)}, []string{under(2)}, nil
 	case "shadow":
 		n := 3
 		if at(0) == "" || at(0) == "shadow" {

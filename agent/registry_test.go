@@ -152,12 +152,15 @@ func TestCredentialReachesItsOwnTopics(t *testing.T) {
 		{"tasmota", "tele/kitchen/SENSOR", "tele/kitchen/# stat/kitchen/# tasmota/discovery/#", "cmnd/kitchen/# cmnd/tasmotas/#"},
 		{"tasmota", "kitchen/tele/SENSOR", "kitchen/tele/# kitchen/stat/# tasmota/discovery/#", "kitchen/cmnd/# tasmotas/cmnd/#"},
 		{"zigbee2mqtt", "zigbee2mqtt/bridge/state", "zigbee2mqtt/#", "zigbee2mqtt/#"},
-		{"esphome", "balcony/status", "balcony/#", "balcony/+/+/command/# homeassistant/status"},
+		{"esphome", "balcony/status", "balcony/# homeassistant/+/balcony/#", "balcony/+/+/command/# homeassistant/status"},
 		{"shelly", "shellies/gas-1/sensor/gas", "shellies/gas-1/# shellies/announce", "shellies/gas-1/# shellies/command"},
 		{"shelly", "smoke-7/events/rpc", "smoke-7/#", "smoke-7/rpc smoke-7/command/#"},
 		{"sparkplug", "spBv1.0/plant/NBIRTH/edge1", "spBv1.0/plant/+/edge1/#", "spBv1.0/plant/NCMD/edge1 spBv1.0/plant/DCMD/edge1/# spBv1.0/STATE/#"},
 		{"alink", "/sys/pk/dn/thing/event/property/post", "/sys/pk/dn/#", "/sys/pk/dn/#"},
 		{"iotda", "$oc/devices/n1/sys/properties/report", "$oc/devices/n1/#", "$oc/devices/n1/#"},
+		{"iotda", "/huawei/v1/devices/g1/data/json", "/huawei/v1/devices/g1/#", "/huawei/v1/devices/g1/#"},
+		{"onenet", "$sys/p/d/thing/property/post", "$sys/p/d/#", "$sys/p/d/#"},
+		{"tuya", "tylink/t1/thing/property/report", "tylink/t1/#", "tylink/t1/#"},
 		{"json", "site/level", "site/level", ""},
 	} {
 		r := newRig(t)
