@@ -144,6 +144,9 @@ type Deps struct {
 	// Deliver makes one try to send a message and ends within its own time; nil
 	// sends nothing. An error is a problem without secrets.
 	Deliver func(context.Context, station.ChannelLink, station.Message) (station.Delivery, error)
+	// Rules is what is known of rules; without it they are stored as they come and
+	// cannot be tried.
+	Rules Rules
 	// Roster says who is told of alarms; nil is the fixed list of contacts.
 	Roster Roster
 	// BrokerHealth tells how the brokers are, by their IDs; nil knows of none.
@@ -161,6 +164,18 @@ type Deps struct {
 	Elapsed func() time.Duration
 }
 
+// Rules judges rules and readings for the agent, which may not know how.
+type Rules struct {
+	// Check tells whether a rule can be used for a class.
+	Check func(r station.Rule, class string) error
+	// Try makes a rule ready to be tried: a new judge for each sensor.
+	Try func(r station.Rule, class string) (func() RuleJudge, error)
+	// Fields are what sensors of a class may report, Defaults what they heed when
+	// they have no rules.
+	Fields   func(class string) []station.RuleField
+	Defaults func(class string) []station.Rule
+}
+
 // Agent is the core of one node. Its methods may be called from any goroutine.
 type Agent struct {
 	cfg   Config
@@ -171,6 +186,8 @@ type Agent struct {
 	now   func() time.Time
 
 	history *history.History
+	rules   Rules
+	trying  chan struct{} // held by the one trial that runs
 
 	centreConfigured bool
 	checkSensor      func(station.Sensor) error
@@ -256,6 +273,16 @@ func New(cfg Config, deps Deps) *Agent {
 	}
 	if a.apply == nil {
 		a.apply = func(Registry) {}
+	}
+	a.rules, a.trying = deps.Rules, make(chan struct{}, 1)
+	if a.rules.Check == nil {
+		a.rules.Check = func(station.Rule, string) error { return nil }
+	}
+	if a.rules.Fields == nil {
+		a.rules.Fields = func(string) []station.RuleField { return nil }
+	}
+	if a.rules.Defaults == nil {
+		a.rules.Defaults = func(string) []station.Rule { return nil }
 	}
 	a.history = history.New(cfg.History, deps.Store, a.now, a.log)
 	a.uploads.more = make(chan struct{})

@@ -88,6 +88,8 @@ var orders = map[string]order{
 	station.CommandWriteShiftNote: {station.PermAnswer, always("shift-notes"), prepareShiftNote},
 	station.CommandArmDisplay:     {station.PermAccounts, always("displays"), prepareArmDisplay},
 	station.CommandDisarmDisplay:  {station.PermAccounts, about("display"), prepareDisarmDisplay},
+	station.CommandPutTemplate:    {station.PermConfigure, about("rule-template"), preparePutTemplate},
+	station.CommandRemoveTemplate: {station.PermConfigure, about("rule-template"), prepareRemoveTemplate},
 
 	station.CommandShelveAlarm:    {station.PermAnswer, about("alarm"), prepareShelve},
 	station.CommandUnshelveAlarm:  {station.PermAnswer, about("alarm"), prepareUnshelve},

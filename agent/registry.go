@@ -51,6 +51,9 @@ func (a *Agent) Registry() (Registry, error) {
 		if err != nil {
 			return err
 		}
+		if err := a.withTemplates(tx, r.Sensors); err != nil {
+			return err
+		}
 		err = store.Each(tx, cameraTable, func(_ store.Key, c station.Camera) error {
 			if c.Node != "" {
 				r.Remote = append(r.Remote, c)

@@ -83,6 +83,7 @@ func preparePutSensor(a *Agent, cmd station.Command) (plan, error) {
 			return nil, err
 		}
 		s.Adopted = true
+		s.Rules = countVersions(before.Rules, s.Rules)
 		s.Service, s.Was = before.Service, before.Was // these have orders of their own
 		if s.Maker == "" && s.Model == "" && s.Firmware == "" {
 			s.Maker, s.Model, s.Firmware = before.Maker, before.Model, before.Firmware
@@ -105,7 +106,7 @@ func preparePutSensor(a *Agent, cmd station.Command) (plan, error) {
 func watchedBy(s station.Sensor) func(station.AlarmKind) bool {
 	return func(kind station.AlarmKind) bool {
 		return kind == station.KindOffline || len(s.Rules) == 0 && kind.LifeSafety() ||
-			slices.ContainsFunc(s.Rules, func(r station.Rule) bool { return r.Kind == kind })
+			slices.ContainsFunc(s.Rules, func(r station.Rule) bool { return r.Kind == kind && !r.Disabled })
 	}
 }
 

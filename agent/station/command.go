@@ -60,6 +60,9 @@ const (
 	CommandWriteShiftNote = "shift.note"        // body ShiftNoteOrder
 	CommandArmDisplay     = "display.arm"       // body DisplayOrder; result DisplayLink
 	CommandDisarmDisplay  = "display.disarm"    // Subject display
+
+	CommandPutTemplate    = "rule-template.put"    // body RuleTemplate
+	CommandRemoveTemplate = "rule-template.remove" // Subject template
 )
 
 // The types of command about alarms and what is watched.

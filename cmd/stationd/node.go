@@ -77,6 +77,7 @@ func openNode(cfg Config, log *slog.Logger) (_ *node, err error) {
 		CheckSensor:  func(sn station.Sensor) error { return n.devices.Check(sn) },
 		BrokerHealth: n.brokerHealth,
 		CheckBroker:  func(b station.Broker) error { return n.devices.CheckBroker(b) },
+		Rules:        judging(),
 		CheckChannel: notify.Check, Deliver: notify.New(cfg.Notify, notify.Deps{Publish: n.publish}).Send, Loudspeaker: n.sound,
 	})
 	if cfg.Devices.Broker.ListenTLS != "" {
