@@ -51,6 +51,9 @@ func (a *Agent) validSensor(s station.Sensor) error {
 	if s.Source.Broker == "" {
 		faults = append(faults, invalid("source.broker", "name the broker; the built-in one is "+station.EmbeddedBroker, "the sensor has no broker"))
 	}
+	if len(s.Rules) > maxRules {
+		faults = append(faults, invalid("rules", "use fewer rules", "a sensor has at most %d rules, and this one has %d", maxRules, len(s.Rules)))
+	}
 	return errors.Join(append(faults, a.checkSensor(s))...)
 }
 

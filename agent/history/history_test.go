@@ -16,7 +16,6 @@ import (
 	"stationd/agent/history"
 	"stationd/agent/station"
 	"stationd/agent/store"
-	"stationd/agent/store/disk"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -36,7 +35,6 @@ type bench struct {
 func newBench(t testing.TB) *bench {
 	cfg := store.DefaultConfig()
 	cfg.Dir, cfg.Node = t.TempDir(), "n"
-	cfg.Space = disk.Config{Reserve: 16 * disk.MiB, Low: 16 * disk.MiB, Full: 16 * disk.MiB, Tight: 16 * disk.MiB, Floor: 16 * disk.MiB}
 	st, err := store.Open(cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)

@@ -37,7 +37,7 @@ type Store struct {
 	queue    chan *update
 	maxBatch int
 	commits  atomic.Uint64
-	broken     atomic.Pointer[error]
+	broken   atomic.Pointer[error]
 
 	quit    chan struct{} // closed by Close
 	stopped chan struct{} // closed by the committer

@@ -15,6 +15,9 @@ type Judge func(values map[string]station.Value) (sig station.Signal, decided, d
 // ones. Each Judge is for one sensor and one goroutine.
 func Try(r station.Rule, class string) (func() Judge, error) {
 	r.Disabled = false
+	if err := Check(r, class); err != nil {
+		return nil, err
+	}
 	set, err := Compile([]station.Rule{r}, class)
 	if err != nil {
 		return nil, err
