@@ -1,10 +1,12 @@
 package agent
 
 import (
+	"context"
 	"sync"
 	"time"
 
 	"stationd/agent/alarm"
+	"stationd/agent/station"
 	"stationd/agent/store"
 )
 
@@ -14,9 +16,9 @@ import (
 // did not run is told by the wall clock alone, and believed when it is plausible.
 
 const (
-	// keepSteady is how often the place on the line is stored. A kill and a step
-	// of the clock together put deadlines off by so much at most.
-	keepSteady = 30 * time.Second
+	// keepSteadyEvery is how often the place on the line is stored. A kill and a
+	// step of the clock together put deadlines off by so much at most.
+	keepSteadyEvery = 30 * time.Second
 	// longestStop is the longest time between two lives that is believed.
 	longestStop = 7 * 24 * time.Hour
 	// firstTick is where the line begins.
@@ -63,6 +65,17 @@ func (a *Agent) moment(tx *store.Tx) (alarm.Now, error) {
 // markSteady stores where the line is.
 func markSteady(tx *store.Tx, now alarm.Now) error {
 	return store.Put(tx, steadyKey, steadyMark{Tick: now.Tick, Wall: now.Wall.Round(0)})
+}
+
+// keepSteady stores where the line is now.
+func (a *Agent) keepSteady(ctx context.Context) error {
+	return a.store.Update(ctx, station.LaneUrgent, func(tx *store.Tx) error {
+		now, err := a.moment(tx)
+		if err != nil {
+			return err
+		}
+		return markSteady(tx, now)
+	})
 }
 
 // nowIn is moment outside a transaction.

@@ -72,15 +72,9 @@ func (a *Agent) runTimers(ctx context.Context) error {
 		if err == nil {
 			err = a.turnSchedules(ctx)
 		}
-		if err == nil && time.Since(kept) >= keepSteady {
+		if err == nil && time.Since(kept) >= keepSteadyEvery {
 			kept = time.Now()
-			err = a.store.Update(ctx, station.LaneUrgent, func(tx *store.Tx) error {
-				now, err := a.moment(tx)
-				if err != nil {
-					return err
-				}
-				return markSteady(tx, now)
-			})
+			err = a.keepSteady(ctx)
 		}
 		switch {
 		case err == nil:

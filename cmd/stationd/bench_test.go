@@ -149,7 +149,7 @@ func BenchmarkAlarmToCentre(b *testing.B) {
 	}
 }
 
-// alarmEvent is the event of the water alarm's last change after a place in the
+// alarmEvent is the event of the alarm's last change after a place in the
 // journal.
 func alarmEvent(b *testing.B, n *node, after uint64) uint64 {
 	events, err := n.store.Read(after, 100, station.LaneUrgent)
