@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -208,7 +209,10 @@ type Agent struct {
 		sync.Mutex
 		more chan struct{}
 	}
-	steady  steady
+	steady steady
+	// indexed tells that every live alarm has its condition's record and every
+	// alarm its place in the lists: those of an older version have neither.
+	indexed atomic.Bool
 	refused refusals
 	trimmed refusals // readings that the journal gave up at its cap
 	guesses limiter

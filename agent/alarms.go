@@ -180,12 +180,42 @@ func (a *Agent) indexAlarms(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			if done = n < forgetAtOnce; done {
-				return store.Put(tx, indexedKey, true)
+			if done = n < forgetAtOnce; !done {
+				return nil
 			}
-			return nil
+			if err := a.enterConditions(tx); err != nil {
+				return err
+			}
+			return store.Put(tx, indexedKey, true)
 		})
 		if err != nil {
+			return err
+		}
+	}
+	a.indexed.Store(true)
+	return nil
+}
+
+// enterConditions makes the records of the conditions whose alarms an older version
+// has left live.
+func (a *Agent) enterConditions(tx *store.Tx) error {
+	var live []station.Alarm
+	err := store.Each(tx, liveTable, func(_ store.Key, id string) error {
+		al, ok, err := store.Get[station.Alarm](tx, key(alarmTable, id))
+		if ok && al.Node == a.store.Node() {
+			live = append(live, al)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, al := range live {
+		c, _, err := a.condition(tx, station.Sensor{ID: al.Sensor}, al.Kind)
+		if err != nil {
+			return err
+		}
+		if err := store.Put(tx, conditionKey(al.Sensor, al.Kind), c.Record); err != nil {
 			return err
 		}
 	}

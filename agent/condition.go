@@ -43,7 +43,7 @@ func (a *Agent) condition(tx *store.Tx, sensor station.Sensor, kind station.Alar
 	if isLive {
 		c.Alarm = &live
 		if !known { // of an older version
-			c.Holds, c.Entered = live.ReturnedAt.IsZero(), true
+			c.Live, c.Holds, c.Entered = true, live.ReturnedAt.IsZero(), true
 			if live.Why != nil {
 				c.Why = *live.Why
 			}

@@ -244,6 +244,13 @@ func callsForHelp(r station.Report) bool {
 // commitSignal puts one verdict through its condition. again says that this
 // transmission was committed before, before what was known of the sensor until now.
 func (a *Agent) commitSignal(tx *store.Tx, now alarm.Now, sensor station.Sensor, sig station.Signal, r station.Report, again bool, before map[string]station.Value, change *reportChange) error {
+	if !sig.Active && a.indexed.Load() {
+		// What most messages say, and what must cost little.
+		rec, known, err := store.Look[alarm.Record](tx, conditionKey(sensor.ID, sig.Kind))
+		if err != nil || !known || rec.Idle() {
+			return err
+		}
+	}
 	c, quiet, err := a.condition(tx, sensor, sig.Kind)
 	switch {
 	case err != nil:

@@ -2,7 +2,7 @@ package agent
 
 import (
 	"context"
-	"fmt"
+	"strconv"
 	"time"
 
 	"stationd/agent/alarm"
@@ -39,7 +39,7 @@ const (
 )
 
 func sentKey(link string, packet uint16) store.Key {
-	return key(sentTable, link, fmt.Sprintf("%04x", packet%sentPlaces))
+	return key(sentTable, link) + store.Key("/"+strconv.FormatUint(uint64(packet%sentPlaces), 16))
 }
 
 // repeated tells whether a report was committed before, and remembers it if not.

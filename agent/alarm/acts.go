@@ -51,6 +51,7 @@ func (r *Record) Tick(now Now, m Marks, lim Limits) Outcome {
 // answer which is taken back brings to life again.
 func (r *Record) Revive(al *station.Alarm) {
 	r.Alarm = al
+	set(r, &r.Live, true)
 	set(r, &r.Entered, r.Entered || Shown(al) || !al.Live())
 }
 

@@ -75,6 +75,8 @@ type Record struct {
 	// Shelf outlives the alarm that it was put on: the next one of the condition
 	// is on it too.
 	Shelf *station.Shelf `json:"shelf,omitempty"`
+	// Live tells that there is a live alarm.
+	Live bool `json:"live,omitempty"`
 	// Entered tells that the live alarm has been shown to somebody.
 	Entered bool `json:"entered,omitempty"`
 
@@ -83,6 +85,10 @@ type Record struct {
 
 	changed bool
 }
+
+// Idle tells that a signal which says that the condition does not hold would say
+// nothing new.
+func (r *Record) Idle() bool { return !r.Holds && !r.Live && r.RaiseAt == 0 }
 
 // Changed tells whether the record itself, the alarm aside, is to be stored.
 func (r *Record) Changed() bool { return r.changed }

@@ -145,7 +145,7 @@ func (r *Record) raise(now Now, m Marks, lim Limits, past bool) Outcome {
 	if past {
 		al.ReturnedAt = now.Wall
 	}
-	r.Alarm = al
+	r.Alarm, r.Live = al, true
 	r.RaiseAt, r.ClearAt, r.Hits, r.Values, r.Entered, r.changed = 0, 0, nil, nil, false, true
 	al.Settle(now.Wall)
 	out := Outcome{Alarm: al, Event: station.EventAlarmRaised, Raised: true}
@@ -283,5 +283,6 @@ func (r *Record) leave() {
 	for _, t := range []*Tick{&r.ClearAt, &r.QuietAt, &r.ShowAt} {
 		set(r, t, 0)
 	}
+	set(r, &r.Live, false)
 	set(r, &r.Entered, false)
 }

@@ -87,6 +87,15 @@ func benchCore(b *testing.B, sensors int) *agent.Agent {
 		}
 	})
 	a := agent.New(cfg.Station, agent.Deps{Store: st, Log: slog.New(slog.DiscardHandler)})
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- a.Run(ctx) }()
+	b.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			b.Error(err)
+		}
+	})
 	furnishBench(b, a, sensors)
 	return a
 }
