@@ -120,7 +120,10 @@ func (e *Estate) add(r *rand.Rand, k stock, i int, broker string) {
 	building, floor, flat := 1+r.IntN(12), 1+r.IntN(18), 1+r.IntN(4)
 	u := &Unit{Kind: k.kind, Interval: k.interval, write: k.write, name: fmt.Sprintf("%s-%s-%03d", k.family, k.class, i+1)}
 	gateway := i / k.perLine
-	u.home = fmt.Sprintf("%s-%d", k.behind, gateway+1)
+	u.home = k.behind
+	if gateway > 0 {
+		u.home = fmt.Sprintf("%s-%d", k.behind, gateway+1)
+	}
 	line := fmt.Sprintf("estate-%s-%s-%d", k.family, k.class, gateway+1)
 	if k.behind != "" {
 		line = "estate-" + u.home

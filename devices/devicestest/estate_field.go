@@ -23,14 +23,14 @@ func fieldStocks() []stock {
 		{20, "chirpstack", station.ClassWater, station.KindWater, station.PowerLoRa, hour, "水浸(星纵)", "lora", 40, chirpstack(func(m Moment) map[string]any {
 			return map[string]any{"battery": m.Battery, "leakage_status": yes(m.Alarm, "leak", "normal")}
 		}), eui},
-		{20, "ttn", station.ClassDoor, station.KindDoor, station.PowerLoRa, hour, "门磁(LoRa)", "ttn", 20, ttn, byName},
+		{20, "tts", station.ClassDoor, station.KindDoor, station.PowerLoRa, hour, "门磁(LoRa)", "tts", 20, tts, byName},
 		{20, "sparkplug", station.ClassTemperature, "", station.PowerMains, time.Minute, "水泵房温度", "plant", 10, sparkplugData, inPlant},
 		{20, "thingsboard", station.ClassTemperature, "", station.PowerMains, time.Minute, "机房温度", "tb", 20, thingsboard, byName},
 		{10, "frigate", station.ClassMotion, station.KindMotion, station.PowerMains, 10 * time.Minute, "禁区闯入", "frigate", 10, frigate, byName},
 		{10, "alink", station.ClassSmoke, station.KindSmoke, station.PowerBattery, 12 * hour, "NB 烟感(阿里)", "", 1, alink, func(u *Unit) string { return "a1Sim/" + u.name }},
 		{10, "iotda", station.ClassGas, station.KindGas, station.PowerMains, 5 * time.Minute, "燃气(华为)", "", 1, iotda, byName},
 		{10, "onenet", station.ClassLevel, "", station.PowerMains, 5 * time.Minute, "液位(移动)", "", 1, onenet, func(u *Unit) string { return "SimPID/" + u.name }},
-		{10, "king-pigeon", station.ClassLevel, "", station.PowerMains, 5 * time.Minute, "积水(RTU)", "", 1, kingPigeon, byName},
+		{10, "kingpigeon", station.ClassLevel, "", station.PowerMains, 5 * time.Minute, "积水(RTU)", "", 1, kingPigeon, byName},
 	}
 }
 
@@ -62,7 +62,7 @@ func chirpstack(object func(Moment) map[string]any) func(*Unit, Moment) []Out {
 	}
 }
 
-func ttn(u *Unit, m Moment) []Out {
+func tts(u *Unit, m Moment) []Out {
 	return []Out{inJSON("v3/estate@ttn/devices/"+u.name+"/up", false, map[string]any{
 		"end_device_ids": map[string]any{"device_id": u.name, "application_ids": map[string]any{"application_id": "estate"}, "dev_eui": eui(u)},
 		"received_at":    m.At.UTC().Format(time.RFC3339Nano),
@@ -96,8 +96,8 @@ func alink(u *Unit, m Moment) []Out {
 	return []Out{inJSON("/sys/a1Sim/"+u.name+"/thing/event/property/post", false, map[string]any{
 		"id": strconv.Itoa(m.Serial), "version": "1.0", "method": "thing.event.property.post",
 		"params": map[string]any{
-			"smoke_sensor_status": map[string]any{"value": yes(m.Alarm, "alarm", "normal"), "time": m.At.UnixMilli()},
-			"battery_percentage":  map[string]any{"value": m.Battery, "time": m.At.UnixMilli()},
+			"SmokeSensorState":  map[string]any{"value": map[bool]int{true: 1}[m.Alarm], "time": m.At.UnixMilli()},
+			"BatteryPercentage": map[string]any{"value": m.Battery, "time": m.At.UnixMilli()},
 		},
 	})}
 }

@@ -17,16 +17,16 @@ import (
 func stocks() []stock {
 	hour := time.Hour
 	return append([]stock{
-		{120, "zigbee2mqtt", station.ClassSmoke, station.KindSmoke, station.PowerBattery, 6 * hour, "烟感", "zigbee2mqtt", 60, zigbee(func(m Moment) map[string]any {
+		{120, "zigbee2mqtt", station.ClassSmoke, station.KindSmoke, station.PowerBattery, 6 * hour, "烟感", "zigbee2mqtt", 1000, zigbee(func(m Moment) map[string]any {
 			return map[string]any{"smoke": m.Alarm, "tamper": false}
 		}), inHome},
-		{40, "zigbee2mqtt", station.ClassSOS, station.KindSOS, station.PowerBattery, 24 * hour, "一键呼叫", "zigbee2mqtt", 60, zigbee(func(m Moment) map[string]any {
+		{40, "zigbee2mqtt", station.ClassSOS, station.KindSOS, station.PowerBattery, 24 * hour, "一键呼叫", "zigbee2mqtt", 1000, zigbee(func(m Moment) map[string]any {
 			if m.Alarm {
 				return map[string]any{"action": "emergency"}
 			}
 			return map[string]any{}
 		}), inHome},
-		{40, "zigbee2mqtt", station.ClassDoor, station.KindDoor, station.PowerBattery, 6 * hour, "门磁", "zigbee2mqtt", 60, zigbee(func(m Moment) map[string]any {
+		{40, "zigbee2mqtt", station.ClassDoor, station.KindDoor, station.PowerBattery, 6 * hour, "门磁", "zigbee2mqtt", 1000, zigbee(func(m Moment) map[string]any {
 			return map[string]any{"contact": !m.Alarm}
 		}), inHome},
 		{30, "tasmota", station.ClassTemperature, "", station.PowerMains, 5 * time.Minute, "配电温度", "", 1, tasmota, byName},
