@@ -55,6 +55,9 @@ type (
 	}
 	trialAnswer struct {
 		Results []TrialResult `json:"results"`
+		// Values are those of the payload, with a proposal of what each is: the
+		// form in which a mapping is made begins with them.
+		Values []payload.FieldProposal `json:"values"`
 	}
 	// FamilyView is one payload family.
 	FamilyView struct {
@@ -114,7 +117,15 @@ func (s *Set) postTrial(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return station.WriteJSON(w, http.StatusOK, trialAnswer{results})
+	return station.WriteJSON(w, http.StatusOK, trialAnswer{results, t.values()})
+}
+
+// values are what a mapping of the payload could begin with.
+func (t Trial) values() []payload.FieldProposal {
+	if found := payload.Propose([]byte(t.Payload)); found != nil && !t.Base64 {
+		return found
+	}
+	return []payload.FieldProposal{}
 }
 
 // Try tells what families make of a message. They are asked in sessions of their

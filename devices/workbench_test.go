@@ -164,3 +164,18 @@ func TestAFamilyThatIsDropped(t *testing.T) {
 		}
 	}
 }
+
+// The answer brings what a mapping of the message could begin with.
+func TestATriedMessageProposesItsMapping(t *testing.T) {
+	s := withHub(&desk{})
+	var got struct {
+		Values []payload.FieldProposal `json:"values"`
+	}
+	tr := devices.Trial{Topic: "any/thing", Payload: `{"box":{"smoke.alarm":1},"id":"k-7"}`}
+	if code := call(t, s, "POST /api/v1/workbench/try", "", tr, &got); code != http.StatusOK {
+		t.Fatalf("status %d", code)
+	}
+	if len(got.Values) != 2 || got.Values[0].Path != `box.smoke\.alarm` || got.Values[0].Field != "smoke" || got.Values[0].Class != "smoke" || got.Values[1].Field != "" {
+		t.Errorf("proposed %+v", got.Values)
+	}
+}

@@ -230,7 +230,7 @@ await page('workbench', '#/setup/workbench', (w) => {
   Object.assign(w.replies, {
     'GET /workbench/topics': { topics: [topic('village/kitchen/k-7', 'unrouted'), topic('zigbee2mqtt/smoke-1202', 'read', { families: ['zigbee2mqtt'], sensors: ['smoke-1202'] }), topic('old/pump', 'malformed', { malformed: 4 })], faults: [], unknown: [] },
     'GET /workbench/messages': { messages: [...Array(4)].map((_, i) => ({ at: ago(5 + i * 60), broker: 'embedded', topic: 'village/kitchen/k-7', client: 'k-7', payload, size: payload.length, outcome: 'unrouted' })) },
-    'POST /workbench/try': (order) => ({ results: order.family === 'json' ? [{ family: 'json', readings: [{ values: { temperature: 23.4, humidity: 41, battery: 87 } }], class: 'temperature' }] : [] }),
+    'POST /workbench/try': (order) => ({ results: order.family === 'json' ? [{ family: 'json', readings: [{ values: { temperature: 23.4, humidity: 41, battery: 87 } }], class: 'temperature' }] : [], values: [{ path: 'data.alarm', value: 0 }, { path: 'data.bat', value: 87, field: 'battery' }, { path: 'data.hum', value: 41, field: 'humidity' }, { path: 'data.temp', value: 23.4, field: 'temperature', class: 'temperature' }, { path: 'dev', value: 'k-7' }, { path: 'ts', value: 1795000000, field: 'time' }] }),
     'PUT /sensors': {},
   });
 }, async (p) => {

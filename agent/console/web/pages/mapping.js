@@ -1,35 +1,16 @@
 // @ts-check
-// A mapping from a sample: each value of the JSON message is offered; which of our
-// fields it is is chosen, tried at once, and taken into use for the topic.
+// A mapping from a sample: each value of the message is offered with what it most
+// likely is; which of our fields it is is chosen, tried at once, and taken into use
+// for the topic.
 import { html, useEffect, useState } from '../html.js';
 import { classWord, t, valueWord, wordFor } from '../words/words.js';
 import { post, Problem } from '../state/api.js';
 import { AdoptMapping } from './workbench.js';
 
 const classes = ['smoke', 'gas', 'water', 'sos', 'manhole', 'door', 'motion', 'temperature', 'level', 'other'];
-const fields = [...classes.filter((c) => c !== 'other'), 'humidity', 'battery', 'battery_low', 'tamper', 'voltage', 'rssi', 'angle', 'smoke_density', 'gas_concentration', 'pressure', 'fault'];
-const leavesMost = 60;
+const fields = [...classes.filter((c) => c !== 'other'), 'time', 'humidity', 'battery', 'battery_low', 'tamper', 'vibration', 'action', 'linkquality', 'voltage', 'rssi', 'angle', 'smoke_density', 'gas_concentration', 'pressure', 'fault'];
 
-/** Every value of a message with its path: "data.alarm". @param {any} body @returns {[string, any][]} */
-export function leaves(body) {
-  /** @type {[string, any][]} */
-  const list = [];
-  /** @param {any} at @param {string} path */
-  const walk = (at, path) => {
-    if (list.length >= leavesMost) return;
-    if (at !== null && typeof at === 'object') for (const key of Object.keys(at)) walk(at[key], path ? `${path}.${key}` : key);
-    else if (path && at !== null) list.push([path, at]);
-  };
-  walk(body, '');
-  return list;
-}
-
-/** The field that a key is likely to be. @param {string} path */
-function guess(path) {
-  const key = (path.split('.').pop() ?? '').toLowerCase();
-  const known = /** @type {Record<string, string>} */ ({ temp: 'temperature', t: 'temperature', hum: 'humidity', h: 'humidity', bat: 'battery', batt: 'battery', battery_percent: 'battery', alarm: '', leak: 'water', flood: 'water', open: 'door', pir: 'motion', tilt: 'manhole', volt: 'voltage' });
-  return fields.includes(key) ? key : (known[key] ?? '');
-}
+/** @typedef {{path: string, value: any, field?: string, class?: string}} Proposal */
 
 /** @param {{topic: {broker: string, topic: string}, message: {topic: string, payload: string}}} props */
 export function Mapping({ topic, message }) {
@@ -38,17 +19,20 @@ export function Mapping({ topic, message }) {
   const [cls, setCls] = useState('other');
   const [result, setResult] = useState(/** @type {any} */ (null));
   const [problem, setProblem] = useState(/** @type {Problem|null} */ (null));
-  let body = null;
-  try {
-    body = JSON.parse(message.payload);
-  } catch {
-    // No JSON: nothing to map.
-  }
-  const list = body === null || typeof body !== 'object' ? [] : leaves(body);
+  const [list, setList] = useState(/** @type {Proposal[]} */ ([]));
+  useEffect(() => {
+    let gone = false;
+    post('/workbench/try', { topic: message.topic, payload: message.payload }).then(
+      (reply) => gone || setList(reply?.values ?? []),
+      () => gone || setList([]),
+    );
+    return () => {
+      gone = true;
+    };
+  }, [message.topic, message.payload]);
   const begin = () => {
-    const first = Object.fromEntries(list.map(([path]) => [path, guess(path)]).filter(([, f]) => f));
-    setMap(first);
-    setCls(classes.find((c) => Object.values(first).includes(c)) ?? 'other');
+    setMap(Object.fromEntries(list.flatMap((p) => (p.field ? [[p.path, p.field]] : []))));
+    setCls(classes.find((c) => list.some((p) => p.class === c)) ?? 'other');
     setOpen(true);
   };
   const chosen = Object.fromEntries(Object.entries(map).filter(([, f]) => f).map(([path, f]) => [f, path]));
@@ -67,7 +51,7 @@ export function Mapping({ topic, message }) {
   return html`<section class="card" data-testid="mapping"><h2>${t('mapping')}</h2>
     ${!open && html`<p class="note">${t('mapping.hint')}</p><button type="button" class="btn" data-testid="mapping-begin" onClick=${begin}>${t('mapping.begin')}</button>`}
     ${open && html`<table class="small map"><thead><tr><th>${t('mapping.path')}</th><th>${t('mapping.value')}</th><th>${t('mapping.field')}</th></tr></thead>
-        <tbody>${list.map(([path, value]) => html`<tr key=${path}><th class="typed">${path}</th><td class="typed">${String(value).slice(0, 40)}</td><td><select aria-label=${path} value=${map[path] ?? ''} onChange=${(/** @type {any} */ e) => setMap({ ...map, [path]: e.currentTarget.value })}>
+        <tbody>${list.map(({ path, value }) => html`<tr key=${path}><th class="typed">${path || '–'}</th><td class="typed">${String(value).slice(0, 40)}</td><td><select aria-label=${path} value=${map[path] ?? ''} onChange=${(/** @type {any} */ e) => setMap({ ...map, [path]: e.currentTarget.value })}>
           <option value="">–</option>${fields.map((f) => html`<option value=${f} selected=${f === map[path]}>${wordFor(`field.${f}`) || f}</option>`)}</select></td></tr>`)}</tbody></table>
       <div class="row"><label>${t('sensor.class')} <select value=${cls} onChange=${(/** @type {any} */ e) => setCls(e.currentTarget.value)}>${classes.map((c) => html`<option value=${c} selected=${c === cls}>${classWord(c)}</option>`)}</select></label></div>
       ${problem && html`<p class="problem" role="alert">${problem.message} ${problem.hint}</p>`}

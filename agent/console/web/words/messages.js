@@ -330,6 +330,8 @@ export const MESSAGES = /** @type {const} */ ({
   'field.battery': ['电量', 'Battery'],
   'field.battery_low': ['电量低', 'Battery low'],
   'field.tamper': ['被拆动', 'Tampered'],
+  'field.vibration': ['震动', 'Vibration'],
+  'field.time': ['设备时间', 'The device’s time'],
   'field.level': ['水位', 'Level'],
   'field.angle': ['倾角', 'Tilt'],
   'field.pressure': ['气压', 'Pressure'],
