@@ -65,7 +65,7 @@ func (a *Agent) respond(tx *store.Tx, al station.Alarm) error {
 		return s.begin()
 	case why == "" && resp.Stopped != "":
 		return s.resume()
-	case why != "" && known && resp.Stopped == "":
+	case why != "" && known && (resp.Stopped == "" || why == "answered" && resp.Stopped != why):
 		return s.stop(why)
 	}
 	return nil

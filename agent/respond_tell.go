@@ -177,6 +177,14 @@ func (a *Agent) parentConfirmed(tx *store.Tx, upTo uint64, at time.Time) error {
 				t.State, t.StateAt = "delivered", at
 			}
 		}
+		if _, waits, err := store.Get[respondClock](tx, clockTable+id); err != nil {
+			return err
+		} else if waits && resp.Closed { // nobody here is needed any more
+			resp.Next, resp.NextAt = "", time.Time{}
+			if err := store.Put(tx, clockTable+id, respondClock{Since: at, Opening: true}); err != nil {
+				return err
+			}
+		}
 		if err := store.Put(tx, responseTable+id, resp); err != nil {
 			return err
 		}

@@ -316,6 +316,9 @@ func TestClosedStation(t *testing.T) {
 			t.Fatalf("%+v", resp)
 		}
 		confirm(r)
+		if resp := r.response(id); resp.Next != "" || !resp.NextAt.IsZero() {
+			t.Errorf("the parent has it, and %s is still next", resp.Next)
+		}
 		r.clock.add(time.Hour)
 		r.step()
 		if resp := r.response(id); told(resp) != "parent:delivered" || !resp.Parent || resp.Next != "" {
