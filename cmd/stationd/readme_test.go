@@ -167,7 +167,7 @@ func TestArchNamedTests(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		if d.Name() == ".git" || d.Name() == "node_modules" {
+		if d.IsDir() && (d.Name() == ".git" || d.Name() == "node_modules") { // in a worktree .git is a file
 			return fs.SkipDir
 		}
 		isTest, isPage := strings.HasSuffix(p, ".go"), strings.HasSuffix(p, ".md")
