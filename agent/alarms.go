@@ -148,7 +148,7 @@ func (a *Agent) Alarms(before string, limit int) (list []station.Alarm, more boo
 	return page.Alarms, page.More, err
 }
 
-// indexAlarm enters a new alarm into the indexes and the record of its incident.
+// indexAlarm enters a new alarm into the lists of its kind and its sensor.
 func indexAlarm(tx *store.Tx, al *station.Alarm) error {
 	if err := store.Put(tx, key(byKindTable, string(al.Kind), al.ID), true); err != nil {
 		return err

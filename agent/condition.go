@@ -52,7 +52,7 @@ func (a *Agent) condition(tx *store.Tx, sensor station.Sensor, kind station.Alar
 	return c, !known && !isLive, nil
 }
 
-// liveConditions fetches those of a sensor that have a live alarm or hold.
+// conditionsOf fetches all that are known of a sensor.
 func (a *Agent) conditionsOf(tx *store.Tx, sensor station.Sensor) (out []*condition, err error) {
 	kinds := map[station.AlarmKind]bool{}
 	err = store.Each(tx, key(conditionTable, sensor.ID)+"/", func(_ store.Key, rec alarm.Record) error {

@@ -102,9 +102,6 @@ func (a *Agent) runTimers(ctx context.Context) error {
 // fireTimers carries out what is due and returns how long to wait for the next.
 func (a *Agent) fireTimers(ctx context.Context) (time.Duration, error) {
 	for {
-		more := false
-		wait := timerPoll
-		var change reportChange
 		// A look outside a transaction costs the disk nothing.
 		now, err := a.nowIn()
 		if err != nil {
@@ -114,7 +111,7 @@ func (a *Agent) fireTimers(ctx context.Context) (time.Duration, error) {
 		if err != nil || len(due) == 0 {
 			return wait, err
 		}
-		more = len(due) == timersAtOnce
+		var change reportChange
 		err = a.store.Update(ctx, station.LaneUrgent, func(tx *store.Tx) error {
 			change = reportChange{}
 			now, err := a.moment(tx)
@@ -142,7 +139,7 @@ func (a *Agent) fireTimers(ctx context.Context) (time.Duration, error) {
 			return 0, err
 		}
 		a.afterReport(change)
-		if !more {
+		if len(due) < timersAtOnce {
 			return 0, nil
 		}
 	}

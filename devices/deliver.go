@@ -273,9 +273,7 @@ func (s *Set) say(ctx context.Context, sn *sensor, r payload.Reading, m *message
 		proposed := sn.Sensor
 		rep.Unknown = &proposed
 	}
-	// Older than a month is no backlog but a clock that was never set.
-	age := now.Sub(r.DeviceTime)
-	rep.Late = r.Backlog || !r.DeviceTime.IsZero() && age > s.cfg.LateAfter && age < 30*24*time.Hour
+	rep.Late = r.Backlog || !r.DeviceTime.IsZero() && mem.clock.late(now, now.Sub(r.DeviceTime), s.cfg.LateAfter)
 	rep.Live = !rep.Late && !rep.Retained && !m.will
 
 	var next []verdict

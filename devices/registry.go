@@ -71,6 +71,7 @@ type memory struct {
 	serial   string            // the device's own name of the last message
 	content  uint64            // and what it was
 	part     int               // and which part of it
+	clock    slowClock         // the device's own
 
 	// With Set.mu held:
 	heard   time.Time // last sign of life, or when it was first looked for
