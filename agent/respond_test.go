@@ -275,13 +275,34 @@ func TestWhatNobodyOutsideIsTold(t *testing.T) {
 	r := responding(t, &outbox{})
 	r.contacts()
 	r.must(r.do(station.CommandPutDuty, "", station.Duty{Escalate: station.DefaultDuty().Escalate, ParentSeconds: 60}))
-	for _, id := range []string{"late", "minor", "ordinary"} {
+	for _, id := range []string{"late", "minor", "ordinary", "tried", "serviced"} {
 		r.addSensor(id, station.ClassSmoke)
+	}
+	for id, mode := range map[string]station.ServiceMode{"tried": station.ServiceTest, "serviced": station.ServiceMaintenance} {
+		err := r.store.Update(context.Background(), station.LaneNormal, func(tx *store.Tx) error {
+			s, _, err := store.Get[station.Sensor](tx, store.Key("sensor/"+id))
+			if err != nil {
+				return err
+			}
+			s.Service = &station.Service{Mode: mode, Since: r.clock.now(), Until: r.clock.now().Add(time.Hour)}
+			return store.Put(tx, store.Key("sensor/"+id), s)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.report(id, station.KindSmoke, true)
 	}
 	r.report("late", station.KindSmoke, true, func(rep *station.Report) { rep.Late = true; rep.DeviceTime = r.clock.now().Add(-time.Hour) })
 	r.report("minor", station.KindBattery, true)
 	r.report("ordinary", station.KindSmoke, true)
-	r.clock.add(time.Hour)
+	seen := map[string]bool{}
+	for _, al := range r.live() {
+		seen[al.Sensor] = true
+	}
+	if !seen["late"] || !seen["tried"] || !seen["minor"] {
+		t.Fatalf("%v", seen)
+	}
+	r.clock.add(30 * time.Minute)
 	r.step()
 	for _, al := range r.live() {
 		got := told(r.response(al.ID))
