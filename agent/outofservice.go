@@ -110,6 +110,12 @@ func (a *Agent) sensorGone(tx *store.Tx, s station.Sensor) error {
 		return err
 	}
 	for _, c := range all {
+		// Nothing will put back into sight what is out of it now.
+		for _, out := range []alarm.Outcome{c.Unshelve(now), c.Show(now, alarm.Maintenance), c.Show(now, alarm.Bridge)} {
+			if err := a.follow(tx, now, c, out, "", &reportChange{}); err != nil {
+				return err
+			}
+		}
 		if err := a.moveTimer(tx, timer{What: timerCondition, Sensor: s.ID, Kind: c.Kind}, c.due, 0); err != nil {
 			return err
 		}

@@ -178,8 +178,8 @@ func (a *Agent) fire(tx *store.Tx, now alarm.Now, t timer, change *reportChange)
 }
 
 func (a *Agent) fireCondition(tx *store.Tx, now alarm.Now, t timer, change *reportChange) error {
-	sensor, known, err := store.Get[station.Sensor](tx, key(sensorTable, t.Sensor))
-	if err != nil || !known && t.Sensor != "" {
+	sensor, err := sensorOf(tx, &station.Alarm{Sensor: t.Sensor})
+	if err != nil {
 		return err
 	}
 	c, quiet, err := a.condition(tx, sensor, t.Kind)

@@ -227,3 +227,38 @@ func TestSchedules(t *testing.T) {
 		t.Fatalf("%+v", rec)
 	}
 }
+
+// TestRemovedSensorHidesNothing: an alarm that waits for a judgement is seen, even
+// when its sensor was removed while it was out of sight.
+func TestRemovedSensorHidesNothing(t *testing.T) {
+	l := newLife(t, t.TempDir(), time.Time{})
+	for _, id := range []string{"shelved", "worked-on"} {
+		l.addSensor(id, station.ClassSmoke)
+	}
+	l.report("shelved", station.KindSmoke, true)
+	l.report("shelved", station.KindSmoke, false)
+	l.must(l.do(station.CommandShelveAlarm, l.live()[0].ID, station.ShelfOrder{Minutes: 30, Why: "x"}))
+	l.must(l.do(station.CommandServiceSensor, "worked-on", station.ServiceOrder{Mode: station.ServiceMaintenance, Minutes: 60, Why: "x"}))
+	l.report("worked-on", station.KindSmoke, true)
+	if len(l.live()) != 0 {
+		t.Fatalf("%+v", l.live())
+	}
+	for _, id := range []string{"shelved", "worked-on"} {
+		l.must(l.do(station.CommandRemoveSensor, id, nil))
+	}
+	live := l.live()
+	if len(live) != 2 {
+		t.Fatalf("%+v", live)
+	}
+	l.must(l.do(station.CommandShelveAlarm, live[0].ID, station.ShelfOrder{Minutes: 30, Why: "x"}))
+	l.pass(31 * time.Minute)
+	if len(l.live()) != 2 {
+		t.Fatal("the shelf of an alarm whose sensor is gone does not end")
+	}
+	for _, al := range l.live() {
+		l.must(l.answer(al.ID, station.AnswerReal))
+	}
+	if len(l.live()) != 0 {
+		t.Fatal("judged, and still there")
+	}
+}

@@ -287,6 +287,7 @@ export const MESSAGES = /** @type {const} */ ({
   'kind.camera': ['摄像机没有画面', 'Camera lost'],
   'kind.disk': ['存储不足', 'Storage low'],
   'kind.store': ['数据已恢复', 'Data restored'],
+  'kind.flood': ['告警集中', 'Many alarms at once'],
   'kind.sound': ['值守电脑没有声音', 'No sound at the desk'],
   'kind.other': ['告警', 'Alarm'],
   'class.smoke': ['烟感', 'Smoke'],
