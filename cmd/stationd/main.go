@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"runtime/debug"
+	_ "time/tzdata" // a station's PC may have no zones, and mapping files name them
 
 	"stationd/agent/station"
 )

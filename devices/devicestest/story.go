@@ -61,9 +61,7 @@ func (e *Estate) Beats(s Story) iter.Seq[Beat] {
 		for i := range t.battery {
 			t.battery[i] = 20 + t.r.IntN(80)
 		}
-		for _, i := range e.alarming() {
-			t.able = append(t.able, i)
-		}
+		t.able = e.alarming()
 		order := t.r.Perm(len(e.Units))
 		step := time.Duration(float64(time.Second) / s.Rate)
 		for at := time.Duration(0); ; at += step {
