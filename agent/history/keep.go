@@ -19,8 +19,12 @@ const (
 	settled = 10 * time.Minute
 	// Loose readings are packed when so many bytes of them wait, or for so long:
 	// whoever draws a chart reads all of them.
-	packAt    = 1 << 20
+	packAt    = 128 << 10
 	packAfter = time.Hour
+	// packBlocks bounds the blocks of one step, mergeMost the bytes that a day's
+	// blocks may have to be made one: a transaction holds 600 kB.
+	packBlocks = 500
+	mergeMost  = 256 << 10
 	// stepRows and packAt bound one transaction, so that alarms are not kept
 	// waiting; stepPause lets others in between two.
 	stepRows  = 1000
@@ -194,7 +198,7 @@ func (h *History) gather(tx *store.Tx) (heap, error) {
 	erased := map[string]int64{}
 	err = tx.EachLoose(store.Key(packed), func(entry store.Key, b []byte) error {
 		if entry != g.last {
-			if g.full = g.size >= packAt; g.full {
+			if g.full = g.size >= packAt || len(g.days) >= packBlocks; g.full {
 				return store.ErrStop
 			}
 			if g.last == "" {
@@ -305,12 +309,12 @@ func (h *History) sumUp(ctx context.Context) error {
 			return nil
 		})
 	})
-	for _, d := range list {
+	for i, d := range list {
 		if err != nil {
 			return err
 		}
 		err = h.sumUpDay(ctx, d.key, d.sensor, d.day)
-		if err == nil {
+		if err == nil && i%20 == 19 { // they are small
 			err = pause(ctx)
 		}
 	}
@@ -344,7 +348,11 @@ func (h *History) sumUpDay(ctx context.Context, due store.Key, sensor string, d 
 		sums.add(r)
 	}
 	blocks := cut(list)
-	if len(old) > stepRows || len(blocks) >= len(old) || len(blocks)*maxBlock > packAt {
+	size := 0
+	for _, b := range blocks {
+		size += len(b.bytes)
+	}
+	if len(old) > stepRows || len(blocks) >= len(old) || size > mergeMost {
 		old, blocks = nil, nil // it would be much work for little
 	}
 	return h.store.Update(ctx, station.LaneBulk, func(tx *store.Tx) error {
