@@ -16,7 +16,7 @@ const faults = [];
 const album = await openAlbum(faults);
 album.typed = [
   ...facts.cameras.map((c) => c.title), ...facts.sensors.flatMap((s) => [s.name, s.place, s.id]), longName, longPlace, officer.name, chief.name,
-  officer.account, chief.account, 'zhangsan', 'Zigbee2MQTT zigbee2mqtt', '电梯口到 1206 室门前', facts.station.name, facts.centre.name, 'gateway-1',
+  officer.account, chief.account, 'zhangsan', 'Zigbee2MQTT zigbee2mqtt', '电梯口到 1206 室门前', facts.station.name, facts.centre.name, 'gateway-1', '王桂芳', '王建国', '本人 王桂芳', '1202 室', '3号楼平面', '12 层', '油烟，已开窗', '屋顶门磁', '5号楼 屋顶', '夜里门口灯不亮', '一号席',
 ].filter(Boolean).sort((a, b) => b.length - a.length);
 const browser = await openBrowser();
 const began = Date.now();
@@ -30,6 +30,25 @@ async function step(name, work) {
 
 function check(holds, what) {
   if (!holds) throw new Error(what);
+}
+
+/** The name of a simulated sensor. */
+const named = (id) => facts.sensors.find((s) => s.id === id).name;
+
+/** A floor plan as a picture file. */
+async function drawPlan(p) {
+  const url = await p.evaluate(() => {
+    const c = document.createElement('canvas');
+    [c.width, c.height] = [800, 450];
+    const at = c.getContext('2d');
+    at.fillStyle = '#fdfcf8';
+    at.fillRect(0, 0, 800, 450);
+    at.strokeStyle = '#8a867c';
+    at.lineWidth = 3;
+    for (let i = 0; i < 4; i++) for (const y of [10, 260]) at.strokeRect(10 + i * 197, y, 187, 180);
+    return c.toDataURL('image/png');
+  });
+  return Buffer.from(url.slice(url.indexOf(',') + 1), 'base64');
 }
 
 const go = async (p, name) => {
@@ -126,7 +145,49 @@ try {
     await until('the device that nobody has registered turns up', 10, async () => (await station.get('/sensors')).sensors.some((s) => !s.sensor.adopted && s.sensor.source.topic.endsWith(stranger)));
   });
 
+  await step('people are written down; a plan is drawn, and the sensor placed on it by keyboard', async () => {
+    await desk.getByTestId('sensor-link').filter({ hasText: named(smoke) }).first().click();
+    await desk.getByTestId('people-edit').click();
+    const form = desk.getByTestId('people-dialog');
+    await form.locator('[name=flat]').fill('1202 室');
+    const row = form.locator('.personrow').first();
+    await row.locator('input').nth(0).fill('王桂芳');
+    await row.locator('input').nth(1).fill('13855551234');
+    await form.locator('button[type=submit]').click();
+    await desk.getByTestId('sensor-people').filter({ hasText: '138 5555 1234' }).waitFor();
+    await go(desk, 'setup');
+    await desk.getByTestId('setup-plans').click();
+    await desk.getByTestId('plan-add').click();
+    const plan = desk.getByTestId('plan-dialog');
+    await plan.locator('[name=name]').fill('3号楼平面');
+    await plan.locator('[name=floor]').fill('12 层');
+    await plan.locator('[name=picture]').setInputFiles({ name: 'floor.png', mimeType: 'image/png', buffer: await drawPlan(desk) });
+    await plan.locator('button[type=submit]').click();
+    await desk.locator('[data-testid=planner] svg').waitFor();
+    await desk.getByTestId('loose').getByRole('button').filter({ hasText: named(smoke) }).focus();
+    await desk.keyboard.press('Enter');
+    await desk.locator(`[data-mark="sensor/${smoke}"]`).waitFor();
+    const at = (await station.get('/sensors')).sensors.find((s) => s.sensor.id === smoke).sensor.position;
+    check(at?.x === 0.5 && at.y === 0.5, `the sensor stands at ${JSON.stringify(at)}`);
+    await album.take(desk, 'plans');
+  });
+
+  await step('a stranger is taken in while the window is open', async () => {
+    await desk.getByTestId('setup-joining').click();
+    await desk.getByTestId('joining-left').waitFor();
+    await desk.getByTestId('stranger').filter({ hasText: stranger }).getByTestId('adopt').click();
+    const form = desk.getByTestId('adopt-dialog');
+    await form.locator('[name=name]').fill('屋顶门磁');
+    await form.locator('[name=place]').fill('5号楼 屋顶');
+    await form.locator('button[type=submit]').click();
+    await form.waitFor({ state: 'detached' });
+    await until('it is a sensor', 5, async () => (await station.get('/sensors')).sensors.some((s) => s.sensor.adopted && s.sensor.name === '屋顶门磁'));
+    await desk.getByTestId('joining-close').click();
+    await until('the window is closed', 5, async () => !(await station.get('/joining')).open);
+  });
+
   await step('pages without an alarm', async () => {
+    await go(desk, 'sensors');
     await album.take(desk, 'sensors');
     await go(desk, 'records');
     await album.take(desk, 'records-none');
@@ -186,7 +247,20 @@ try {
     await pressed('real').waitFor();
     const told = await desk.locator('.told dl > div').allInnerTexts();
     for (const word of ['收到', '误报', '真警']) check(told.some((l) => l.includes(word) && l.includes(officer.name)), `the log does not say who said ${word}: ${told}`);
-    const answers = (await station.get(`/alarms/${id}`)).alarm.answers;
+    await desk.keyboard.press('t');
+    await until('it is in hand', 5, async () => (await desk.getByTestId('take').innerText()).includes('我在处理'));
+    await desk.getByTestId('call').first().click();
+    await desk.getByTestId('call-reached').click();
+    await until('the call is logged', 5, async () => (await desk.getByTestId('call').first().innerText()).includes('接通'));
+    await desk.keyboard.press('n');
+    await desk.getByTestId('note-form').locator('input').fill('油烟，已开窗');
+    await desk.keyboard.press('Enter');
+    await desk.locator('.told dd').filter({ hasText: '油烟，已开窗' }).waitFor();
+    await desk.locator('[data-testid=spot] .mark.here').waitFor();
+    const view = await station.get(`/alarms/${id}`);
+    check(view.response.calls[0].to === '本人 王桂芳' && view.response.calls[0].reached, `the call is ${JSON.stringify(view.response.calls)}`);
+    check(view.alarm.takenBy.by === officer.account, 'it is in nobody’s hand');
+    const answers = view.alarm.answers;
     check(answers.map((a) => `${a.kind}${a.undone ? '*' : ''}`).join(' ') === 'received false* real', `kept are ${JSON.stringify(answers)}`);
     check(answers.every((a) => a.by === officer.account && a.name === officer.name), 'an answer without its officer');
     await album.take(desk, 'desk-answered', { desk: true });
@@ -287,7 +361,23 @@ try {
     await desk.keyboard.press('Escape');
     await desk.getByTestId('sensor-link').filter({ hasText: facts.sensors.find((s) => s.id === smoke).name }).first().click();
     await desk.getByTestId('sensor-values').waitFor();
+    await desk.locator('[data-testid=chart] canvas').first().waitFor();
     await album.take(desk, 'device');
+    await go(desk, 'records');
+    await desk.getByTestId('nav-performance').click();
+    await desk.getByTestId('top').locator('li').first().waitFor();
+    await album.take(desk, 'performance');
+    await go(desk, 'setup');
+    await desk.getByTestId('setup-rules').click();
+    await desk.getByTestId('rules-own').click();
+    await desk.getByTestId('trial').first().click();
+    await desk.getByTestId('trial-said').waitFor();
+    await album.take(desk, 'rules');
+    await desk.getByTestId('setup-workbench').click();
+    await desk.getByTestId('bench-topic').filter({ hasText: smoke }).first().click();
+    await desk.getByTestId('bench-families').locator('li').first().waitFor();
+    await album.take(desk, 'workbench');
+    await go(desk, 'sensors');
     await menu(desk, 'nav-accounts');
     await desk.getByTestId('account-row').first().waitFor();
     await album.take(desk, 'accounts');

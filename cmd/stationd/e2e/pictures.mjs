@@ -26,9 +26,15 @@ class Album {
     this.typed = [];
   }
 
-  /** Takes a page in all sizes in Chinese, in two in English; options: night too (at the wall's size), desk: must not scroll, few: one picture is enough. */
+  /** Takes a page in all sizes in Chinese, in two in English; options: night too (at the wall's size), desk: must not scroll, few: one of a screen and one of a phone are enough. */
   async take(page, name, { night = false, desk = false, few = false } = {}) {
-    if (few) return this.one(page, name, 'zh', sizes[1], desk);
+    if (few) {
+      await this.one(page, name, 'zh', sizes[1], desk);
+      await speak(page, 'en');
+      await this.one(page, name, 'en', sizes[2], desk);
+      await speak(page, 'zh');
+      return page.setViewportSize(sizes[0]);
+    }
     for (const size of sizes) await this.one(page, name, 'zh', size, desk);
     if (night) {
       await page.emulateMedia({ colorScheme: 'dark' });

@@ -22,7 +22,7 @@ function typedWords(w) {
 }
 
 /** Shows one page of the console and takes its picture. */
-async function page(name, hash, prepare, act, { night = false, few = false } = {}) {
+async function page(name, hash, prepare, act, { night = false, few = false, one = false } = {}) {
   if (wanted.length && !wanted.some((w) => name.includes(w))) return;
   stage.world = estate();
   prepare(stage.world);
@@ -32,7 +32,8 @@ async function page(name, hash, prepare, act, { night = false, few = false } = {
     await p.addInitScript(playCameras);
     await p.goto(`${station.url}/${hash}`);
     await act(p);
-    await album.take(p, name, { night, few });
+    if (one) await album.one(p, name, 'zh', { width: 1366, height: 768 }); // a dialog covers the language's switch
+    else await album.take(p, name, { night, few });
   } catch (err) {
     faults.push(`${name}: ${err.stack ?? err}`);
     await p.screenshot({ path: `${album.folder}/failed-${name}.png` }).catch(() => {});
@@ -260,20 +261,20 @@ function telling2(w) {
 paths.push('/contacts', '/channels', '/hours', '/sound');
 await page('contacts', '#/setup/contacts', telling2, async (p) => {
   await p.getByTestId('contact').nth(2).waitFor();
-});
+}, { few: true });
 await page('contact-dialog', '#/setup/contacts', telling2, async (p) => {
   await p.getByTestId('contact').first().getByRole('button').last().click();
   await p.getByTestId('contact-dialog').waitFor();
-}, { few: true });
+}, { one: true });
 await page('channels', '#/setup/channels', telling2, async (p) => {
   await p.getByTestId('channel-test').first().click();
   await p.getByTestId('channel-tested').waitFor();
-});
+}, { few: true });
 await page('channel-dialog', '#/setup/channels', telling2, async (p) => {
   await p.getByTestId('channel').nth(1).getByRole('button').last().click();
   await p.getByTestId('channel-dialog').waitFor();
-}, { few: true });
-await page('duty', '#/setup/duty', telling2, (p) => p.getByTestId('duty-form').waitFor());
+}, { one: true });
+await page('duty', '#/setup/duty', telling2, (p) => p.getByTestId('duty-form').waitFor(), { few: true });
 await page('sound', '#/setup/sound', telling2, async (p) => {
   await p.getByTestId('sound-test').click();
   await p.locator('.said').waitFor();
@@ -295,13 +296,13 @@ function around(w) {
   });
 }
 paths.push('/joining', '/mode', '/schedules', '/cards');
-await page('joining', '#/setup/joining', around, (p) => p.getByTestId('stranger').waitFor());
+await page('joining', '#/setup/joining', around, (p) => p.getByTestId('stranger').waitFor(), { few: true });
 await page('adopt-dialog', '#/setup/joining', around, async (p) => {
   await p.getByTestId('adopt').click();
   await p.getByTestId('adopt-dialog').waitFor();
-}, { few: true });
-await page('watch', '#/setup/watch', around, (p) => p.getByTestId('schedule').first().waitFor());
-await page('cards', '#/setup/cards', around, (p) => p.getByTestId('card-form').waitFor());
+}, { one: true });
+await page('watch', '#/setup/watch', around, (p) => p.getByTestId('schedule').first().waitFor(), { few: true });
+await page('cards', '#/setup/cards', around, (p) => p.getByTestId('card-form').waitFor(), { few: true });
 
 paths.push('/sensors.csv', '/displays');
 await page('import', '#/setup/import', (w) => {
@@ -310,7 +311,7 @@ await page('import', '#/setup/import', (w) => {
 }, async (p) => {
   await p.getByTestId('import-file').setInputFiles({ name: 'sensors.csv', mimeType: 'text/csv', buffer: Buffer.from('名称,类型\n') });
   await p.getByTestId('import-lines').waitFor();
-});
+}, { few: true });
 await page('displays', '#/setup/displays', (w) => {
   w.typed = ['值班室东墙', '站长室'];
   Object.assign(w.replies, {
@@ -321,7 +322,7 @@ await page('displays', '#/setup/displays', (w) => {
   await p.getByTestId('display-form').locator('input').fill('站长室');
   await p.getByTestId('display-form').locator('button[type=submit]').click();
   await p.getByTestId('display-link').waitFor();
-});
+}, { few: true });
 
 paths.push('/rule-templates', '/rules/fields');
 await page('rules', '#/setup/rules', (w) => {
@@ -347,7 +348,7 @@ await page('sensor-dialog', '#/sensors/temp-1203', (w) => {
 }, async (p) => {
   await p.getByTestId('sensor-edit').click();
   await p.getByTestId('rule-form').waitFor();
-}, { few: true });
+}, { one: true });
 
 await browser.close();
 station.close();

@@ -4,11 +4,13 @@ import { html, useEffect, useState } from '../html.js';
 import { answerWord, kindWord, roleWord, t, wordFor } from '../words/words.js';
 import { stamp } from '../words/times.js';
 import { get, Problem } from '../state/api.js';
-import { alarms, cameraRow, sensorRow } from '../state/store.js';
+import { alarms, cameraRow, plans, sensorRow } from '../state/store.js';
 
 /** @typedef {import('../records.js').Audit} Row */
 
 const perPage = 100;
+/** Names that the console drew itself say nothing to anybody. */
+const drawn = /^[a-z]+-[0-9a-f]{8}$/;
 
 /** What a row is about, by name where it is known: "camera/gate" is "摄像机 小区北门". @param {string} path */
 function subject(path) {
@@ -20,8 +22,8 @@ function subject(path) {
   if (!label) return path;
   const alarm = kind === 'alarm' ? alarms.value.get(id) : null;
   if (alarm) return `${kindWord(alarm.kind)} ${alarm.place || alarm.name}`;
-  const name = kind === 'camera' ? cameraRow(id)?.camera.name : kind === 'sensor' ? sensorRow(id)?.sensor.name : '';
-  return `${label} ${name || id}`;
+  const name = kind === 'camera' ? cameraRow(id)?.camera.name : kind === 'sensor' ? sensorRow(id)?.sensor.name : kind === 'plan' ? plans.value.get(id)?.name : '';
+  return [label, name || (drawn.test(id) ? '' : id)].filter(Boolean).join(' ');
 }
 
 /** "role admin", "disabled", "new password" @param {string} part */

@@ -83,7 +83,7 @@ function History({ id, sensor }) {
     };
   }, [id, name, turn]);
   const list = (data?.series ?? [])
-    .filter((/** @type {any} */ s) => s.type !== 'text' && (s.points ?? []).length > 0)
+    .filter((/** @type {any} */ s) => s.type !== 'text' && (s.points ?? []).length > 0 && (s.type !== 'bool' || s.turns > 0 || s.field === sensor.class)) // a fault that never was needs no chart
     .sort((/** @type {any} */ a, /** @type {any} */ b) => weight(a.field, sensor) - weight(b.field, sensor))
     .slice(0, chartsMost);
   return html`<section class="card history" data-testid="history"><header><h2>${t('history')}</h2>

@@ -7,7 +7,9 @@ import { hms, span } from '../words/times.js';
 import { get, newKey, post, Problem, put } from '../state/api.js';
 import { now } from '../state/clock.js';
 import { loadAll } from '../state/store.js';
+import { served } from '../state/served.js';
 import { Field, Form } from '../ui/form.js';
+import { LoadProblem, useLoad } from '../ui/load.js';
 import { Mapping } from './mapping.js';
 
 /** @typedef {{broker: string, topic: string, count: number, malformed: number, last: string, outcome: string, cause?: string, families: string[], sensors: string[]}} Topic */
@@ -47,7 +49,7 @@ export function Workbench() {
         ${list && !topics.length && html`<p class="note">${t(text ? 'queue.noneFound' : 'bench.none')}</p>`}
         <ul class="things">${topics.map((x) => html`<li key=${x.broker + x.topic}><button type="button" data-testid="bench-topic" aria-pressed=${topic?.topic === x.topic && topic.broker === x.broker} onClick=${() => setTopic(x)}>
           <b class="typed">${x.topic}</b><span><i class="light ${look(x.outcome)}"></i>${outcome(x.outcome)} · ${x.count} · ${t('ago', { span: span(now.value - Date.parse(x.last)) })}</span></button></li>`)}</ul></section>
-      <div class="benchmain">${topic ? html`<${OneTopic} key=${topic.broker + topic.topic} topic=${topic} />` : html`<section class="card empty"><p>${t('bench.choose')}</p></section>`}</div>
+      <div class="benchmain">${topic ? html`<${OneTopic} key=${topic.broker + topic.topic} topic=${topic} />` : html`<section class="card empty"><p>${t('bench.choose')}</p></section><${FamilyList} />`}</div>
     </div>`;
 }
 
@@ -118,4 +120,21 @@ export function AdoptMapping({ topic, fields, class: cls }) {
   if (done) return html`<p class="said" role="status" data-testid="bench-adopted">${t('bench.adopted')}</p>`;
   return html`<${Form} submit=${t('bench.adopt')} onSubmit=${send} testid="bench-adopt">
     <div class="two"><${Field} label=${t('sensor.name')} value=${name} onValue=${setName} name="name" required maxlength="80" /><${Field} label=${t('sensor.place')} value=${place} onValue=${setPlace} name="place" required maxlength="120" /></div><//>`;
+}
+
+/** The formats that the station knows, those of dropped files among them, and what is wrong with such a file. */
+function FamilyList() {
+  const { data, problem, again } = useLoad(served('/families') ? '/families' : '');
+  const [busy, setBusy] = useState(false);
+  const reload = async () => {
+    setBusy(true);
+    await post('/families/reload').catch(() => {});
+    setBusy(false);
+    again();
+  };
+  if (!data) return html`<${LoadProblem} problem=${problem} again=${again} />`;
+  return html`<section class="card" data-testid="families"><h2>${t('families')}</h2>
+    ${(data.problems ?? []).map((/** @type {any} */ p, /** @type {number} */ i) => html`<p class="problem typed" key=${i}><strong>${[p.file, p.line].filter(Boolean).join(' : ')}</strong> ${p.message} ${p.hint}</p>`)}
+    <ul class="families">${(data.families ?? []).map((/** @type {any} */ f) => html`<li key=${f.name}><b class="typed">${f.title || f.name}</b><span class="typed">${(f.filters ?? []).join('  ')}</span>${f.origin === 'dropped' && html`<i class="tag">${t('families.dropped')}</i>`}</li>`)}</ul>
+    <button type="button" class="btn" disabled=${busy} data-testid="families-reload" onClick=${reload}>${t(busy ? 'busy' : 'families.reload')}</button></section>`;
 }
