@@ -44,14 +44,17 @@ export function Duty() {
 export function Sound() {
   const { data, problem, again } = useLoad('/sound');
   const [busy, setBusy] = useState(false);
-  const [said, setSaid] = useState('');
+  const [played, setPlayed] = useState(false);
+  const [fault, setFault] = useState('');
   const press = async () => {
     setBusy(true);
     try {
       await post('/sound/test', {}, { 'Idempotency-Key': newKey() });
-      setSaid(t('soundtest.done'));
+      setFault('');
+      setPlayed(true);
     } catch (err) {
-      setSaid(err instanceof Problem ? `${err.message} ${err.hint}` : String(err));
+      setPlayed(false);
+      setFault(err instanceof Problem ? `${err.message} ${err.hint}` : String(err));
     } finally {
       setBusy(false);
       again();
@@ -62,5 +65,5 @@ export function Sound() {
     ${data && html`<section class="card narrow" data-testid="sound-state"><p class="big"><i class="light ${state === 'ok' ? 'ok' : state === 'off' ? 'off' : 'warn'}"></i>${t(`soundstate.${state}`)}</p>
       ${data.device && html`<p>${t('soundtest.device')} <span class="typed">${data.device}</span></p>`}${data.cause && html`<p class="note typed">${data.cause}</p>`}
       <p class="below"><button type="button" class="btn go" disabled=${busy || state === 'off'} data-testid="sound-test" onClick=${press}>${t(busy ? 'busy' : 'soundtest')}</button></p>
-      ${said && html`<p class="said" role="status">${said}</p>`}</section>`}`;
+      ${(played || fault) && html`<p class="said" role="status">${played ? t('soundtest.done') : fault}</p>`}</section>`}`;
 }
