@@ -1,6 +1,7 @@
 package devices
 
 import (
+	"slices"
 	"time"
 
 	"stationd/agent/station"
@@ -62,6 +63,35 @@ func (s *Set) presenceSignals(sn *sensor, r payload.Reading, live bool) []statio
 	}
 	return nil
 }
+
+// holdAbsence puts off what a broker outside says of somebody who is gone; the
+// timer tells it when he has not come back within Config.ComeBack: a broker that
+// is started again tells the wills of all who were connected. What the built-in broker says is
+// true at once: it keeps the wills to itself when it ends.
+func (s *Set) holdAbsence(sn *sensor, r payload.Reading, m *message) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	mem, now := sn.memory, s.now()
+	if m.broker == station.EmbeddedBroker || s.feed(m.broker) {
+		return false
+	}
+	if r.Presence != payload.Offline {
+		mem.leaving = time.Time{}
+		return false
+	}
+	if r.Bridge {
+		s.bridgeChanged(sn.address, r.Presence, now)
+	}
+	mem.watched = false
+	if mem.leaving.IsZero() && mem.offline != active {
+		mem.leaving = now.Add(s.cfg.ComeBack)
+		wake(s.kick)
+	}
+	return true
+}
+
+// feed tells whether a broker's name is that of a feed.
+func (s *Set) feed(id string) bool { return slices.Contains(s.feeds, id) }
 
 // bridgeUp tells whether the bridges of a sensor are there, as far as is known,
 // and since when; with s.mu held.

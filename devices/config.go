@@ -24,6 +24,10 @@ type Config struct {
 	// Grace is how long a broker or a bridge must have been back before the
 	// silence of its sensors counts.
 	Grace time.Duration `yaml:"grace"`
+	// ComeBack is how long a device may take to come back after a broker outside
+	// has said that it is gone. A broker that is started again tells the wills of
+	// all who were connected, and they come back in a moment.
+	ComeBack time.Duration `yaml:"come_back"`
 	// PressLasts is how long after an event without an end, such as a button
 	// pressed, its condition counts as over.
 	PressLasts time.Duration `yaml:"press_lasts"`
@@ -45,6 +49,7 @@ func DefaultConfig() Config {
 		Link:          mqtt.DefaultConfig(),
 		CommitTimeout: 10 * time.Second,
 		Grace:         10 * time.Minute,
+		ComeBack:      30 * time.Second,
 		PressLasts:    30 * time.Second,
 		LateAfter:     5 * time.Minute,
 		MaxUnknown:    256,
@@ -62,7 +67,7 @@ func (c Config) Validate() error {
 		faults = append(faults, station.Under("broker", c.Broker.Validate()))
 	}
 	faults = append(faults, station.Under("link", c.Link.Validate()))
-	for key, d := range map[string]time.Duration{"commit_timeout": c.CommitTimeout, "grace": c.Grace, "press_lasts": c.PressLasts, "late_after": c.LateAfter} {
+	for key, d := range map[string]time.Duration{"commit_timeout": c.CommitTimeout, "grace": c.Grace, "come_back": c.ComeBack, "press_lasts": c.PressLasts, "late_after": c.LateAfter} {
 		if d <= 0 || d > 24*time.Hour {
 			fault(key, "leave the key out for the default", "%s is not within 0s and 24h", d)
 		}

@@ -283,6 +283,9 @@ func (s *Set) say(ctx context.Context, sn *sensor, r payload.Reading, m *message
 		// device says when it has connected is.
 		rep.Live = rep.Live && r.Presence == payload.Online && (r.Via == "" || r.Bridge)
 		rep.Values = nil
+		if s.holdAbsence(sn, r, m) {
+			return nil
+		}
 		rep.Signals = s.presenceSignals(sn, r, rep.Live)
 		if rep.Signals == nil && !rep.Live && rep.About == nil && !sn.stranger {
 			return nil
@@ -455,7 +458,7 @@ func (s *Set) learn(sn *sensor, r payload.Reading, rep *station.Report, next []v
 		mem.via = address{sn.Source.Broker, sn.Source.Family, r.Via}
 	}
 	if rep.Live {
-		mem.heard = rep.Received
+		mem.heard, mem.leaving = rep.Received, time.Time{}
 	}
 	if r.Presence != "" {
 		mem.watched = r.Presence == payload.Online

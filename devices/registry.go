@@ -83,6 +83,7 @@ type memory struct {
 	presses map[station.AlarmKind]time.Time // when an event's condition is over
 	retryAt time.Time                       // no timer report before
 	via     address                         // the bridge that it was last heard through
+	leaving time.Time                       // when a word that it is gone counts; zero is none
 	watched bool                            // somebody says when it is gone: its will, its bridge
 	pace    pace
 }

@@ -104,7 +104,8 @@ func (s *Set) collect(now time.Time) (all []due, next time.Time) {
 // restarts at night would hide a detector that has been dead for a week.
 func (s *Set) silentAt(sn *sensor) (time.Time, bool) {
 	mem := sn.memory
-	if !sn.Adopted || mem.offline == active || sn.SilentAfter < 0 {
+	leaves := !mem.leaving.IsZero()
+	if !sn.Adopted || mem.offline == active || sn.SilentAfter < 0 && !leaves {
 		return time.Time{}, false
 	}
 	up, ok := s.upSince(sn.Source.Broker)
@@ -117,6 +118,12 @@ func (s *Set) silentAt(sn *sensor) (time.Time, bool) {
 	}
 	if since.After(up) {
 		up = since
+	}
+	if leaves {
+		if back := up.Add(s.cfg.ComeBack); back.After(mem.leaving) {
+			return back, true
+		}
+		return mem.leaving, true
 	}
 	silence := s.limit(sn)
 	at := mem.heard.Add(silence)
@@ -201,7 +208,12 @@ func (s *Set) reportDue(ctx context.Context, d due) {
 		mem.retryAt = now.Add(timerRetry)
 		mem.unsure = mem.unsure || d.kind == station.KindOffline && !errors.Is(err, station.ErrNoSpace)
 	case d.kind == station.KindOffline:
-		mem.goes(active, bySilence, now)
+		cause := bySilence
+		if !mem.leaving.IsZero() {
+			cause = byBridge
+		}
+		mem.goes(active, cause, now)
+		mem.leaving = time.Time{}
 	default:
 		delete(mem.presses, d.kind)
 	}
