@@ -131,6 +131,9 @@ func TestOfflineOfEveryClass(t *testing.T) {
 				limit = 25 * time.Hour
 			}
 			for _, restarts := range []bool{false, true} {
+				if !restarts && class != station.ClassDoor {
+					continue // the restarts are what differs; one class is enough without
+				}
 				t.Run(fmt.Sprintf("%s %s restarts %v", class, power, restarts), func(t *testing.T) {
 					sn := hubSensor("a", class)
 					sn.Power = power
