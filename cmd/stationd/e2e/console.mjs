@@ -167,8 +167,10 @@ try {
     await desk.getByTestId('loose').getByRole('button').filter({ hasText: named(smoke) }).focus();
     await desk.keyboard.press('Enter');
     await desk.locator(`[data-mark="sensor/${smoke}"]`).waitFor();
-    const at = (await station.get('/sensors')).sensors.find((s) => s.sensor.id === smoke).sensor.position;
-    check(at?.x === 0.5 && at.y === 0.5, `the sensor stands at ${JSON.stringify(at)}`);
+    await until('the station knows where it stands', 10, async () => {
+      const at = (await station.get('/sensors')).sensors.find((s) => s.sensor.id === smoke).sensor.position;
+      return at?.x === 0.5 && at.y === 0.5;
+    });
     await album.take(desk, 'plans');
   });
 

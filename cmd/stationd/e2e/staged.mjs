@@ -112,6 +112,7 @@ export async function playStation(stage) {
     let body = '';
     for await (const part of req) body += part;
     const order = body && req.headers['content-type']?.startsWith('application/json') ? JSON.parse(body) : null;
+    if (!w.session.actor && path !== '/session') return json(reply, { code: 'access.sign-in' }, 401);
     if (req.method !== 'GET') w.orders.push({ method: req.method, path, order });
     const own = w.replies[`${req.method} ${path}`];
     if (own !== undefined) return json(reply, typeof own === 'function' ? own(order, url) : own);
@@ -147,6 +148,10 @@ export async function playStation(stage) {
     url: `http://127.0.0.1:${server.address().port}`,
     push(type, data) {
       for (const s of streams) s.write(`event: ${type}\ndata: ${JSON.stringify({ seq: 1, type, subject: '', time: ago(0), data })}\n\n`);
+    },
+    /** Breaks every stream off, as a session that ends does. */
+    hangUp() {
+      for (const s of streams) s.end();
     },
     close: () => {
       server.closeAllConnections();

@@ -9,6 +9,7 @@ import { lostSince } from '../state/feed.js';
 import { choose, idleFor } from '../state/choice.js';
 import { go, route } from '../state/route.js';
 import { happening, isForeign } from '../state/store.js';
+import { expired } from '../state/session.js';
 import { soundState, unlockSound } from '../state/sound.js';
 
 const handsOff = 20_000; // who has not touched another page for so long is taken back to the desk
@@ -17,7 +18,7 @@ const patience = 2_000; // a stream that is renewed at once is no news
 export function Banner() {
   const since = lostSince.value;
   const gone = since > 0 && now.value - since > patience;
-  if (gone) {
+  if (gone && !expired.value) { // a login brings the stream back and says so itself
     return html`<div class="banner lost" role="alert" data-testid="connection-lost">
       <strong>${t('lost.title')}</strong><span>${t('lost.since', { time: hms(since) })}</span><span class="age" aria-hidden="true">${age(now.value - since)}</span><span>${t('lost.hint')}</span>
     </div>`;

@@ -50,7 +50,7 @@ function Menu({ close }) {
     ${may('audit') && html`<${NavLink} page="audit" onClick=${close} />`}
     <${ThemeSwitch} />
     ${may('answer') && !centre.value && html`<label class="seat">${t('seat')}<input name="seat" maxlength="20" value=${seat.value} placeholder=${t('seat.hint')} onInput=${(/** @type {any} */ e) => (seat.value = e.currentTarget.value)} /></label>`}
-    <button type="button" data-testid="logout" onClick=${logout}>${t('logout')}</button>
+    ${s?.actor?.role !== 'display' && html`<button type="button" data-testid="logout" onClick=${logout}>${t('logout')}</button>`}
     <p class="version">${t('version', { v: s?.version ?? '' })}</p>
   </div>`;
 }
