@@ -48,20 +48,20 @@ export function Tools({ alarm, detail }) {
   return html`<div class="tools" role="toolbar" aria-label=${t('tools')}>
     ${ours && html`
       ${served('/alarms/{id}/take') && html`<${TakeButton} alarm=${alarm} />`}
-      ${served('/alarms/{id}/calls') && html`<${ToolButton} name="call" key1="C" word=${t('tool.call')} />`}
-      ${served('/alarms/{id}/notes') && html`<${ToolButton} name="note" key1="N" word=${t('tool.note')} />`}
+      ${served('/alarms/{id}/calls') && html`<${ToolButton} name="call" letter="C" word=${t('tool.call')} />`}
+      ${served('/alarms/{id}/notes') && html`<${ToolButton} name="note" letter="N" word=${t('tool.note')} />`}
       ${served('/alarms/{id}/shelf') && (alarm.shelf
         ? html`<button type="button" data-testid="unshelve" onClick=${() => unshelve(alarm)}>${t('tool.unshelve')}</button>`
-        : shelvable(alarm) && html`<${ToolButton} name="shelf" key1="S" word=${t('tool.shelf')} />`)}`}
+        : shelvable(alarm) && html`<${ToolButton} name="shelf" letter="S" word=${t('tool.shelf')} />`)}`}
     <span class="grow"></span>
     <button type="button" data-testid="full-screen" onClick=${fullScreen}>${t('tool.full')}<kbd>F</kbd></button>
     <button type="button" data-testid="keys" aria-expanded=${keysOpen.value} onClick=${() => (keysOpen.value = !keysOpen.value)}>${t('tool.keys')}<kbd>?</kbd></button>
   </div>`;
 }
 
-/** @param {{name: string, key1: string, word: string}} props */
-function ToolButton({ name, key1, word }) {
-  return html`<button type="button" data-testid=${`tool-${name}`} onClick=${() => (tool.value = name)}>${word}<kbd>${key1}</kbd></button>`;
+/** @param {{name: string, letter: string, word: string}} props */
+function ToolButton({ name, letter, word }) {
+  return html`<button type="button" data-testid=${`tool-${name}`} onClick=${() => (tool.value = name)}>${word}<kbd>${letter}</kbd></button>`;
 }
 
 /** @param {{alarm: Alarm}} props */

@@ -71,7 +71,9 @@ export function PlanPicture({ plan, name, version, marks, testid, chosen, onPick
         const id = e.dataTransfer?.getData('text/plain');
         if (id) onDrop(id, ...spot(e));
       })} />
-    ${marks.map((m) => { const r = (m.here ? dotHere : dot) / scale; return html`<g key=${m.kind + m.id} class="mark ${m.kind} ${m.state} ${m.here ? 'here' : ''} ${chosen === m.id ? 'chosen' : ''} ${onMove ? 'moves' : ''}"
+    ${marks.map((m) => {
+      const r = (m.here ? dotHere : dot) / scale;
+      return html`<g key=${m.kind + m.id} class="mark ${m.kind} ${m.state} ${m.here ? 'here' : ''} ${chosen === m.id ? 'chosen' : ''} ${onMove ? 'moves' : ''}"
         transform=${`translate(${m.x * w} ${m.y * h})`} data-mark=${m.id} tabindex=${onPick || onMove ? 0 : undefined} role=${onPick || onMove ? 'button' : 'img'} aria-label=${m.name}
         onClick=${() => onPick?.(m.id, m.kind)}
         onKeyDown=${(/** @type {KeyboardEvent} */ e) => {
@@ -89,7 +91,8 @@ export function PlanPicture({ plan, name, version, marks, testid, chosen, onPick
       <title>${m.name}</title>
       ${m.here && html`<circle class="halo" r=${r * 2} />`}
       ${m.kind === 'camera' ? html`<path class="dot" d=${`M${-r} ${-r * 0.8}h${r * 1.4}v${r * 0.5}l${r * 0.9} ${-r * 0.5}v${r * 1.6}l${-r * 0.9} ${-r * 0.5}v${r * 0.5}h${-r * 1.4}z`} />` : html`<circle class="dot" r=${r} />`}
-    </g>`; })}
+    </g>`;
+    })}
   </svg></div>`;
 }
 

@@ -4,8 +4,9 @@
 // for the topic.
 import { html, useEffect, useState } from '../html.js';
 import { classWord, t, valueWord, wordFor } from '../words/words.js';
-import { post, Problem } from '../state/api.js';
-import { AdoptMapping } from './workbench.js';
+import { newKey, post, Problem, put } from '../state/api.js';
+import { loadAll } from '../state/store.js';
+import { Field, Form } from '../ui/form.js';
 
 const classes = ['smoke', 'gas', 'water', 'sos', 'manhole', 'door', 'motion', 'temperature', 'level', 'other'];
 const fields = [...classes.filter((c) => c !== 'other'), 'time', 'humidity', 'battery', 'battery_low', 'tamper', 'vibration', 'action', 'linkquality', 'voltage', 'rssi', 'angle', 'smoke_density', 'gas_concentration', 'pressure', 'fault'];
@@ -61,4 +62,20 @@ export function Mapping({ topic, message }) {
       })}</p>`}
       ${Object.keys(chosen).length > 0 && html`<${AdoptMapping} topic=${topic} fields=${chosen} class=${cls} />`}`}
   </section>`;
+}
+
+/** Makes a sensor of a topic with a mapping. @param {{topic: {broker: string, topic: string}, fields: Record<string, string>, class: string}} props */
+function AdoptMapping({ topic, fields, class: cls }) {
+  const [name, setName] = useState('');
+  const [place, setPlace] = useState('');
+  const [done, setDone] = useState(false);
+  const send = async () => {
+    const id = `s-${newKey().slice(0, 8)}`;
+    await put(`/sensors/${id}`, { id, name: name.trim(), place: place.trim(), class: cls, adopted: true, source: { broker: topic.broker, family: 'json', topic: topic.topic, fields } });
+    await loadAll();
+    setDone(true);
+  };
+  if (done) return html`<p class="said" role="status" data-testid="bench-adopted">${t('bench.adopted')}</p>`;
+  return html`<${Form} submit=${t('bench.adopt')} onSubmit=${send} testid="bench-adopt">
+    <div class="two"><${Field} label=${t('sensor.name')} value=${name} onValue=${setName} name="name" required maxlength="80" /><${Field} label=${t('sensor.place')} value=${place} onValue=${setPlace} name="place" required maxlength="120" /></div><//>`;
 }

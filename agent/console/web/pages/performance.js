@@ -1,13 +1,12 @@
 // @ts-check
 // How the alarms have been, and how they were answered: too many at once, the
 // same device again and again, those that never end. For who mends the causes.
-import { html, useState } from '../html.js';
+import { html, useMemo, useState } from '../html.js';
 import { kindWord, t } from '../words/words.js';
 import { span, when } from '../words/times.js';
 import { now } from '../state/clock.js';
 import { href } from '../state/route.js';
 import { LoadProblem, useLoad } from '../ui/load.js';
-import { useMemo } from '../html.js';
 
 /** @typedef {import('../records.js').Alarm} Alarm */
 

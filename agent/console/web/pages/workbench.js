@@ -4,11 +4,9 @@
 import { html, useEffect, useState } from '../html.js';
 import { classWord, t, valueWord, wordFor } from '../words/words.js';
 import { hms, span } from '../words/times.js';
-import { get, newKey, post, Problem, put } from '../state/api.js';
+import { get, post, Problem } from '../state/api.js';
 import { now } from '../state/clock.js';
-import { loadAll } from '../state/store.js';
 import { served } from '../state/served.js';
-import { Field, Form } from '../ui/form.js';
 import { LoadProblem, useLoad } from '../ui/load.js';
 import { Mapping } from './mapping.js';
 
@@ -104,22 +102,6 @@ function Families({ message }) {
         const w = valueWord(f, /** @type {any} */ (v));
         return html`<span class="pair" key=${f}>${w.label} <b>${w.text}</b></span>`;
       })}</p>`)}</div></li>`)}</ul></section>`;
-}
-
-/** Makes a sensor of a topic with a mapping. @param {{topic: {broker: string, topic: string}, fields: Record<string, string>, class: string}} props */
-export function AdoptMapping({ topic, fields, class: cls }) {
-  const [name, setName] = useState('');
-  const [place, setPlace] = useState('');
-  const [done, setDone] = useState(false);
-  const send = async () => {
-    const id = `s-${newKey().slice(0, 8)}`;
-    await put(`/sensors/${id}`, { id, name: name.trim(), place: place.trim(), class: cls, adopted: true, source: { broker: topic.broker, family: 'json', topic: topic.topic, fields } });
-    await loadAll();
-    setDone(true);
-  };
-  if (done) return html`<p class="said" role="status" data-testid="bench-adopted">${t('bench.adopted')}</p>`;
-  return html`<${Form} submit=${t('bench.adopt')} onSubmit=${send} testid="bench-adopt">
-    <div class="two"><${Field} label=${t('sensor.name')} value=${name} onValue=${setName} name="name" required maxlength="80" /><${Field} label=${t('sensor.place')} value=${place} onValue=${setPlace} name="place" required maxlength="120" /></div><//>`;
 }
 
 /** The formats that the station knows, those of dropped files among them, and what is wrong with such a file. */

@@ -551,7 +551,6 @@ export const MESSAGES = /** @type {const} */ ({
   'measured.last': ['最后 {time}', 'last {time}'],
   'measured.now': ['现在', 'now'],
   'before': ['以前报过', 'Alarms before'],
-  'before.nothing': ['没有', 'none'],
   'before.count': ['{n} 次', '{n}'],
   'before.none': ['这个设备最近没有报过警。', 'This device has not alarmed lately.'],
   'clip.title': ['报警前后录像', 'Film of the alarm'],
