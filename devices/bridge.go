@@ -57,7 +57,7 @@ func (s *Set) presenceSignals(sn *sensor, r payload.Reading, live bool) []statio
 	switch {
 	case r.Presence == payload.Offline:
 		return []station.Signal{{Kind: station.KindOffline, Active: true}}
-	case (mem.offline == active || mem.unsure) && (live || mem.cause != bySilence):
+	case (mem.offline == active || mem.unsure) && (live || mem.cause != bySilence && !s.overdue(sn)):
 		// What was silent for too long must be heard itself.
 		return []station.Signal{{Kind: station.KindOffline}}
 	}
@@ -93,9 +93,24 @@ func (s *Set) holdAbsence(sn *sensor, r payload.Reading, m *message) bool {
 // feed tells whether a broker's name is that of a feed.
 func (s *Set) feed(id string) bool { return slices.Contains(s.feeds, id) }
 
-// bridgeUp tells whether the bridges of a sensor are there, as far as is known,
-// and since when; with s.mu held.
+// overdue tells whether it is not known why a sensor is gone, because that was
+// before the start, and it has been silent for so long that it would be missed once
+// more; with s.mu held.
+func (s *Set) overdue(sn *sensor) bool {
+	mem := sn.memory
+	return mem.cause == unknownAbsence && s.now().Sub(mem.heard) >= s.limit(sn)
+}
+
+// maxBridged is how many bridges may stand behind each other.
+const maxBridged = 4
+
+// bridgeUp tells whether the bridges of a sensor, and those behind them, are
+// there, as far as is known, and since when; with s.mu held.
 func (s *Set) bridgeUp(sn *sensor, now time.Time) (up bool, since time.Time) {
+	return s.bridgesUp(sn, maxBridged)
+}
+
+func (s *Set) bridgesUp(sn *sensor, most int) (up bool, since time.Time) {
 	up = true
 	note := func(away bool, at time.Time) {
 		up = up && !away
@@ -108,6 +123,10 @@ func (s *Set) bridgeUp(sn *sensor, now time.Time) (up bool, since time.Time) {
 	}
 	for _, p := range s.parents(sn) {
 		note(p.memory.offline == active, p.memory.since)
+		if most > 1 {
+			behind, at := s.bridgesUp(p, most-1)
+			note(!behind, at)
+		}
 	}
 	return up, since
 }

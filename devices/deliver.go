@@ -158,23 +158,16 @@ func (t *telling) tell(ctx context.Context) error {
 			}
 		}
 	}
-	read, first := t.parts > 0, -1
+	speaker := t.speaker(here)
 	for _, r := range h.readings {
 		sensors := t.whose(here, r)
 		if len(sensors) == 0 {
-			// Two families may understand one message of a device that nobody has
-			// registered: it is one device, and the more exact family's.
-			if first < 0 {
-				first = r.rank
-			}
-			if read || r.rank != first {
+			if r.rank != speaker {
 				continue
 			}
 			if sn := t.set.stranger(t, r); sn != nil {
 				sensors = []*sensor{sn}
 			}
-		} else if first < 0 {
-			read = true
 		}
 		for _, sn := range sensors {
 			if err := t.say(ctx, sn, r.Reading); err != nil {
@@ -184,6 +177,26 @@ func (t *telling) tell(ctx context.Context) error {
 	}
 	t.settle(fault)
 	return t.later
+}
+
+// speaker is the rank of the family whose word counts for devices that nobody has
+// registered; -1 is none. Two families may understand one message, and then it is
+// one device: that of the family which has a registered sensor in it, or else the
+// more exact family's. What a sensor's own mapping has read is that sensor's.
+func (t *telling) speaker(here []*sensor) int {
+	if t.parts > 0 {
+		return -1
+	}
+	first := -1
+	for _, r := range t.heard.readings {
+		if len(t.whose(here, r)) > 0 {
+			return r.rank
+		}
+		if first < 0 && !r.aside {
+			first = r.rank
+		}
+	}
+	return first
 }
 
 // whose finds the registered sensors of a reading.
@@ -265,6 +278,7 @@ func (s *Set) say(ctx context.Context, sn *sensor, r payload.Reading, m *message
 		return nil
 	}
 	now := s.now()
+	r.DeviceTime = writable(r.DeviceTime)
 	rep := station.Report{
 		Sensor: sn.ID, Values: r.Values, Received: now, DeviceTime: r.DeviceTime, About: s.about(sn, r),
 		Retained: m.retained || r.Cached, Duplicate: m.duplicate, Fingerprint: m.fingerprint(), Link: m.link(), Packet: m.packetID, Part: part,
@@ -346,6 +360,17 @@ func (s *Set) say(ctx context.Context, sn *sensor, r payload.Reading, m *message
 	default:
 		return err
 	}
+}
+
+// writable is a device's time in a form that can be stored, zero where there is
+// none: a zone of a whole day and the year 10000 can be read and not be written,
+// and a message that cannot be stored would come again for ever.
+func writable(at time.Time) time.Time {
+	at = at.UTC()
+	if at.Year() < 1 || at.Year() > 9998 {
+		return time.Time{}
+	}
+	return at
 }
 
 // knows tells whether the device's own name of the message says that it was stored

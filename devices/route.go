@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -191,16 +192,14 @@ func laneOf(topic string) string {
 const maxLearned = 8192
 
 // listenersFor lists the families to be asked about a topic, the most exact first.
-// A topic that one of them has learned of is that one's alone.
-func (s *Set) listenersFor(reg *registry, at source) []*listener {
+// A topic that one of them has learned of is that one's (owned): it comes first,
+// and the others only speak for the sensors that are registered. They are asked,
+// because anybody may describe a topic as his.
+func (s *Set) listenersFor(reg *registry, at source) (all []*listener, owned bool) {
 	s.learnedMu.RLock()
 	owner := s.learned[at]
 	s.learnedMu.RUnlock()
-	if owner != nil {
-		if i := slices.Index(reg.families[at.broker], owner); i >= 0 {
-			return []*listener{owner}
-		}
-	}
+	owned = owner != nil && slices.Contains(reg.families[at.broker], owner)
 	type candidate struct {
 		l     *listener
 		exact int
@@ -208,16 +207,20 @@ func (s *Set) listenersFor(reg *registry, at source) []*listener {
 	var few [8]candidate
 	fit := few[:0]
 	for _, l := range reg.families[at.broker] {
-		if exact := l.match(at.topic); exact >= 0 {
+		exact := l.match(at.topic)
+		if owned && l == owner {
+			exact = math.MaxInt
+		}
+		if exact >= 0 {
 			fit = append(fit, candidate{l, exact})
 		}
 	}
 	slices.SortStableFunc(fit, func(a, b candidate) int { return cmp.Compare(b.exact, a.exact) })
-	out := make([]*listener, len(fit))
+	all = make([]*listener, len(fit))
 	for i, c := range fit {
-		out[i] = c.l
+		all[i] = c.l
 	}
-	return out
+	return all, owned
 }
 
 // learnTopics notes what a family wants to hear from now on, and subscribes to it
@@ -264,14 +267,17 @@ type heard struct {
 type saying struct {
 	payload.Reading
 	family string
-	rank   int // of the family among those that were asked
+	rank   int  // of the family among those that were asked
+	aside  bool // the topic is another family's: it counts for registered sensors only
 }
 
 // ask has a message read by the families that listen to it.
 func (s *Set) ask(reg *registry, m *message) *heard {
 	h := &heard{}
-	for rank, l := range s.listenersFor(reg, source{m.broker, m.topic}) {
+	all, owned := s.listenersFor(reg, source{m.broker, m.topic})
+	for rank, l := range all {
 		h.asked = true
+		aside := owned && rank > 0
 		res, err := l.decode(payload.Message{Topic: m.topic, Payload: m.payload, Retained: m.retained, Received: s.now()})
 		s.publishRequests(l, res.Requests)
 		s.learnTopics(l, res.Listen)
@@ -279,6 +285,8 @@ func (s *Set) ask(reg *registry, m *message) *heard {
 		switch {
 		case errors.Is(err, payload.ErrIgnored):
 			h.ignored = h.ignored || h.fault == nil
+			continue
+		case err != nil && aside: // it is not for this family to understand it
 			continue
 		case err != nil:
 			if h.fault == nil && !h.ignored { // the more exact family's word counts
@@ -289,7 +297,7 @@ func (s *Set) ask(reg *registry, m *message) *heard {
 		h.ignored = h.ignored || len(res.Readings) == 0
 		h.families = append(h.families, l.name)
 		for _, r := range res.Readings {
-			h.readings = append(h.readings, saying{r, l.name, rank})
+			h.readings = append(h.readings, saying{r, l.name, rank, aside})
 		}
 	}
 	return h

@@ -1,0 +1,124 @@
+package devices_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"stationd/agent/station"
+	"stationd/devices"
+)
+
+// TestAStrangerBesideARegisteredDevice: a gateway's message speaks of devices that
+// are registered and of some that are not; a fire is told of either.
+func TestAStrangerBesideARegisteredDevice(t *testing.T) {
+	for _, order := range []string{"a b", "b a"} {
+		d := &desk{}
+		s := withHub(d)
+		s.Apply(devices.Registry{Sensors: []station.Sensor{hubSensor("a", station.ClassTemperature)}})
+		var parts []string
+		for _, device := range strings.Fields(order) {
+			parts = append(parts, map[string]string{
+				"a": `{"device":"a","values":{"temperature":20}}`, "b": `{"device":"b","values":{"smoke":true}}`,
+			}[device])
+		}
+		hear(t, s, "hub/1/up", `{"readings":[`+strings.Join(parts, ",")+`]}`)
+		fires := 0
+		for _, r := range d.all() {
+			if r.Unknown != nil && say(r.Signals) == "+smoke" {
+				fires++
+			}
+		}
+		if fires != 1 || len(d.all()) != 2 {
+			t.Errorf("%s: %d fires in %d reports", order, fires, len(d.all()))
+		}
+	}
+}
+
+// TestATimeThatCannotBeStored does not keep a message coming again for ever: what
+// the sink stores must be possible to write.
+func TestATimeThatCannotBeStored(t *testing.T) {
+	for _, at := range []string{"2026-01-01T00:00:00+24:00", "9999-12-31T23:59:59-23:00", "0000-01-01T00:00:00+23:00"} {
+		d := &desk{}
+		d.setRefuse(func(r station.Report) error {
+			_, err := json.Marshal(r)
+			return err
+		})
+		s := withHub(d)
+		s.Apply(devices.Registry{Sensors: []station.Sensor{z2m("a", station.ClassSmoke)}})
+		hear(t, s, "zigbee2mqtt/a", fmt.Sprintf(`{"smoke":true,"last_seen":%q}`, at))
+		if d.signals("a") != "+smoke" {
+			t.Errorf("%s: %q", at, d.signals("a"))
+		}
+	}
+}
+
+// TestALearnedTopicIsStillItsSensors: a description of somebody else's topic, by
+// mistake or with intent, does not silence the sensor that is registered there.
+func TestALearnedTopicIsStillItsSensors(t *testing.T) {
+	d := &desk{}
+	s := withHub(d)
+	s.Apply(devices.Registry{Sensors: []station.Sensor{z2m("a", station.ClassSmoke)}, JoiningUntil: time.Now().Add(time.Minute)})
+	hear(t, s, "homeassistant/binary_sensor/x/smoke/config", `{"state_topic":"zigbee2mqtt/a","device_class":"smoke","value_template":"{{ value_json.nothing }}","device":{"identifiers":["x"]}}`)
+	hear(t, s, "zigbee2mqtt/a", `{"smoke":true}`)
+	if d.signals("a") != "+smoke" {
+		t.Errorf("got %q", d.signals("a"))
+	}
+	hear(t, s, "homeassistant/binary_sensor/y/smoke/config", `{"state_topic":"zigbee2mqtt/b","device_class":"smoke","payload_on":"on","payload_off":"off","device":{"identifiers":["y"]}}`)
+	before := len(d.all())
+	hear(t, s, "zigbee2mqtt/b", `on`)
+	if all := d.all()[before:]; len(all) != 1 || all[0].Unknown == nil || all[0].Unknown.Source.Family != "homeassistant" {
+		t.Errorf("what is learned and nobody's else: %+v", all)
+	}
+}
+
+// TestABridgeBehindABridge that is away is one fault, however many stand between it
+// and the sensors.
+func TestABridgeBehindABridge(t *testing.T) {
+	gateway, repeater := hubSensor("gateway", station.ClassOther), hubSensor("repeater", station.ClassOther)
+	repeater.Bridge = "gateway"
+	reg := devices.Registry{Sensors: []station.Sensor{gateway, repeater}}
+	for i := range 5 {
+		sn := hubSensor(fmt.Sprint("s", i), station.ClassTemperature)
+		sn.Bridge, sn.Power = "repeater", station.PowerMains
+		reg.Sensors = append(reg.Sensors, sn)
+	}
+	lives(t, reg, func(l *life) {
+		for i := range 5 {
+			l.says(fmt.Sprint("s", i), `,"values":{"temperature":20}`)
+		}
+		l.says("repeater", `,"values":{"battery":90}`)
+		l.says("gateway", `,"bridge":true,"presence":"online"`)
+		time.Sleep(time.Minute)
+		l.says("gateway", `,"bridge":true,"presence":"offline"`)
+		time.Sleep(30 * time.Hour)
+		synctest.Wait()
+		l.expect("gateway", 1, 0)
+		l.expect("repeater", 0, 0)
+		for i := range 5 {
+			l.expect(fmt.Sprint("s", i), 0, 0)
+		}
+	})
+}
+
+// TestWhatWasSilentStaysGoneAfterARestart: that its will or its bridge holds it for
+// present, from the broker's memory, is no sign of life, and no reason to miss it
+// once more.
+func TestWhatWasSilentStaysGoneAfterARestart(t *testing.T) {
+	sn := hubSensor("a", station.ClassDoor)
+	sn.Power = station.PowerBattery
+	lives(t, devices.Registry{Sensors: []station.Sensor{sn}}, func(l *life) {
+		l.says("a", `,"values":{"door":false}`)
+		time.Sleep(30 * time.Hour)
+		l.expect("a", 1, 0)
+		l.restart()
+		l.says("a", `,"via":"gw","presence":"online"`)
+		time.Sleep(2 * time.Hour)
+		l.expect("a", 1, 0)
+		l.says("a", `,"values":{"door":false}`)
+		l.expect("a", 1, 1)
+	})
+}
