@@ -55,7 +55,7 @@ store: {space: {reserve: 24MiB, low: 64MiB, full: 40MiB, tight: 28MiB, floor: 16
 		return &publisher{address: broker, client: client, user: account.Username, password: account.Password, window: 10}
 	}
 	house := newHouse(t, village, bridge("readings"))
-	entrance := newDoors(village, station.EmbeddedBroker, bridge("doors"), 100*time.Millisecond)
+	entrance := newDoors(village, station.EmbeddedBroker, bridge("doors"), 100*time.Millisecond, 0)
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	closing := make(chan struct{})
 	var publishing sync.WaitGroup

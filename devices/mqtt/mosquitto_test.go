@@ -2,12 +2,7 @@ package mqtt_test
 
 import (
 	"fmt"
-	"net"
-	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,62 +12,13 @@ import (
 	"stationd/devices/mqtt"
 )
 
-// documented is a Mosquitto set up as docs/mosquitto.md says, word for word but for
-// where its files and ports are.
-func documented(t *testing.T) (m *devicestest.Mosquitto, secure string, ca string) {
-	t.Helper()
-	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "mosquitto.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	block := func(kind string) string {
-		found := regexp.MustCompile("(?s)```" + kind + "\n(.*?)```").FindSubmatch(page)
-		if found == nil {
-			t.Fatalf("the page has no %s", kind)
-		}
-		return string(found[1])
-	}
-	dir := t.TempDir()
-	for _, sub := range []string{"certs", "data"} {
-		if err := os.Mkdir(filepath.Join(dir, sub), 0o700); err != nil {
-			t.Fatal(err)
-		}
-	}
-	ca = devicestest.ServerCertificate(t, filepath.Join(dir, "certs"))
-	passwords := filepath.Join(dir, "passwords")
-	for i, who := range []string{"station", "zigbee", "meter"} {
-		args := []string{"-b", passwords, who, "secret-" + who}
-		if i == 0 {
-			args = slices.Insert(args, 0, "-c")
-		}
-		if out, err := exec.Command("mosquitto_passwd", args...).CombinedOutput(); err != nil {
-			t.Fatalf("mosquitto_passwd: %v: %s", err, out)
-		}
-	}
-	if err := os.WriteFile(filepath.Join(dir, "acl"), []byte(block("acl")), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	plain, secure := devicestest.FreePort(t), devicestest.FreePort(t)
-	conf := block("conf")
-	for from, to := range map[string]string{
-		"listener 1883 127.0.0.1": "listener " + plain + " 127.0.0.1", "listener 8883": "listener " + secure + " 127.0.0.1",
-		"/etc/mosquitto/": dir + "/", "/var/lib/mosquitto/": dir + "/data/",
-	} {
-		if !strings.Contains(conf, from) {
-			t.Fatalf("the page's configuration lacks %q", from)
-		}
-		conf = strings.ReplaceAll(conf, from, to)
-	}
-	return devicestest.StartMosquittoWith(t, conf, net.JoinHostPort("127.0.0.1", plain)), "mqtts://127.0.0.1:" + secure, ca
-}
-
 // TestTheRecommendedMosquitto: TLS, names and bounds as documented, and of more
 // messages than Mosquitto would keep by itself none is lost over its restart.
 func TestTheRecommendedMosquitto(t *testing.T) {
-	m, secure, ca := documented(t)
+	m := devicestest.StartDocumented(t, filepath.Join("..", "..", "docs", "mosquitto.md"), "station", "meter")
 	cfg := config()
-	cfg.CAFile = ca
-	to := mqtt.Target{ID: "yard", URL: secure, Username: "station", Password: "secret-station", ClientID: "stationd-test", Topics: []string{"zigbee2mqtt/#", "devices/#"}}
+	cfg.CAFile = m.Authority
+	to := mqtt.Target{ID: "yard", URL: m.Secure, Username: "station", Password: station.Secret(devicestest.Password("station")), ClientID: "stationd-test", Topics: []string{"zigbee2mqtt/#", "devices/#"}}
 	var got taken
 	l, stop := start(t, cfg, to, got.take)
 	eventually(t, "the link by TLS", connected(l))
@@ -90,7 +36,7 @@ func TestTheRecommendedMosquitto(t *testing.T) {
 		stop()
 	}
 
-	device, err := devicestest.Connect(t.Context(), devicestest.Config{URL: m.URL(), Username: "meter", Password: "secret-meter", ClientID: "meter"}, nil)
+	device, err := devicestest.Connect(t.Context(), devicestest.Config{URL: m.URL(), Username: "meter", Password: station.Secret(devicestest.Password("meter")), ClientID: "meter"}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
