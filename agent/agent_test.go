@@ -76,7 +76,10 @@ func newRigOn(t *testing.T, dir string, settings func(*store.Config), change ...
 	})
 	c := &clock{at: time.Date(2026, 11, 21, 10, 0, 0, 0, time.FixedZone("CST", 8*3600))}
 	acfg := agent.DefaultConfig()
-	deps := agent.Deps{Store: st, Log: slog.New(slog.DiscardHandler), Now: c.now}
+	// A life begins when it is first asked for the time: its clock may be put
+	// right until then.
+	began := sync.OnceValue(c.now)
+	deps := agent.Deps{Store: st, Log: slog.New(slog.DiscardHandler), Now: c.now, Elapsed: func() time.Duration { return c.now().Sub(began()) }}
 	for _, f := range change {
 		f(&acfg, &deps)
 	}

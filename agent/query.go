@@ -104,7 +104,7 @@ func (a *Agent) Alarm(id string) (AlarmView, error) {
 				v.Incident = nil
 			}
 		}
-		if v.Response, err = responseOf(tx, id); err != nil {
+		if v.Response, err = a.responseOf(tx, id); err != nil {
 			return err
 		}
 		if al.Clip != "" {

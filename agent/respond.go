@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"stationd/agent/alarm"
 	"stationd/agent/station"
 	"stationd/agent/store"
 )
@@ -23,10 +24,10 @@ type Roster interface {
 
 // respondClock is a response whose next step has a time.
 type respondClock struct {
-	// Since is when it was set: a clock that was set back makes it start again.
-	Since time.Time `json:"since"`
-	// At is when it is due; zero where only the opening is waited for.
-	At time.Time `json:"at,omitzero"`
+	// Due is when the step is, on the node's own line of time: a wall clock that is
+	// set wakes nobody early and forgets nobody. Zero where only the opening is
+	// waited for.
+	Due alarm.Tick `json:"due,omitempty"`
 	// Opening waits for the station to open, beside the time.
 	Opening bool `json:"opening,omitempty"`
 }
@@ -59,7 +60,11 @@ func (a *Agent) respond(tx *store.Tx, al station.Alarm) error {
 		return err
 	}
 	why := quiet(al, duty)
-	s := step{a: a, tx: tx, alarm: al, duty: duty, now: a.now(), resp: &resp}
+	now, err := a.moment(tx)
+	if err != nil {
+		return err
+	}
+	s := step{a: a, tx: tx, alarm: al, duty: duty, now: now.Wall, tick: now.Tick, resp: &resp}
 	switch {
 	case why == "" && !known:
 		return s.begin()
@@ -99,6 +104,7 @@ type step struct {
 	alarm station.Alarm
 	duty  station.Duty
 	now   time.Time
+	tick  alarm.Tick // now, on the node's own line of time
 	resp  *station.Response
 }
 
@@ -144,7 +150,7 @@ func (s step) due(clock respondClock) error {
 		// The station is open again, and has its alarm back.
 		s.resp.Parent, s.resp.Closed = false, false
 		return s.arm(time.Duration(max(s.duty.DeskSeconds, 1)) * time.Second)
-	case clock.At.IsZero(), s.now.Before(clock.At):
+	case clock.Due == 0, s.tick < clock.Due:
 		return nil
 	case clock.Opening && s.parentHas():
 		return s.wait()
@@ -211,7 +217,11 @@ func (s step) arm(wait time.Duration) error {
 		return s.wait()
 	}
 	s.resp.NextAt = s.now.Add(wait)
-	if err := store.Put(s.tx, key(clockTable, s.alarm.ID), respondClock{Since: s.now, At: s.resp.NextAt, Opening: s.resp.Closed}); err != nil {
+	if err := store.Put(s.tx, key(clockTable, s.alarm.ID), respondClock{Due: s.tick.Add(wait), Opening: s.resp.Closed}); err != nil {
+		return err
+	}
+	// The line must not fall behind what was set on it, whenever the end comes.
+	if err := markSteady(s.tx, alarm.Now{Tick: s.tick, Wall: s.now}); err != nil {
 		return err
 	}
 	return s.keep()
@@ -223,7 +233,7 @@ func (s step) wait() error {
 	s.resp.Next, s.resp.NextAt = "", time.Time{}
 	var err error
 	if s.resp.Closed {
-		err = store.Put(s.tx, key(clockTable, s.alarm.ID), respondClock{Since: s.now, Opening: true})
+		err = store.Put(s.tx, key(clockTable, s.alarm.ID), respondClock{Opening: true})
 	} else {
 		err = s.tx.Delete(key(clockTable, s.alarm.ID))
 	}

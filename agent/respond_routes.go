@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"stationd/agent/account"
@@ -57,7 +58,7 @@ func (a *Agent) Response(alarm string) (station.Response, error) {
 		} else if !ok {
 			return station.ErrNotFound.At("alarm/" + alarm)
 		}
-		r, err := responseOf(tx, alarm)
+		r, err := a.responseOf(tx, alarm)
 		if r != nil {
 			resp = *r
 		}
@@ -66,12 +67,27 @@ func (a *Agent) Response(alarm string) (station.Response, error) {
 	return resp, err
 }
 
-func responseOf(tx *store.Tx, alarm string) (*station.Response, error) {
+func (a *Agent) responseOf(tx *store.Tx, alarm string) (*station.Response, error) {
 	resp, known, err := store.Get[station.Response](tx, key(responseTable, alarm))
 	if !known {
 		resp = station.Response{Alarm: alarm, Tellings: []station.Telling{}}
 	}
-	return &resp, err
+	if err != nil || resp.NextAt.IsZero() {
+		return &resp, err
+	}
+	clock, waits, err := store.Get[respondClock](tx, key(clockTable, alarm))
+	if err != nil || !waits || clock.Due == 0 {
+		return &resp, err
+	}
+	now, err := a.moment(tx)
+	if err != nil {
+		return nil, err
+	}
+	// Where the clock was set since, what is left of the wait counts.
+	if next := now.Wall.Add(time.Duration(clock.Due - now.Tick)); next.Sub(resp.NextAt).Abs() > clockBack {
+		resp.NextAt = next
+	}
+	return &resp, nil
 }
 
 func (a *Agent) getResponse(w http.ResponseWriter, r *http.Request) error {

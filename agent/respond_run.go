@@ -134,16 +134,18 @@ func setBack(since, now time.Time) bool { return since.Sub(now) > clockBack }
 // second by Run.
 func (a *Agent) Respond(ctx context.Context) error {
 	var due []string
-	now := a.now()
-	closed := false
 	err := a.store.View(func(tx *store.Tx) error {
 		duty, err := dutyOf(tx)
 		if err != nil {
 			return err
 		}
-		closed = a.centreConfigured && !duty.Open.Contain(now)
+		now, err := a.moment(tx)
+		if err != nil {
+			return err
+		}
+		closed := a.centreConfigured && !duty.Open.Contain(now.Wall)
 		return store.Each(tx, clockTable, func(k store.Key, c respondClock) error {
-			if !c.At.IsZero() && !c.At.After(now) || c.Opening && !closed || setBack(c.Since, now) {
+			if c.Due != 0 && c.Due <= now.Tick || c.Opening && !closed {
 				due = append(due, string(k[len(clockTable):]))
 			}
 			return nil
@@ -170,18 +172,13 @@ func (a *Agent) Respond(ctx context.Context) error {
 
 // stepDue takes the step of one response, if it is still due.
 func (a *Agent) stepDue(tx *store.Tx, id store.Key) error {
-	now := a.now()
 	clock, waits, err := store.Get[respondClock](tx, clockTable+id)
 	if err != nil || !waits {
 		return err
 	}
-	if setBack(clock.Since, now) {
-		// How long it has waited is not known any more; it waits once more.
-		if !clock.At.IsZero() {
-			clock.At = now.Add(clock.At.Sub(clock.Since))
-		}
-		clock.Since = now
-		return store.Put(tx, clockTable+id, clock)
+	now, err := a.moment(tx)
+	if err != nil {
+		return err
 	}
 	alarm, ok, err := store.Get[station.Alarm](tx, alarmTable+id)
 	if err != nil || !ok {
@@ -195,5 +192,5 @@ func (a *Agent) stepDue(tx *store.Tx, id store.Key) error {
 	if err != nil {
 		return err
 	}
-	return step{a: a, tx: tx, alarm: alarm, duty: duty, now: now, resp: &resp}.due(clock)
+	return step{a: a, tx: tx, alarm: alarm, duty: duty, now: now.Wall, tick: now.Tick, resp: &resp}.due(clock)
 }

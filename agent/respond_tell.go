@@ -181,7 +181,7 @@ func (a *Agent) parentConfirmed(tx *store.Tx, upTo uint64, at time.Time) error {
 			return err
 		} else if waits && resp.Closed { // nobody here is needed any more
 			resp.Next, resp.NextAt = "", time.Time{}
-			if err := store.Put(tx, clockTable+id, respondClock{Since: at, Opening: true}); err != nil {
+			if err := store.Put(tx, clockTable+id, respondClock{Opening: true}); err != nil {
 				return err
 			}
 		}
@@ -373,7 +373,7 @@ func (a *Agent) noteSent(tx *store.Tx, job tellJob, d station.Delivery, failure 
 		}
 	}
 	if failed {
-		if err := a.skipUnreached(tx, resp, t.Contact, now); err != nil {
+		if err := a.skipUnreached(tx, resp, t.Contact); err != nil {
 			return err
 		}
 	}
@@ -384,7 +384,7 @@ func (a *Agent) noteSent(tx *store.Tx, job tellJob, d station.Delivery, failure 
 }
 
 // skipUnreached lets nobody wait for a contact whom no message can reach.
-func (a *Agent) skipUnreached(tx *store.Tx, resp station.Response, contact string, now time.Time) error {
+func (a *Agent) skipUnreached(tx *store.Tx, resp station.Response, contact string) error {
 	if contact == "" || slices.ContainsFunc(resp.Tellings, func(t station.Telling) bool {
 		return t.Contact == contact && t.State != "failed"
 	}) {
@@ -398,10 +398,14 @@ func (a *Agent) skipUnreached(tx *store.Tx, resp station.Response, contact strin
 	}
 	k := key(clockTable, resp.Alarm)
 	clock, waits, err := store.Get[respondClock](tx, k)
-	if err != nil || !waits || last != contact || clock.At.IsZero() {
+	if err != nil || !waits || last != contact || clock.Due == 0 {
 		return err
 	}
-	clock.At = now
+	now, err := a.moment(tx)
+	if err != nil {
+		return err
+	}
+	clock.Due = now.Tick
 	return store.Put(tx, k, clock)
 }
 

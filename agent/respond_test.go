@@ -229,19 +229,24 @@ func TestUnansweredAlarmGoesOn(t *testing.T) {
 // Whoever answers first, and wherever, stops it. An answer that is taken back
 // starts it again, and nobody is told twice.
 func TestAnAnswerStopsIt(t *testing.T) {
+	var up uptime
 	out := &outbox{}
-	r := responding(t, out)
+	r := responding(t, out, func(_ *agent.Config, d *agent.Deps) { d.Elapsed = up.elapsed })
+	pass := func(d time.Duration) {
+		up.add(d)
+		r.clock.add(d)
+	}
 	r.contacts()
 	r.addSensor("a", station.ClassSmoke)
 	r.report("a", station.KindSmoke, true)
 	id := r.live()[0].ID
-	r.clock.add(31 * time.Second)
+	pass(31 * time.Second)
 	r.step()
 	if got := told(r.response(id)); got != "first:waiting" {
 		t.Fatal(got)
 	}
 	r.must(r.answer(id, station.AnswerReceived))
-	r.clock.add(time.Hour)
+	pass(time.Hour)
 	r.step()
 	resp := r.response(id)
 	if got := told(resp); got != "first:stopped" || resp.Stopped != "answered" || resp.AnsweredAt.IsZero() || !resp.NextAt.IsZero() {
@@ -253,14 +258,14 @@ func TestAnAnswerStopsIt(t *testing.T) {
 	if resp.Stopped != "" || !resp.AnsweredAt.IsZero() || resp.Next != "联系人 second" {
 		t.Fatalf("%+v", resp)
 	}
-	r.clock.add(31 * time.Second)
+	pass(31 * time.Second)
 	r.step()
 	if got := told(r.response(id)); got != "first:stopped second:waiting" {
 		t.Fatal(got)
 	}
 	r.must(r.answer(id, station.AnswerReal))
 	r.report("a", station.KindSmoke, false)
-	r.clock.add(time.Hour)
+	pass(time.Hour)
 	r.step()
 	if resp := r.response(id); told(resp) != "first:stopped second:stopped" || resp.Parent {
 		t.Errorf("%+v", resp)
@@ -414,23 +419,52 @@ func TestContactsWithinTheirHours(t *testing.T) {
 // Clocks that jump: nobody is forgotten for a year, and a step is not taken
 // twice.
 func TestResponseAndASteppedClock(t *testing.T) {
-	r := responding(t, &outbox{})
+	var up uptime
+	dir, out := t.TempDir(), &outbox{}
+	open := func() *rig {
+		return respondingOn(t, dir, out, func(_ *agent.Config, d *agent.Deps) { d.Elapsed = up.elapsed })
+	}
+	r := open()
+	expect := func(when, want string) {
+		t.Helper()
+		r.step()
+		if got := told(r.response(r.live()[0].ID)); got != want {
+			t.Fatalf("%s: %q, want %q", when, got, want)
+		}
+	}
+	pass := func(d time.Duration) {
+		up.add(d)
+		r.clock.add(d)
+	}
 	r.contacts()
 	r.addSensor("a", station.ClassSmoke)
 	r.report("a", station.KindSmoke, true)
 	id := r.live()[0].ID
-	r.clock.at = r.clock.at.AddDate(-1, 0, 0)
-	r.step()
-	r.clock.add(31 * time.Second)
-	r.step()
-	if got := told(r.response(id)); got != "first:waiting" {
-		t.Fatalf("after a step back: %q", got)
+	for when, step := range map[string]time.Duration{"after a step back": -year, "after a step forward": 2 * year} {
+		r.clock.add(step)
+		expect(when, "")
+		if left := r.response(id).NextAt.Sub(r.clock.now()); left <= 0 || left > 30*time.Second {
+			t.Errorf("%s: the desk is told to wait for %v", when, left)
+		}
 	}
-	r.clock.at = r.clock.at.AddDate(2, 0, 0)
-	r.step()
-	if got := told(r.response(id)); got != "first:waiting second:waiting" {
-		t.Fatalf("after a step forward: %q", got)
+	pass(31 * time.Second)
+	expect("the desk's time is over", "first:waiting")
+	r.clock.add(-2 * year)
+	pass(119 * time.Second)
+	expect("two years back, and the first contact's time is not over", "first:waiting")
+	pass(2 * time.Second)
+	expect("the first contact's time is over", "first:waiting second:waiting")
+	// And while the program does not run.
+	at := r.clock.now().Add(year)
+	if err := r.store.Close(); err != nil {
+		t.Fatal(err)
 	}
+	up.add(-up.elapsed())
+	r = open()
+	r.clock.at = at
+	expect("a year ahead after a restart", "first:waiting second:waiting")
+	pass(121 * time.Second)
+	expect("the second contact's time is over", "first:waiting second:waiting parent:waiting")
 }
 
 // A message that fails is tried again, ever more slowly, over restarts; one that

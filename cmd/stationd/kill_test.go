@@ -167,8 +167,8 @@ store: {space: {low: 512MiB}}
 			}
 		}
 		live := 0
-		for _, a := range village.live() {
-			if a.Kind != station.KindDoor {
+		for _, a := range village.alarms() { // in a flood they are live and not on the desk
+			if a.Kind != station.KindDoor || a.State == station.StateCleared {
 				continue
 			}
 			live++
