@@ -95,7 +95,7 @@ var libraries = map[string][]string{
 // A package's tests may also use whatever the package itself may.
 var testLibraries = map[string][]string{
 	"go.uber.org/goleak":                    {"*"},
-	"github.com/eclipse/paho.mqtt.golang":   {"devices", "devices/broker", "uplink/centre"},
+	"github.com/eclipse/paho.mqtt.golang":   {"cmd/stationd", "devices", "devices/broker", "uplink/centre"},
 	"github.com/pb33f/libopenapi":           {"agent/console"},
 	"github.com/pb33f/libopenapi-validator": {"agent/console"},
 }
