@@ -44,7 +44,14 @@ func topicsOf(src station.SensorSource) (publish, subscribe []string, err error)
 		// It describes itself for Home Assistant unless told not to.
 		return []string{at(0) + "/#", "homeassistant/+/" + at(0) + "/#"}, []string{at(0) + "/+/+/command/#", "homeassistant/status"}, nil
 	case "homeassistant":
-		return []string{"homeassistant/#", under(max(1, len(level)-1))}, []string{"homeassistant/status", under(max(1, len(level)-1))}, nil
+		if strings.HasSuffix(src.Topic, "/config") {
+			return nil, nil, station.Errorf(http.StatusConflict, "credential.topic", "give the sensor the topic to which the device writes its state; the workbench shows it", "%q is where the device describes itself, not where it reports", src.Topic)
+		}
+		own := at(0) + "/#" // its states and its availability lie beside each other
+		if at(0) == "homeassistant" {
+			return []string{own}, []string{own}, nil
+		}
+		return []string{"homeassistant/#", own}, []string{"homeassistant/status", own}, nil
 	case "shelly1", "shelly-gen1":
 		return []string{under(2), "shellies/announce"}, []string{under(2), "shellies/command"}, nil
 	case "shelly", "shelly2", "shelly-gen2":
@@ -57,6 +64,9 @@ func topicsOf(src station.SensorSource) (publish, subscribe []string, err error)
 		return []string{"spBv1.0/" + group + "/+/" + node + "/#"},
 			[]string{"spBv1.0/" + group + "/NCMD/" + node, "spBv1.0/" + group + "/DCMD/" + node + "/#", "spBv1.0/STATE/#"}, nil
 	case "thingsboard":
+		if at(1) == "devices" { // one that speaks for itself, by its own name
+			return []string{under(3)}, []string{under(3)}, nil
+		}
 		return []string{"v1/devices/me/#", "v1/gateway/#"}, []string{"v1/devices/me/#", "v1/gateway/#"}, nil
 	case "alink":
 		return []string{under(4)}, []string{under(4)}, nil // /sys/{pk}/{dn}: the first level is empty
@@ -84,8 +94,10 @@ func topicsOf(src station.SensorSource) (publish, subscribe []string, err error)
 // account must outlive each of the devices.
 func speaksForMany(src station.SensorSource) bool {
 	switch src.Family {
-	case "zigbee2mqtt", "frigate", "chirpstack", "tts", "thingsboard", "sparkplug", "homeassistant":
+	case "zigbee2mqtt", "frigate", "chirpstack", "tts", "sparkplug", "homeassistant":
 		return true
+	case "thingsboard":
+		return !strings.HasPrefix(src.Topic, "v1/devices/")
 	}
 	return false
 }

@@ -161,6 +161,9 @@ func TestCredentialReachesItsOwnTopics(t *testing.T) {
 		{"iotda", "/huawei/v1/devices/g1/data/json", "/huawei/v1/devices/g1/#", "/huawei/v1/devices/g1/#"},
 		{"onenet", "$sys/p/d/thing/property/post", "$sys/p/d/#", "$sys/p/d/#"},
 		{"tuya", "tylink/t1/thing/property/report", "tylink/t1/#", "tylink/t1/#"},
+		{"thingsboard", "v1/devices/pump/telemetry", "v1/devices/pump/#", "v1/devices/pump/#"},
+		{"thingsboard", "v1/gateway/telemetry", "v1/devices/me/# v1/gateway/#", "v1/devices/me/# v1/gateway/#"},
+		{"homeassistant", "boxes/17/state", "homeassistant/# boxes/#", "homeassistant/status boxes/#"},
 		{"json", "site/level", "site/level", ""},
 	} {
 		r := newRig(t)
@@ -179,7 +182,7 @@ func TestCredentialReachesItsOwnTopics(t *testing.T) {
 		// A gateway's account stays when one of its devices goes, a device's own does not.
 		r.must(r.do(station.CommandRemoveSensor, "s", nil))
 		left, _ := r.Devices()
-		if gateway := c.family == "zigbee2mqtt" || c.family == "sparkplug"; gateway != (len(left) == 1) {
+		if gateway := c.family == "zigbee2mqtt" || c.family == "sparkplug" || c.family == "homeassistant" || c.topic == "v1/gateway/telemetry"; gateway != (len(left) == 1) {
 			t.Errorf("%s: %d accounts are left", c.family, len(left))
 		}
 	}

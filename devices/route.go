@@ -269,6 +269,8 @@ type saying struct {
 	family string
 	rank   int  // of the family among those that were asked
 	aside  bool // the topic is another family's: it counts for registered sensors only
+	// topic is where the device will report, when the message only describes it.
+	topic string
 }
 
 // ask has a message read by the families that listen to it.
@@ -297,7 +299,11 @@ func (s *Set) ask(reg *registry, m *message) *heard {
 		h.ignored = h.ignored || len(res.Readings) == 0
 		h.families = append(h.families, l.name)
 		for _, r := range res.Readings {
-			h.readings = append(h.readings, saying{r, l.name, rank, aside})
+			said := saying{Reading: r, family: l.name, rank: rank, aside: aside}
+			if len(r.Values) == 0 && r.Presence == "" && len(res.Listen) > 0 {
+				said.topic = res.Listen[0]
+			}
+			h.readings = append(h.readings, said)
 		}
 	}
 	return h

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"stationd/agent/station"
+	"stationd/devices/broker"
 	"stationd/devices/payload"
 	"stationd/devices/rule"
 )
@@ -32,6 +33,9 @@ func (s *Set) stranger(t *telling, r saying) *sensor {
 	proposed := station.Sensor{
 		Name: r.Name, Class: r.Class, Maker: r.Maker, Model: r.Model, Firmware: r.Firmware, Power: r.Power,
 		Source: station.SensorSource{Broker: m.broker, Family: r.family, Topic: m.topic, Device: r.Device},
+	}
+	if broker.ValidTopic(r.topic) {
+		proposed.Source.Topic = r.topic // an account for it must reach there
 	}
 	if proposed.Name == "" {
 		proposed.Name = at.device

@@ -122,3 +122,15 @@ func TestWhatWasSilentStaysGoneAfterARestart(t *testing.T) {
 		l.expect("a", 1, 1)
 	})
 }
+
+// TestWhereADescribedDeviceReports: the sensor that appears by a description has the
+// topic of its states, so that an account of its own reaches there.
+func TestWhereADescribedDeviceReports(t *testing.T) {
+	d := &desk{}
+	s := withHub(d)
+	s.Apply(devices.Registry{JoiningUntil: time.Now().Add(time.Minute)})
+	hear(t, s, "homeassistant/binary_sensor/box/smoke/config", `{"state_topic":"boxes/17/state","availability_topic":"boxes/17/up","device_class":"smoke","device":{"identifiers":["box"]}}`)
+	if all := d.all(); len(all) != 1 || all[0].Unknown == nil || all[0].Unknown.Source.Topic != "boxes/17/state" {
+		t.Errorf("got %+v", all)
+	}
+}

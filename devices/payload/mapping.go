@@ -229,18 +229,57 @@ func (k *messageMap) read(from place, res *Result) error {
 		return k.one(from, res)
 	}
 	var faults []error
+	left := 0
 	k.each.visit(from, func(v any, names map[string]string) bool {
 		inner := from
 		inner.at, inner.names = v, names
-		if err := k.one(inner, res); err != nil && len(faults) < 3 {
+		var one Result
+		if err := k.one(inner, &one); err != nil && len(faults) < 3 {
 			faults = append(faults, err)
 		}
-		return len(res.Readings) < MaxReadings
+		for _, r := range one.Readings {
+			if !res.take(r) {
+				left++
+			}
+		}
+		return true
 	})
+	if left > 0 {
+		res.Unsupported = append(res.Unsupported, fmt.Sprintf("more than %d readings in one message: %d are left out", MaxReadings, left))
+	}
 	if *from.budget < 0 {
 		faults = append(faults, errors.New("the payload holds too much to be read"))
 	}
 	return errors.Join(faults...)
+}
+
+// take adds a reading, if there is room. A call for help has it: the last reading
+// that is none gives way. False is that one was left out.
+func (res *Result) take(r Reading) bool {
+	if len(res.Readings) < MaxReadings {
+		res.Readings = append(res.Readings, r)
+		return true
+	}
+	if !r.callsForHelp() {
+		return false
+	}
+	for i, old := range slices.Backward(res.Readings) {
+		if !old.callsForHelp() {
+			res.Readings = append(slices.Delete(res.Readings, i, i+1), r)
+			return false
+		}
+	}
+	return false
+}
+
+// callsForHelp tells whether a reading says that people may be in danger.
+func (r Reading) callsForHelp() bool {
+	for _, field := range []string{station.ClassSmoke, station.ClassGas, station.ClassWater, station.ClassSOS} {
+		if r.Values[field] == true {
+			return true
+		}
+	}
+	return false
 }
 
 // one reads one element.

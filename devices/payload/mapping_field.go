@@ -193,14 +193,20 @@ type timeMap struct {
 	zone   *time.Location
 }
 
+// read is the time at the first path that has one. Where the path leads to several
+// (each value of a message may have its own) it is the newest: what is old beside it
+// must not make an alarm of now old news.
 func (t *timeMap) read(from place) time.Time {
 	for _, p := range t.paths {
-		v, ok := p.firstScalar(from)
-		if !ok {
-			continue
-		}
-		if at, ok := t.parse(v); ok {
-			return at
+		var newest time.Time
+		p.visit(from, func(v any, _ map[string]string) bool {
+			if at, ok := t.parse(v); ok && at.After(newest) {
+				newest = at
+			}
+			return true
+		})
+		if !newest.IsZero() {
+			return newest
 		}
 	}
 	return time.Time{}

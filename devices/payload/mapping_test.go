@@ -2,6 +2,7 @@ package payload_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -187,6 +188,50 @@ func TestADroppedFamilyIsTakenUp(t *testing.T) {
 	}
 	if len(told) != 5 {
 		t.Errorf("told of %v", told)
+	}
+}
+
+// TestTheNewestOfSeveralTimesCounts: a battery that was measured hours ago does not
+// make the fire beside it old news.
+func TestTheNewestOfSeveralTimesCounts(t *testing.T) {
+	for topic, data := range map[string]string{
+		"/sys/pk/dn/thing/event/property/post": `{"id":"1","params":{"BatteryPercentage":{"value":80,"time":1767200000000},"SmokeSensorState":{"value":1,"time":1767225600000}},"method":"thing.event.property.post"}`,
+		"$sys/p/d/thing/property/post":         `{"id":"1","params":{"battery":{"value":80,"time":1767200000000},"smoke":{"value":1,"time":1767225600000}}}`,
+	} {
+		c := payload.Families("")
+		read := 0
+		for _, name := range []string{"alink", "onenet"} {
+			f, _ := c.Family(name)
+			res, err := f.Open().Decode(payload.Message{Topic: topic, Payload: []byte(data)})
+			if err != nil || len(res.Readings) == 0 {
+				continue
+			}
+			read++
+			if r := res.Readings[0]; r.DeviceTime.Unix() != 1767225600 || r.Values["smoke"] != true {
+				t.Errorf("%s: %+v", topic, r)
+			}
+		}
+		if read != 1 {
+			t.Errorf("%s was read %d times", topic, read)
+		}
+	}
+}
+
+// TestMoreReadingsThanAreTaken: of a batch that is too long what is beyond is told
+// of, and what calls for help is not left out.
+func TestMoreReadingsThanAreTaken(t *testing.T) {
+	f, _ := payload.Families("").Family("thingsboard")
+	var parts []string
+	for i := range 600 {
+		parts = append(parts, fmt.Sprintf(`{"ts":%d,"values":{"temperature":20}}`, 1767225600000+i))
+	}
+	parts = append(parts, `{"ts":1767225700000,"values":{"smoke":true}}`)
+	res, err := f.Open().Decode(payload.Message{Topic: "v1/gateway/telemetry", Payload: []byte(`{"hall":[` + strings.Join(parts, ",") + `]}`)})
+	if err != nil || len(res.Readings) > payload.MaxReadings || len(res.Unsupported) == 0 {
+		t.Fatalf("%d readings, %v, %v", len(res.Readings), res.Unsupported, err)
+	}
+	if last := res.Readings[len(res.Readings)-1]; last.Values["smoke"] != true {
+		t.Errorf("the fire is left out: %+v", last)
 	}
 }
 
