@@ -82,7 +82,7 @@ func (s *Set) Links() []LinkStatus {
 	if s.embedded != nil {
 		st := s.embedded.Stats()
 		own.Connected, own.URL, own.Clients = true, "mqtt://"+s.embedded.Addr().String(), int(st.Clients)
-		own.Received, own.Refused, own.Dropped = st.Received, st.Refused+st.Later, st.Dropped
+		own.Received, own.Refused, own.Dropped = st.Received, st.Refused+st.Later+st.Denied, st.Dropped
 	} else {
 		own.Problem = station.Errorf(503, "broker.not-listening", "see in the log why, mostly because another program uses the port", "the built-in broker does not listen")
 	}

@@ -114,6 +114,7 @@ type Stats struct {
 	Flooded    uint64 // messages dropped by ErrFlood
 	Held       uint64 // messages of QoS 1 and 2 that waited, beyond MaxRate
 	Turned     uint64 // connections turned away by a limit
+	Denied     uint64 // messages to topics that their client may not publish to
 }
 
 // New makes a broker; it opens nothing.

@@ -63,11 +63,15 @@ func TestWhatAClientMayPublishAndSubscribe(t *testing.T) {
 		t.Error("may subscribe to everything")
 	}
 	wait(t, c.Subscribe("mine/+", 1, nil))
+	c.Publish("theirs/0", 0, false, "x")
 	wait(t, c.Publish("mine/1", 1, false, "x"))
 	c.Publish("theirs/1", 1, false, "x")
 	<-lost // who publishes what he may not is thrown out
 	if n := taken.Load(); n != 1 {
 		t.Errorf("%d messages taken in", n)
+	}
+	if n := b.Stats().Denied; n != 2 {
+		t.Errorf("%d were counted as denied", n)
 	}
 	refused(t, options(b, "w").SetWill("theirs/x", "bye", 1, false))
 }

@@ -29,7 +29,7 @@ type hook struct {
 	mu      sync.Mutex
 	holders map[string]*conn // the newest connection of each client id
 
-	received, refused, later, dropped, unretained, flooded, held atomic.Uint64
+	received, refused, later, dropped, unretained, flooded, held, denied atomic.Uint64
 }
 
 // maxKeepalive keeps one and a half keepalives within mochi's 16 bits; beyond
@@ -45,7 +45,7 @@ func (h *hook) start(ctx context.Context, s *mqtt.Server) { h.ctx, h.server = ct
 func (h *hook) wait() { h.timers.Wait() }
 
 func (h *hook) stats() Stats {
-	return Stats{Received: h.received.Load(), Refused: h.refused.Load(), Later: h.later.Load(), Dropped: h.dropped.Load(), Unretained: h.unretained.Load(), Flooded: h.flooded.Load(), Held: h.held.Load()}
+	return Stats{Received: h.received.Load(), Refused: h.refused.Load(), Later: h.later.Load(), Dropped: h.dropped.Load(), Unretained: h.unretained.Load(), Flooded: h.flooded.Load(), Held: h.held.Load(), Denied: h.denied.Load()}
 }
 
 // ID names the hook in mochi's logs.
@@ -157,7 +157,16 @@ func (h *hook) may(ask func(Client, string) bool, c Client, topic string) bool {
 // OnACLCheck is asked for each message and each subscription.
 func (h *hook) OnACLCheck(cl *mqtt.Client, topic string, write bool) bool {
 	if write {
-		return h.may(h.hooks.MayPublish, clientOf(cl), outward(topic))
+		if h.may(h.hooks.MayPublish, clientOf(cl), outward(topic)) {
+			return true
+		}
+		h.denied.Add(1)
+		// At QoS 0 the client is told nothing, and what it says may be an alarm.
+		if c, ok := cl.Net.Conn.(*conn); ok && !c.denied {
+			c.denied = true
+			h.log.Warn("message to a topic that the account does not have", "client", cl.ID, "username", string(cl.Properties.Username), "topic", outward(topic))
+		}
+		return false
 	}
 	return h.may(h.hooks.MaySubscribe, clientOf(cl), topic)
 }

@@ -130,7 +130,8 @@ type conn struct {
 	greeting     atomic.Int64 // bytes that may still come before the client is let in; negative is any number
 	flood        bucket       // of the reading goroutine
 	verified     *x509.Certificate
-	later        int // messages put off by ErrLater; of the reading goroutine
+	later        int  // messages put off by ErrLater; of the reading goroutine
+	denied       bool // it was said that the client publishes where it may not; of the reading goroutine
 
 	client string // the client id; with hook.mu held
 
