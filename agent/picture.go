@@ -2,8 +2,10 @@ package agent
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"image"
@@ -84,21 +86,49 @@ func (a *Agent) putPicture(w http.ResponseWriter, r *http.Request) error {
 	} else if err != nil {
 		return station.Errorf(http.StatusBadRequest, "body.invalid", "send it again", "the picture did not come whole").Because(err)
 	}
-	pic, err := examine(b)
+	kept, err := a.setPicture(b, func(pic station.Picture, kept *station.Plan) error {
+		return a.command(r, station.CommandPutPicture, r.PathValue("id"), pic, kept)
+	})
 	if err != nil {
 		return err
 	}
-	if err := a.keepPicture(pic.Digest, b); err != nil {
-		return err
+	return station.WriteJSON(w, http.StatusOK, kept)
+}
+
+// SetPicture gives a plan its picture, PNG, JPEG or WebP, in somebody's name. It
+// returns when both file and record are durable.
+func (a *Agent) SetPicture(ctx context.Context, actor station.Actor, plan string, b []byte) (station.Plan, error) {
+	a.pictures.Lock()
+	defer a.pictures.Unlock()
+	return a.setPicture(b, func(pic station.Picture, kept *station.Plan) error {
+		body, err := json.Marshal(pic)
+		if err != nil {
+			return err
+		}
+		receipt := a.Handle(ctx, station.Command{ID: station.NewID(), Type: station.CommandPutPicture, Subject: plan, Actor: actor, Issued: a.now(), Body: body})
+		if receipt.Problem != nil {
+			return receipt.Problem
+		}
+		return json.Unmarshal(receipt.Result, kept)
+	})
+}
+
+// setPicture keeps the file and has order name it in the record. a.pictures is held.
+func (a *Agent) setPicture(b []byte, order func(station.Picture, *station.Plan) error) (kept station.Plan, err error) {
+	pic, err := examine(b)
+	if err != nil {
+		return kept, err
 	}
-	var kept station.Plan
-	if err := a.command(r, station.CommandPutPicture, r.PathValue("id"), pic, &kept); err != nil {
-		return errors.Join(err, a.sweepPictures())
+	if err := a.keepPicture(pic.Digest, b); err != nil {
+		return kept, err
+	}
+	if err := order(pic, &kept); err != nil {
+		return kept, errors.Join(err, a.sweepPictures())
 	}
 	if err := a.sweepPictures(); err != nil {
 		a.log.Warn("pictures that no plan has were not removed", "err", err)
 	}
-	return station.WriteJSON(w, http.StatusOK, kept)
+	return kept, nil
 }
 
 // keepPicture writes the file so that after a loss of power there is the whole of

@@ -192,8 +192,14 @@ func furnish(ctx context.Context, a *agent.Agent, cameras *videotest.Server) (st
 	if err != nil {
 		return "", err
 	}
+	if _, err := order(station.CommandPutPlan, demoPlan, station.Plan{ID: demoPlan, Name: "示范村", Floor: "总平面"}); err != nil {
+		return "", err
+	}
+	if _, err := a.SetPicture(ctx, station.System(), demoPlan, drawPlan()); err != nil {
+		return "", err
+	}
 	for _, f := range films {
-		c := station.Camera{ID: f.Name, Name: f.Title, Place: f.Title, URL: cameras.URL(f.Name), Record: true}
+		c := station.Camera{ID: f.Name, Name: f.Title, Place: f.Title, URL: cameras.URL(f.Name), Record: true, Position: demoPlace(f.Name)}
 		if _, err := order(station.CommandPutCamera, c.ID, station.CameraOrder{Camera: c}); err != nil {
 			return "", err
 		}
@@ -204,7 +210,13 @@ func furnish(ctx context.Context, a *agent.Agent, cameras *videotest.Server) (st
 				s.Cameras = []string{scene.camera}
 			}
 		}
+		s.Position = demoPlace(s.ID)
 		if _, err := order(station.CommandPutSensor, s.ID, s); err != nil {
+			return "", err
+		}
+	}
+	for _, p := range demoPeople() {
+		if _, err := order(station.CommandPutPeople, p.Sensor, p); err != nil {
 			return "", err
 		}
 	}
