@@ -355,6 +355,9 @@ func (s *Set) say(ctx context.Context, sn *sensor, r payload.Reading, m *message
 		// There are too many of them, and this one is in no danger. If it came
 		// again and again, nothing behind it would ever be heard.
 		s.counts.tooMany.Add(1)
+		s.mu.Lock()
+		s.noRoomFor(sn)
+		s.mu.Unlock()
 		s.log.Info("device beyond the limit of unknown ones", "broker", m.broker, "topic", m.topic)
 		return nil
 	default:

@@ -50,6 +50,7 @@ type Set struct {
 	mu         sync.Mutex              // guards what follows and the fields of memory that say so
 	memories   map[string]*memory
 	strangers  map[address]*sensor // devices that nobody has registered
+	fullUntil  time.Time           // the sink has no room for further ones
 	bridges    map[address]bridgeState
 	embedded   *broker.Broker
 	listenedAt time.Time // zero while the built-in broker is not listening

@@ -27,6 +27,7 @@ type registry struct {
 	targets  map[string]mqtt.Target
 	accounts map[string]station.BrokerAccount
 	joining  time.Time // devices may appear by themselves until then
+	waiting  int       // devices that appeared by themselves: those nobody has named yet, and bridges
 }
 
 // source is a topic at a broker.
@@ -209,6 +210,9 @@ func (s *Set) apply(r Registry) {
 		}
 		memories[sn.ID] = sn.memory
 		next.sensors = append(next.sensors, sn)
+		if !sn.Adopted || sn.SilentAfter < 0 {
+			next.waiting++
+		}
 		next.byID[sn.ID] = sn
 		if sn.address != (address{}) {
 			next.byDevice[sn.address] = append(next.byDevice[sn.address], sn)

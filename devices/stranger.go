@@ -83,13 +83,16 @@ func (s *Set) stranger(t *telling, r saying) *sensor {
 	}
 	help := callsForHelp(rs, sn.memory, r.Values)
 	may := s.mayAppear(reg, m, r)
-	room := len(s.strangers) < s.cfg.MaxUnknown
+	many := reg.waiting+len(s.strangers) >= s.crowded()
+	full := s.now().Before(s.fullUntil) || len(s.strangers) >= s.cfg.MaxUnknown
 	switch {
-	case may && (room || proposed.Adopted), help && len(s.strangers) < 2*s.cfg.MaxUnknown+16:
+	case help && many:
+		// Somebody may be in danger, or wants to bury us in devices.
+		s.bench.unknown(at, proposed, s.now())
+		return s.crowd(reg, sn)
+	case help, may && (!full || proposed.Adopted && !many):
 		s.strangers[at], s.memories[proposed.ID] = sn, sn.memory
 		return sn
-	case help:
-		return sn // there is no room to remember it, but somebody may be in danger
 	case may:
 		s.counts.tooMany.Add(1)
 	default:
@@ -99,6 +102,45 @@ func (s *Set) stranger(t *telling, r saying) *sensor {
 	s.bench.unknown(at, proposed, s.now())
 	return nil
 }
+
+// crowded is how many devices may wait to be named, or stand for themselves, before
+// those that call for help are told of as one.
+func (s *Set) crowded() int { return 4*s.cfg.MaxUnknown + 16 }
+
+// crowdDevice is the name of the device that stands for those beyond crowded.
+const crowdDevice = "…"
+
+// crowd is that device, for whoever is heard at a broker by a family; with s.mu
+// held.
+func (s *Set) crowd(reg *registry, sn *sensor) *sensor {
+	at := address{sn.address.broker, sn.address.family, crowdDevice}
+	if found := reg.byDevice[at]; len(found) > 0 {
+		return found[0]
+	}
+	if one := s.strangers[at]; one != nil {
+		return one
+	}
+	one := *sn
+	one.Sensor = station.Sensor{
+		ID: proposedID("crowd", at), Name: "其他未登记设备", Class: sn.Class,
+		Source: station.SensorSource{Broker: at.broker, Family: at.family, Device: crowdDevice},
+	}
+	one.address = at
+	s.strangers[at], s.memories[one.ID] = &one, one.memory
+	return &one
+}
+
+// noRoomFor notes that the sink takes in no further device for a while; with s.mu
+// held. To ask it again for each message would cost the alarms their time.
+func (s *Set) noRoomFor(sn *sensor) {
+	s.fullUntil = s.now().Add(fullFor)
+	if s.strangers[sn.address] == sn {
+		delete(s.strangers, sn.address)
+		delete(s.memories, sn.ID)
+	}
+}
+
+const fullFor = 10 * time.Second
 
 // callsForHelp tells whether a reading says that people may be in danger.
 func callsForHelp(rs *rule.Set, mem *memory, values map[string]station.Value) bool {

@@ -3,6 +3,7 @@ package devices_test
 import (
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -10,6 +11,7 @@ import (
 
 	"stationd/agent/station"
 	"stationd/devices"
+	"stationd/devices/payload"
 )
 
 // TestAStrangerBesideARegisteredDevice: a gateway's message speaks of devices that
@@ -132,5 +134,62 @@ func TestWhereADescribedDeviceReports(t *testing.T) {
 	hear(t, s, "homeassistant/binary_sensor/box/smoke/config", `{"state_topic":"boxes/17/state","availability_topic":"boxes/17/up","device_class":"smoke","device":{"identifiers":["box"]}}`)
 	if all := d.all(); len(all) != 1 || all[0].Unknown == nil || all[0].Unknown.Source.Topic != "boxes/17/state" {
 		t.Errorf("got %+v", all)
+	}
+}
+
+// TestACrowdThatCallsForHelp is heard, but does not become so many devices: a
+// hostile one would bury the station in them.
+func TestACrowdThatCallsForHelp(t *testing.T) {
+	cfg := devices.DefaultConfig()
+	cfg.Broker.Listen, cfg.MaxUnknown = "", 4
+	d := &desk{}
+	s := devices.New(cfg, devices.Deps{Node: "n", Sink: d, Families: payload.Families("", hub{}), Log: slog.New(slog.DiscardHandler)})
+	known := map[string]station.Sensor{}
+	for i := range 100 {
+		hear(t, s, "hub/1/up", fmt.Sprintf(`{"readings":[{"device":"d%d","values":{"smoke":true}}]}`, i))
+		for _, r := range d.all() { // as the core does
+			if r.Unknown != nil {
+				known[r.Sensor] = *r.Unknown
+			}
+		}
+		var reg devices.Registry
+		for _, sn := range known {
+			reg.Sensors = append(reg.Sensors, sn)
+			if err := s.Check(sn); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.Apply(reg)
+		if all := d.all(); len(all) != i+1 || say(all[i].Signals) != "+smoke" {
+			t.Fatalf("call %d was not heard: %+v", i, all)
+		}
+	}
+	if len(known) > 40 {
+		t.Errorf("%d devices", len(known))
+	}
+}
+
+// TestARefusedDeviceIsNotOfferedAgainAndAgain: each offer is a commit.
+func TestARefusedDeviceIsNotOfferedAgainAndAgain(t *testing.T) {
+	d := &desk{}
+	offers := 0
+	d.setRefuse(func(r station.Report) error {
+		if r.Unknown != nil && say(r.Signals) != "+smoke" {
+			offers++
+			return station.Errorf(507, "sensor.unknown", "", "too many")
+		}
+		return nil
+	})
+	s := withHub(d)
+	s.Apply(devices.Registry{JoiningUntil: time.Now().Add(time.Hour)})
+	for i := range 200 {
+		hear(t, s, "hub/1/up", fmt.Sprintf(`{"readings":[{"device":"d%d","values":{"temperature":20}}]}`, i%10))
+	}
+	if offers > 10 || s.Stats().Strangers != 200 {
+		t.Errorf("%d offers, %+v", offers, s.Stats())
+	}
+	hear(t, s, "hub/1/up", `{"readings":[{"device":"d1","values":{"smoke":true}}]}`)
+	if all := d.all(); len(all) == 0 || say(all[len(all)-1].Signals) != "+smoke" {
+		t.Error("the call for help is not heard")
 	}
 }
