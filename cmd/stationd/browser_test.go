@@ -102,14 +102,14 @@ store: {space: {low: 512MiB}}
 	return s
 }
 
-// facts are the node's name and address, and the link that it prints for its
+// claimable is a node's name and address, and the link that it prints for its
 // installer.
-func (s *stage) facts(n *node) stageNode {
-	s.t.Helper()
+func claimable(t *testing.T, n *node) stageNode {
+	t.Helper()
 	var session struct{ Node struct{ Name string } }
 	n.get("/api/v1/session", &session)
 	var link string
-	eventually(s.t, 10*time.Second, n.id+" prints its claim link", func() error {
+	eventually(t, 10*time.Second, n.id+" prints its claim link", func() error {
 		for _, word := range strings.Fields(n.log.String()) {
 			if value, ok := strings.CutPrefix(word, "link="); ok {
 				link = strings.Trim(value, `"`)
@@ -148,8 +148,8 @@ func (s *stage) routes() http.Handler {
 		s.t.Fatal(err)
 	}
 	facts := stageFacts{
-		Station: s.facts(s.village),
-		Centre:  s.facts(s.centre),
+		Station: claimable(s.t, s.village),
+		Centre:  claimable(s.t, s.centre),
 		Sensors: devicestest.Sensors(devicestest.Config{}).Registered(),
 	}
 	for _, f := range films {

@@ -33,3 +33,11 @@ export function api(page, origin) {
   };
   return { get: (path) => send('GET', path), put: (path, data) => send('PUT', path, data), post: (path, data) => send('POST', path, data) };
 }
+
+/** Connects the estate's devices with an account of the station's broker. */
+export const openLine = (credential) => call('POST', '/line', credential);
+/** Lets a device of the estate speak; moment: alarm, value. Returns once all of it is acknowledged. */
+export const say = (unit, moment = {}) => call('POST', `/say/${unit}?${new URLSearchParams(moment)}`);
+/** Where an outside system is told of alarms, and what it was told. */
+export const system = `${base}/system`;
+export const heard = () => call('GET', '/system');

@@ -2,7 +2,7 @@
 // Letting new devices in: for some minutes they may appear by themselves; each
 // gets a name and a place, and is one of the station's sensors from then on.
 import { html, useState } from '../html.js';
-import { classWord, saysNothing, t, valueWord } from '../words/words.js';
+import { classWord, shortly, t } from '../words/words.js';
 import { age, when } from '../words/times.js';
 import { newKey, post, Problem, remove } from '../state/api.js';
 import { failure } from '../state/answering.js';
@@ -40,10 +40,7 @@ export function JoiningPart() {
     <h2 class="below">${t('joining.strangers', { n: strangers.length })}</h2>
     ${strangers.length === 0 && html`<section class="card narrow"><p class="note">${t('joining.none')}</p></section>`}
     ${strangers.length > 0 && html`<ul class="card steplist">${strangers.map((r) => html`<li key=${r.sensor.id} data-testid="stranger"><div><b>${r.sensor.name || r.sensor.id}</b><i class="tag">${classWord(r.sensor.class)}</i><p>${[r.sensor.maker, r.sensor.model].filter(Boolean).join(' ')}</p><p class="note typed">${[r.sensor.source.family, r.sensor.source.topic, r.sensor.source.device].filter(Boolean).join(' · ')}</p>
-      <p>${Object.entries(r.state?.values ?? {}).filter(([f, v]) => !saysNothing(f, v)).slice(0, 5).map(([f, v]) => {
-        const w = valueWord(f, v);
-        return html`<span class="pair" key=${f}>${w.label} <b>${w.text}</b></span>`;
-      })}${r.state && html`<span class="pair">${when(r.state.lastSeen, now.value)}</span>`}</p></div>
+      <p>${shortly(r.state?.values, r.sensor.class, 5).map((w) => html`<span class="pair" key=${w.label}>${w.label} <b>${w.text}</b></span>`)}${r.state && html`<span class="pair">${when(r.state.lastSeen, now.value)}</span>`}</p></div>
       <button type="button" class="btn go" data-testid="adopt" onClick=${() => setNaming(r)}>${t('joining.adopt')}</button></li>`)}</ul>`}
     ${naming && html`<${AdoptDialog} row=${naming} onClose=${() => setNaming(null)} />`}`;
 }

@@ -2,7 +2,7 @@
 // All sensors: what they say, how they are, and the ones that turned up by
 // themselves and wait for a name.
 import { html, useState } from '../html.js';
-import { classWord, saysNothing, t, valueWord } from '../words/words.js';
+import { classWord, shortly, t } from '../words/words.js';
 import { when } from '../words/times.js';
 import { now } from '../state/clock.js';
 import { href, route } from '../state/route.js';
@@ -46,20 +46,15 @@ function List() {
 /** @param {{row: SensorRow, change: boolean, onEdit: (s: Sensor) => void}} props */
 function Row({ row, change, onEdit }) {
   const { sensor, state } = row;
-  const values = Object.entries(state?.values ?? {})
-    .filter(([f, v]) => f !== 'battery' && !saysNothing(f, v))
-    .sort(([a], [b]) => Number(b === sensor.class) - Number(a === sensor.class))
-    .slice(0, 3);
+  const { battery: _, ...others } = state?.values ?? {};
+  const values = shortly(others, sensor.class, 3);
   const battery = state?.values?.battery;
   const station = nodeName(sensor.node);
   return html`<tr data-testid="sensor-row" class=${state?.offline ? 'off' : ''}>
     <td><a href=${href('sensors', sensor.node ? `${sensor.node}.${sensor.id}` : sensor.id)} data-testid="sensor-link"><b>${sensor.name || t('sensor.unnamed')}</b></a>${sensor.service && html` <i class="tag warn">${t(`service.${sensor.service.mode}`)}</i>`}${!sensor.adopted && html`<i class="tag">${t('sensor.new')}</i>`}${!sensor.name && html`<small>${sensor.id}</small>`}</td>
     <td>${station && html`<small>${station}</small>`}${sensor.place || '–'}</td>
     <td>${classWord(sensor.class)}</td>
-    <td class="values">${values.map(([f, v]) => {
-      const w = valueWord(f, v);
-      return html`<span key=${f}>${w.label} <b>${w.text}</b></span>`;
-    })}</td>
+    <td class="values">${values.map((w) => html`<span key=${w.label}>${w.label} <b>${w.text}</b></span>`)}</td>
     <td data-label=${t('fact.battery')} class=${typeof battery === 'number' && battery <= 20 ? 'warn' : ''}>${typeof battery === 'number' ? `${Math.round(battery)}%` : '–'}</td>
     <td data-label=${t('fact.lastSeen')}>${state?.offline && html`<i class="tag warn">${t('sensor.offline')}</i> `}${state ? when(state.lastSeen, now.value) : t('never')}</td>
     <td class="end">${change && html`<button type="button" class="btn ${sensor.adopted ? 'quiet' : ''}" data-testid="sensor-edit" onClick=${() => onEdit(sensor)}

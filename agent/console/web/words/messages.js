@@ -342,6 +342,8 @@ export const MESSAGES = /** @type {const} */ ({
   'field.smoke_density': ['烟雾浓度', 'Smoke density'],
   'field.smoke_concentration': ['烟雾浓度', 'Smoke density'],
   'field.gas_concentration': ['燃气浓度', 'Gas density'],
+  'field.concentration': ['浓度', 'Concentration'],
+  'field.gas_state': ['燃气状态', 'Gas state'],
   'field.linkquality': ['信号', 'Signal'],
   'field.rssi': ['信号', 'Signal'],
   'field.voltage': ['电压', 'Voltage'],
@@ -379,6 +381,7 @@ export const MESSAGES = /** @type {const} */ ({
   'field.action': ['按键', 'Button'],
   'value.on': ['开', 'on'],
   'value.off': ['关', 'off'],
+  'value.none': ['无', 'none'],
   'value.emergency': ['紧急求助', 'emergency'],
 
   // the desk

@@ -71,4 +71,15 @@ const faults = new Set(['battery_low', 'tamper', 'fault']);
 export const saysNothing = (field, value) => technicalFields.has(field) || (faults.has(field) && !value);
 
 /** Fields that say nothing to an officer. */
-const technicalFields = new Set(['linkquality', 'update', 'update_available', 'last_seen', 'device', 'voltage', 'self_test', 'test', 'device_temperature']);
+const technicalFields = new Set(['linkquality', 'update', 'update_available', 'last_seen', 'device', 'voltage', 'self_test', 'test', 'device_temperature', 'f_port', 'f_cnt', 'dr', 'snr']);
+
+/**
+ * What a sensor says, for a line of a list: what alarms first, and a field of the
+ * maker's own naming only where there is nothing better.
+ * @param {Record<string, any>|undefined} values @param {string} cls the sensor's class @param {number} most @returns {Fact[]}
+ */
+export function shortly(values, cls, most) {
+  const all = Object.entries(values ?? {}).filter(([f, v]) => !saysNothing(f, v));
+  const known = all.filter(([f]) => wordFor(`field.${f}`));
+  return (known.length ? known : all).sort(([a], [b]) => Number(b === cls) - Number(a === cls)).slice(0, most).map(([f, v]) => valueWord(f, v));
+}
