@@ -28,12 +28,6 @@ export async function setUp(p, name) {
   await p.getByTestId(`part-${name}`).waitFor();
 }
 
-/** Opens an entry of the menu behind the officer's name. */
-export async function menu(p, item) {
-  await p.getByTestId('menu').click();
-  await p.getByTestId(item).click();
-}
-
 /** Opens the link that a station prints and makes its first account. */
 export async function claim(p, link, who) {
   await p.goto(link);

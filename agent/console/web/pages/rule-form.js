@@ -61,7 +61,7 @@ function RuleForm({ rule, fields, schedules, cls, sensor, onRule, onRemove }) {
   return html`<section class="ruleform ${rule.disabled ? 'off' : ''}" data-testid="rule-form">
     <p class="sentence"><b>${rule.name || (rule.expr ? t('why.expr') : ruleWords(rule))}</b>${lifeSafety.has(rule.kind) && html`<i class="tag">${t('rule.safety')}</i>`}</p>
     ${!rule.expr && html`<div class="fields">
-      <label>${t('rule.field')}<select value=${rule.field} onChange=${(/** @type {any} */ e) => change({ field: e.currentTarget.value })}>${names.map((f) => html`<option value=${f} selected=${f === rule.field}>${wordFor(`field.${f}`) || f}</option>`)}</select></label>
+      <label>${t('rule.field')}<select class="typed" value=${rule.field} onChange=${(/** @type {any} */ e) => change({ field: e.currentTarget.value })}>${names.map((f) => html`<option value=${f} selected=${f === rule.field}>${wordFor(`field.${f}`) || f}</option>`)}</select></label>
       <label>${t('rule.op')}<select value=${rule.op} onChange=${(/** @type {any} */ e) => change({ op: e.currentTarget.value })}>${ops.map((o) => html`<option value=${o} selected=${o === rule.op}>${wordFor(`op.${o}`)}</option>`)}</select></label>
       <label>${t('rule.value')}${type === 'bool'
         ? html`<select value=${String(rule.value)} onChange=${(/** @type {any} */ e) => change({ value: e.currentTarget.value === 'true' })}><option value="true" selected=${rule.value === true}>${yes}</option><option value="false" selected=${rule.value === false}>${no}</option></select>`

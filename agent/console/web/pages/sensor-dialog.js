@@ -89,7 +89,7 @@ export function SensorDialog({ sensor, onClose }) {
       <${Field} label=${t('sensor.silentAfter')} value=${silent} onValue=${setSilent} name="silentAfter" options=${[...new Set([...silences, Number(silent)])].map((n) => [String(n), wordFor(`silent.${n < 0 ? 'never' : n / minute}`) || t('time.minutes', { n: Math.round(n / minute) })])} />
       <details open=${fresh}><summary>${t('sensor.source')}</summary>
         <div class="two">
-          <${Field} label=${t('sensor.family')} value=${source.family} onValue=${(/** @type {string} */ v) => setSource({ ...source, family: v })} name="family" options=${families(source.family, formats?.families ?? [])} />
+          <${Field} label=${t('sensor.family')} value=${source.family} onValue=${(/** @type {string} */ v) => setSource({ ...source, family: v })} name="family" class="typed" options=${families(source.family, formats?.families ?? [])} />
           <${Field} label=${t('sensor.broker')} value=${source.broker} onValue=${(/** @type {string} */ v) => setSource({ ...source, broker: v })} name="broker" spellcheck=${false} />
         </div>
         <${Field} label=${t('sensor.topic')} value=${source.topic} onValue=${(/** @type {string} */ v) => setSource({ ...source, topic: v })} name="topic" spellcheck=${false} placeholder="building3/1202/smoke" />

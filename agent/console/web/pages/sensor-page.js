@@ -63,7 +63,7 @@ function Values({ sensor, state }) {
   if (!list.length) return html`<section class="card"><p class="note">${t('device.noValues')}</p></section>`;
   return html`<dl class="card bigvalues" data-testid="sensor-values">${list.map(([f, v]) => {
     const w = valueWord(f, v);
-    return html`<div key=${f}><dt>${w.label}</dt><dd class=${f === 'battery' && Number(v) <= 20 ? 'warn' : ''}>${w.text}</dd></div>`;
+    return html`<div key=${f}><dt class=${wordFor(`field.${f}`) ? '' : 'typed'}>${w.label}</dt><dd class=${f === 'battery' && Number(v) <= 20 ? 'warn' : ''}>${w.text}</dd></div>`;
   })}</dl>`;
 }
 
@@ -102,7 +102,7 @@ function OneChart({ series, from, to }) {
   /** @param {number} v */
   const format = (v) => (series.type === 'bool' ? valueWord(series.field, v >= 0.5).text : valueWord(series.field, v).text);
   const label = valueWord(series.field, 0).label;
-  return html`<div class="onechart"><p><b>${label}</b><span>${at || range(series, format)}</span></p>
+  return html`<div class="onechart"><p><b class=${wordFor(`field.${series.field}`) ? '' : 'typed'}>${label}</b><span>${at || range(series, format)}</span></p>
     <${Chart} series=${series} from=${from} to=${to} format=${format} label=${`${label} ${range(series, format)}`} onAt=${setAt} testid="chart" /></div>`;
 }
 

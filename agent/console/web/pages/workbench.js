@@ -100,7 +100,7 @@ function Families({ message }) {
       ${r.error && html`<p class="typed">${r.error}</p>`}${r.ignored && html`<p>${t('bench.ignored')}</p>`}
       ${r.readings.map((reading, i) => html`<p key=${i}>${reading.device && html`<span class="typed">${reading.device}</span> `}${Object.entries(reading.values ?? {}).map(([f, v]) => {
         const w = valueWord(f, /** @type {any} */ (v));
-        return html`<span class="pair" key=${f}>${w.label} <b>${w.text}</b></span>`;
+        return html`<span class="pair ${wordFor(`field.${f}`) ? '' : 'typed'}" key=${f}>${w.label} <b>${w.text}</b></span>`;
       })}</p>`)}</div></li>`)}</ul></section>`;
 }
 
