@@ -65,7 +65,7 @@ func openEstateStage(t *testing.T) *estateStage {
 		t.Fatalf("the estate has %d of the families %v", len(s.units), met)
 	}
 	s.node = newNode(t, "village-1", filepath.Join(t.TempDir(), "station"), fmt.Sprintf(`
-station: {name: 示范村工作站}
+station: {name: 示范村工作站, alarms: {chatter_quiet: 2s}}
 devices: {broker: {listen: %q}}
 video: {peer: {udp_listen: "127.0.0.1:0", tcp_listen: "127.0.0.1:0"}}
 record: {min_free: 512MiB, clips_min_free: 128MiB}

@@ -43,22 +43,7 @@ store: {space: {low: 512MiB}}
 	var account station.DeviceCredential
 	village.put("/api/v1/devices/storm", nil, &account)
 	const bridges, each, smokes = 25, 20, 8
-	for b := range bridges {
-		for i := range each {
-			id := fmt.Sprintf("door-%d-%d", b, i)
-			village.put("/api/v1/sensors/"+id, station.Sensor{
-				Name: id, Place: fmt.Sprintf("%d号楼 %d01 室", b+1, i+1), Class: station.ClassDoor, Adopted: true,
-				Source: station.SensorSource{Broker: station.EmbeddedBroker, Family: "json", Topic: fmt.Sprintf("storm/%d/%d", b, i), Fields: map[string]string{"door": "open", "seq": "n"}},
-			}, nil)
-		}
-	}
-	for i := range smokes {
-		id := fmt.Sprintf("smoke-%d", i)
-		village.put("/api/v1/sensors/"+id, station.Sensor{
-			Name: id, Place: fmt.Sprintf("7号楼 %d02 室", i+1), Class: station.ClassSmoke, Adopted: true,
-			Source: station.SensorSource{Broker: station.EmbeddedBroker, Family: "json", Topic: "smoke/" + id, Fields: map[string]string{"smoke": "smoke"}},
-		}, nil)
-	}
+	furnish(village.desk, bridges, each, smokes)
 	login := func(client string, window int) *publisher {
 		return &publisher{address: broker, client: client, user: account.Username, password: account.Password, window: window}
 	}
@@ -184,6 +169,27 @@ store: {space: {low: 512MiB}}
 			}
 			return nil
 		})
+	}
+}
+
+// furnish registers the doors of a crowd, and smoke detectors beside them.
+func furnish(d *desk, bridges, each, smokes int) {
+	d.t.Helper()
+	for b := range bridges {
+		for i := range each {
+			id := fmt.Sprintf("door-%d-%d", b, i)
+			d.put("/api/v1/sensors/"+id, station.Sensor{
+				Name: id, Place: fmt.Sprintf("%d号楼 %d01 室", b+1, i+1), Class: station.ClassDoor, Adopted: true,
+				Source: station.SensorSource{Broker: station.EmbeddedBroker, Family: "json", Topic: fmt.Sprintf("storm/%d/%d", b, i), Fields: map[string]string{"door": "open", "seq": "n"}},
+			}, nil)
+		}
+	}
+	for i := range smokes {
+		id := fmt.Sprintf("smoke-%d", i)
+		d.put("/api/v1/sensors/"+id, station.Sensor{
+			Name: id, Place: fmt.Sprintf("7号楼 %d02 室", i+1), Class: station.ClassSmoke, Adopted: true,
+			Source: station.SensorSource{Broker: station.EmbeddedBroker, Family: "json", Topic: "smoke/" + id, Fields: map[string]string{"smoke": "smoke"}},
+		}, nil)
 	}
 }
 

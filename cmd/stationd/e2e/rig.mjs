@@ -41,3 +41,8 @@ export const say = (unit, moment = {}) => call('POST', `/say/${unit}?${new URLSe
 /** Where an outside system is told of alarms, and what it was told. */
 export const system = `${base}/system`;
 export const heard = () => call('GET', '/system');
+
+/** Lets the crowd of sensors loose; tells whether it still storms; a smoke detector alarms in the middle. */
+export const storm = () => call('POST', '/storm');
+export const storms = () => call('GET', '/storm');
+export const smoke = () => call('POST', '/smoke');

@@ -13,6 +13,8 @@ export const expired = signal(false);
 /** A link brought this: a claim code to fill in, or a token that was refused. */
 export const link = signal(/** @type {{code: string, refused: Problem|null}} */ ({ code: '', refused: null }));
 
+/** A screen of the duty room that an administrator armed: nobody sets up or logs out there. */
+export const display = computed(() => session.value?.actor?.role === 'display');
 export const centre = computed(() => session.value?.node?.kind === 'centre');
 /** @param {string} permission */
 export const may = (permission) => session.value?.permissions?.includes(permission) ?? false;

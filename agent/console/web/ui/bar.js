@@ -6,7 +6,7 @@ import { hms } from '../words/times.js';
 import { now } from '../state/clock.js';
 import { lang, seat, theme } from '../state/prefs.js';
 import { href, route } from '../state/route.js';
-import { centre, logout, may, session } from '../state/session.js';
+import { centre, display, logout, may, session } from '../state/session.js';
 import { happening } from '../state/store.js';
 import { hasSetup } from '../pages/setup.js';
 import { Lamps } from './lamps.js';
@@ -30,7 +30,7 @@ export function Bar() {
       <${NavLink} page="desk" />
       ${centre.value && html`<${NavLink} page="nodes" />`}
       <${NavLink} page="cameras" /><${NavLink} page="sensors" /><${NavLink} page="records" /><${NavLink} page="health" />
-      ${hasSetup() && html`<${NavLink} page="setup" />`}
+      ${!display.value && hasSetup() && html`<${NavLink} page="setup" />`}
     </nav>
     <${Lamps} />
     <time data-testid="clock">${hms(now.value)}</time>
@@ -50,7 +50,7 @@ function Menu({ close }) {
     ${may('audit') && html`<${NavLink} page="audit" onClick=${close} />`}
     <${ThemeSwitch} />
     ${may('answer') && !centre.value && html`<label class="seat">${t('seat')}<input name="seat" maxlength="20" value=${seat.value} placeholder=${t('seat.hint')} onInput=${(/** @type {any} */ e) => (seat.value = e.currentTarget.value)} /></label>`}
-    ${s?.actor?.role !== 'display' && html`<button type="button" data-testid="logout" onClick=${logout}>${t('logout')}</button>`}
+    ${!display.value && html`<button type="button" data-testid="logout" onClick=${logout}>${t('logout')}</button>`}
     <p class="version">${t('version', { v: s?.version ?? '' })}</p>
   </div>`;
 }
