@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"time"
 
@@ -15,6 +14,8 @@ const (
 	// respondSoon the least time between two looks when alarms come in a storm.
 	respondEvery = time.Second
 	respondSoon  = 100 * time.Millisecond
+	// stepsAtOnce is how many steps share a transaction when they are small.
+	stepsAtOnce = 50
 	// clockBack is how far a clock may go back before that is noticed.
 	clockBack = 5 * time.Second
 )
@@ -154,20 +155,7 @@ func (a *Agent) Respond(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for ids := range slices.Chunk(due, 50) {
-		err := a.store.Update(ctx, station.LaneUrgent, func(tx *store.Tx) error {
-			for _, id := range ids {
-				if err := a.stepDue(tx, store.Key(id)); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return a.inParts(ctx, stepsAtOnce, due, func(tx *store.Tx, id string) error { return a.stepDue(tx, store.Key(id)) })
 }
 
 // stepDue takes the step of one response, if it is still due.

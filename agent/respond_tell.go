@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -149,50 +150,49 @@ func (a *Agent) tellResponse(tx *store.Tx, resp station.Response, actor string, 
 }
 
 // parentConfirmed notes which alarms the parent has been handed for certain: its
-// cursor of the urgent lane has passed the event.
-func (a *Agent) parentConfirmed(tx *store.Tx, upTo uint64, at time.Time) error {
-	var ids []store.Key
-	err := store.Each(tx, handedTable, func(k store.Key, seq uint64) error {
-		if seq <= upTo {
-			ids = append(ids, k[len(handedTable):])
-		}
-		return nil
+// cursor of the urgent lane has passed the event, and is moved afterwards.
+func (a *Agent) parentConfirmed(ctx context.Context, upTo uint64, at time.Time) error {
+	var ids []string
+	err := a.store.View(func(tx *store.Tx) error {
+		return store.Each(tx, handedTable, func(k store.Key, seq uint64) error {
+			if seq <= upTo {
+				ids = append(ids, string(k[len(handedTable):]))
+			}
+			return nil
+		})
 	})
 	if err != nil {
 		return err
 	}
-	for _, id := range ids {
-		if err := tx.Delete(handedTable + id); err != nil {
-			return err
+	return a.inParts(ctx, stepsAtOnce, ids, func(tx *store.Tx, id string) error { return a.parentHasIt(tx, store.Key(id), at) })
+}
+
+// parentHasIt notes it of one alarm.
+func (a *Agent) parentHasIt(tx *store.Tx, id store.Key, at time.Time) error {
+	if err := tx.Delete(handedTable + id); err != nil {
+		return err
+	}
+	resp, ok, err := store.Get[station.Response](tx, responseTable+id)
+	if err != nil || !ok {
+		return err
+	}
+	for i := range resp.Tellings {
+		if t := &resp.Tellings[i]; t.Kind == station.TellingParent && t.State == "waiting" {
+			t.State, t.StateAt = "delivered", at
 		}
-		resp, ok, err := store.Get[station.Response](tx, responseTable+id)
-		if err != nil {
-			return err
-		}
-		if !ok {
-			continue
-		}
-		for i := range resp.Tellings {
-			if t := &resp.Tellings[i]; t.Kind == station.TellingParent && t.State == "waiting" {
-				t.State, t.StateAt = "delivered", at
-			}
-		}
-		if _, waits, err := store.Get[respondClock](tx, clockTable+id); err != nil {
-			return err
-		} else if waits && resp.Closed { // nobody here is needed any more
-			resp.Next, resp.NextAt = "", time.Time{}
-			if err := store.Put(tx, clockTable+id, respondClock{Opening: true}); err != nil {
-				return err
-			}
-		}
-		if err := store.Put(tx, responseTable+id, resp); err != nil {
-			return err
-		}
-		if err := a.tellResponse(tx, resp, "", at); err != nil {
+	}
+	if _, waits, err := store.Get[respondClock](tx, clockTable+id); err != nil {
+		return err
+	} else if waits && resp.Closed { // nobody here is needed any more
+		resp.Next, resp.NextAt = "", time.Time{}
+		if err := store.Put(tx, clockTable+id, respondClock{Opening: true}); err != nil {
 			return err
 		}
 	}
-	return nil
+	if err := store.Put(tx, responseTable+id, resp); err != nil {
+		return err
+	}
+	return a.tellResponse(tx, resp, "", at)
 }
 
 // bundleFrom is how many messages to one address are sent as one: a storm must not
@@ -254,20 +254,13 @@ func (a *Agent) send(ctx context.Context, jobs []tellJob) error {
 	if err != nil {
 		a.log.Warn("message not sent", "channel", jobs[0].Channel, "alarm", jobs[0].Alarm, "try", jobs[0].Tries+1, "final", d.Final, "err", err)
 	}
-	for part := range slices.Chunk(jobs, 20) {
-		failure := a.store.Update(ctx, station.LaneUrgent, func(tx *store.Tx) error {
-			for _, job := range part {
-				if err := a.noteSent(tx, job, d, err); err != nil {
-					return err
-				}
-			}
-			return a.noteTrouble(tx, jobs[0], d, err)
-		})
-		if failure != nil {
-			return failure
-		}
+	byID := map[string]tellJob{}
+	ids := make([]string, len(jobs))
+	for i, job := range jobs {
+		byID[job.Telling], ids[i] = job, job.Telling
 	}
-	return nil
+	failure := a.inParts(ctx, 20, ids, func(tx *store.Tx, id string) error { return a.noteSent(tx, byID[id], d, err) })
+	return errors.Join(failure, a.store.Update(ctx, station.LaneUrgent, func(tx *store.Tx) error { return a.noteTrouble(tx, jobs[0], d, err) }))
 }
 
 // messageOf is what jobs have to say, the gravest alarm first, and on which

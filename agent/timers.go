@@ -111,38 +111,50 @@ func (a *Agent) fireTimers(ctx context.Context) (time.Duration, error) {
 		if err != nil || len(due) == 0 {
 			return wait, err
 		}
+		found := len(due)
 		var change reportChange
-		err = a.store.Update(ctx, station.LaneUrgent, func(tx *store.Tx) error {
-			change = reportChange{}
-			now, err := a.moment(tx)
-			if err != nil {
-				return err
+		for {
+			if change, err = a.fireAll(ctx, due); !tooLarge(err) || len(due) == 1 {
+				break
 			}
-			for _, k := range due {
-				t, ok, err := store.Get[timer](tx, k)
-				if err != nil {
-					return err
-				}
-				if !ok {
-					continue // moved in the meantime
-				}
-				if err := tx.Delete(k); err != nil {
-					return err
-				}
-				if err := a.fire(tx, now, t, &change); err != nil {
-					return fmt.Errorf("deadline %s of %s: %w", t.What, t.Sensor, err)
-				}
-			}
-			return nil
-		})
+			due = due[:len(due)/2] // more than a transaction holds; the others come with the next look
+		}
 		if err != nil {
 			return 0, err
 		}
 		a.afterReport(change)
-		if len(due) < timersAtOnce {
+		if found < timersAtOnce && len(due) == found {
 			return 0, nil
 		}
 	}
+}
+
+// fireAll carries out deadlines in one transaction.
+func (a *Agent) fireAll(ctx context.Context, due []store.Key) (change reportChange, err error) {
+	err = a.store.Update(ctx, station.LaneUrgent, func(tx *store.Tx) error {
+		change = reportChange{}
+		now, err := a.moment(tx)
+		if err != nil {
+			return err
+		}
+		for _, k := range due {
+			t, ok, err := store.Get[timer](tx, k)
+			if err != nil {
+				return err
+			}
+			if !ok {
+				continue // moved in the meantime
+			}
+			if err := tx.Delete(k); err != nil {
+				return err
+			}
+			if err := a.fire(tx, now, t, &change); err != nil {
+				return fmt.Errorf("deadline %s of %s: %w", t.What, t.Sensor, err)
+			}
+		}
+		return nil
+	})
+	return change, err
 }
 
 // dueTimers lists the deadlines that have come, and tells how long it is until

@@ -83,16 +83,18 @@ func (a *Agent) Advance(ctx context.Context, c store.Cursor) error {
 			return err
 		}
 	}
+	if c.Lane == station.LaneUrgent {
+		// What cannot be noted is noted with a later cursor: the line must not stand
+		// still for it.
+		if err := a.parentConfirmed(ctx, c.Seq, c.At); err != nil {
+			a.log.Error("that the parent has an alarm was not noted", "err", err)
+		}
+	}
 	// A cursor that moves lets the journal be trimmed: whatever its lane, it may
 	// use the reserve.
 	return a.store.Update(ctx, station.LaneUrgent, func(tx *store.Tx) error {
 		if err := markReceived(tx, raised, c.At); err != nil {
 			return err
-		}
-		if c.Lane == station.LaneUrgent {
-			if err := a.parentConfirmed(tx, c.Seq, c.At); err != nil {
-				return err
-			}
 		}
 		return tx.PutCursor(c)
 	})
