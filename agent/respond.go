@@ -25,12 +25,18 @@ type Roster interface {
 // respondClock is a response whose next step has a time.
 type respondClock struct {
 	// Due is when the step is, on the node's own line of time: a wall clock that is
-	// set wakes nobody early and forgets nobody. Zero where only the opening is
-	// waited for.
+	// set wakes nobody early and forgets nobody. Zero where no time is waited for.
 	Due alarm.Tick `json:"due,omitempty"`
 	// Opening waits for the station to open, beside the time.
 	Opening bool `json:"opening,omitempty"`
+	// Anybody waits for somebody who has not been told, and comes on duty or is
+	// added: the list is at its end for now.
+	Anybody bool `json:"anybody,omitempty"`
 }
+
+// lookAgainAfter is how often it is looked whether anybody can be told of an alarm
+// whose list is at its end.
+const lookAgainAfter = time.Minute
 
 // mostTellings bounds the rows of one response.
 const mostTellings = 200
@@ -154,8 +160,22 @@ func (s step) due(clock respondClock) error {
 		return nil
 	case clock.Opening && s.parentHas():
 		return s.wait()
+	case clock.Anybody:
+		return s.lookAgain()
 	}
 	return s.tellNext()
+}
+
+// lookAgain tells whoever can be told that could not when the list was at its end.
+// Where there is nobody, nothing is said of it.
+func (s step) lookAgain() error {
+	if s.resp.Parent && s.parentHas() {
+		return s.tx.Delete(key(clockTable, s.alarm.ID)) // it is theirs now
+	}
+	if _, ok := s.next(); ok || s.closed() && !s.resp.Parent {
+		return s.tellNext()
+	}
+	return s.waitForAnybody()
 }
 
 // parentHas tells whether the parent has confirmed the last hand-over.
@@ -228,19 +248,23 @@ func (s step) arm(wait time.Duration) error {
 }
 
 // wait lets the clock wait for the opening alone, where the station is closed;
-// otherwise nobody is left to be told.
+// otherwise for anybody who comes on duty, for there is nobody left to be told.
 func (s step) wait() error {
 	s.resp.Next, s.resp.NextAt = "", time.Time{}
 	var err error
 	if s.resp.Closed {
 		err = store.Put(s.tx, key(clockTable, s.alarm.ID), respondClock{Opening: true})
 	} else {
-		err = s.tx.Delete(key(clockTable, s.alarm.ID))
+		err = s.waitForAnybody()
 	}
 	if err != nil {
 		return err
 	}
 	return s.keep()
+}
+
+func (s step) waitForAnybody() error {
+	return store.Put(s.tx, key(clockTable, s.alarm.ID), respondClock{Due: s.tick.Add(lookAgainAfter), Anybody: true})
 }
 
 // handOver gives the alarm to the parent. The journal carries it there; what the

@@ -416,6 +416,58 @@ func TestContactsWithinTheirHours(t *testing.T) {
 	}
 }
 
+// At night nobody is on duty, and no parent is there. Whoever comes in the morning,
+// or is added, is told of what nobody has answered.
+func TestWhoComesOnDutyIsTold(t *testing.T) {
+	var up uptime
+	r := responding(t, &outbox{}, func(_ *agent.Config, d *agent.Deps) { d.Centre, d.Elapsed = false, up.elapsed })
+	pass := func(d time.Duration) {
+		r.clock.add(d)
+		up.add(d)
+		r.step()
+	}
+	r.contacts()
+	r.clock.at = time.Date(2026, 11, 21, 2, 0, 0, 0, time.FixedZone("CST", 8*3600))
+	list, err := r.Contacts()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range list {
+		c.Hours = station.Hours{{From: "08:00", To: "20:00"}}
+		r.must(r.do(station.CommandPutContact, c.ID, c))
+	}
+	r.addSensor("a", station.ClassSmoke)
+	r.report("a", station.KindSmoke, true)
+	id := r.live()[0].ID
+	pass(31 * time.Second)
+	pass(time.Hour)
+	if resp := r.response(id); told(resp) != "" || resp.Next != "" {
+		t.Fatalf("%s %+v", told(resp), resp)
+	}
+	head := r.store.Head()
+	pass(time.Hour)
+	if r.store.Head() != head {
+		t.Error("it is journalled that nobody is there")
+	}
+	pass(4*time.Hour + time.Minute) // 08:01:31
+	if resp := r.response(id); told(resp) != "first:waiting" || resp.Next != "联系人 second" {
+		t.Fatalf("%s %+v", told(resp), resp)
+	}
+	pass(121 * time.Second)
+	pass(121 * time.Second)
+	list[0].ID, list[0].Order = "third", 3
+	r.must(r.do(station.CommandPutContact, "third", list[0]))
+	pass(2 * time.Minute)
+	if got := told(r.response(id)); got != "first:waiting second:waiting third:waiting" {
+		t.Fatal(got)
+	}
+	r.must(r.answer(id, station.AnswerReceived))
+	pass(time.Hour)
+	if resp := r.response(id); resp.Stopped != "answered" || resp.Step != 3 {
+		t.Errorf("%+v", resp)
+	}
+}
+
 // Clocks that jump: nobody is forgotten for a year, and a step is not taken
 // twice.
 func TestResponseAndASteppedClock(t *testing.T) {
