@@ -19,6 +19,7 @@ import (
 	"stationd/agent/station"
 	"stationd/agent/store"
 	"stationd/devices"
+	"stationd/devices/broker"
 	"stationd/devices/gb26875"
 	"stationd/devices/notify"
 	"stationd/devices/payload"
@@ -85,6 +86,7 @@ func openNode(cfg Config, log *slog.Logger) (_ *node, err error) {
 			return nil, err
 		}
 	}
+	cfg.Devices.Broker.Retained = broker.NewFile(filepath.Join(cfg.Data, "broker", "retained"))
 	families := familiesOf(filepath.Join(cfg.Data, "families"))
 	for _, p := range families.Problems() {
 		log.Warn("mapping file cannot be used", "file", p.File, "line", p.Line, "problem", p.Message, "hint", p.Hint)

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -110,7 +111,7 @@ type Stats struct {
 	Later      uint64 // of them, put off by ErrLater
 	Dropped    uint64 // of them, given up: QoS 0 or a will refused, beyond MaxLater
 	Undeliver  int64  // messages to clients dropped because they were too slow
-	Unretained uint64 // messages not retained, beyond MaxRetained
+	Unretained uint64 // messages not retained, beyond MaxRetained or MaxRetainedBytes
 	Flooded    uint64 // messages dropped by ErrFlood
 	Held       uint64 // messages of QoS 1 and 2 that waited, beyond MaxRate
 	Turned     uint64 // connections turned away by a limit
@@ -167,6 +168,7 @@ func (b *Broker) Run(ctx context.Context) error {
 		shut()
 		return fmt.Errorf("set up broker: %w", err)
 	}
+	b.hook.kept.load()
 	if err := server.Serve(); err != nil {
 		shut()
 		return fmt.Errorf("start broker: %w", err)
@@ -182,6 +184,8 @@ func (b *Broker) Run(ctx context.Context) error {
 	close(b.ready)
 	b.log.Info("broker listening", "address", addr.String(), "tls", b.cfg.TLS != nil && b.cfg.ListenTLS == "", "address_tls", b.cfg.ListenTLS)
 
+	var keeping sync.WaitGroup
+	keeping.Go(func() { b.hook.kept.keep(ctx) })
 	var failed error
 	select {
 	case <-ctx.Done():
@@ -199,6 +203,8 @@ func (b *Broker) Run(ctx context.Context) error {
 	}
 	b.hook.wait()
 	err = server.Close()
+	keeping.Wait()
+	b.hook.kept.last()
 	if failed != nil {
 		return errors.Join(failed, err)
 	}

@@ -52,6 +52,11 @@ type Config struct {
 	// MaxRetained is how many topics may hold a retained message; further ones
 	// are passed on without being retained, and counted.
 	MaxRetained int `yaml:"max_retained"`
+	// MaxRetainedBytes is how many bytes the retained messages may have in all;
+	// beyond it the same holds.
+	MaxRetainedBytes int `yaml:"max_retained_bytes"`
+	// Retained is where the retained messages outlive the program. Nil is nowhere.
+	Retained Store `yaml:"-"`
 	// Hold is how long a client whose message was refused is left waiting
 	// before it is disconnected, so that it does not storm back at once.
 	Hold time.Duration `yaml:"hold"`
@@ -68,22 +73,23 @@ type Config struct {
 // DefaultConfig is for a station with some thousand sensors.
 func DefaultConfig() Config {
 	return Config{
-		Listen:         ":1883",
-		MaxClients:     4096,
-		MaxPerAddress:  1024,
-		MaxHalfOpen:    512,
-		MaxRate:        2000,
-		MaxBurst:       4000,
-		MaxSessions:    8192,
-		SessionExpiry:  24 * time.Hour,
-		MaxPacket:      256 << 10,
-		MaxInflight:    1024,
-		MaxQueued:      1024,
-		MaxRetained:    16384,
-		Hold:           5 * time.Second,
-		MaxLater:       8,
-		ConnectTimeout: 10 * time.Second,
-		WriteTimeout:   10 * time.Second,
+		Listen:           ":1883",
+		MaxClients:       4096,
+		MaxPerAddress:    1024,
+		MaxHalfOpen:      512,
+		MaxRate:          2000,
+		MaxBurst:         4000,
+		MaxSessions:      8192,
+		SessionExpiry:    24 * time.Hour,
+		MaxPacket:        256 << 10,
+		MaxInflight:      1024,
+		MaxQueued:        1024,
+		MaxRetained:      16384,
+		MaxRetainedBytes: 16 << 20,
+		Hold:             5 * time.Second,
+		MaxLater:         8,
+		ConnectTimeout:   10 * time.Second,
+		WriteTimeout:     10 * time.Second,
 	}
 }
 
@@ -113,6 +119,7 @@ func (c Config) Validate() error {
 	within("max_inflight", c.MaxInflight, 1, 65535)
 	within("max_queued", c.MaxQueued, 1, 65535)
 	within("max_retained", c.MaxRetained, 0, 1_000_000)
+	within("max_retained_bytes", c.MaxRetainedBytes, 0, 1<<30)
 	within("max_later", c.MaxLater, 0, 100)
 	positive := func(key string, d, most time.Duration) {
 		if d <= 0 || d > most {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,6 +22,7 @@ type hook struct {
 	cfg   Config
 	hooks Hooks
 	log   *slog.Logger
+	kept  *retained
 
 	ctx    context.Context // of Run; set before the first client comes
 	server *mqtt.Server
@@ -29,7 +31,7 @@ type hook struct {
 	mu      sync.Mutex
 	holders map[string]*conn // the newest connection of each client id
 
-	received, refused, later, dropped, unretained, flooded, held, denied atomic.Uint64
+	received, refused, later, dropped, flooded, held, denied atomic.Uint64
 }
 
 // maxKeepalive keeps one and a half keepalives within mochi's 16 bits; beyond
@@ -37,15 +39,15 @@ type hook struct {
 const maxKeepalive = 43690
 
 func newHook(cfg Config, hooks Hooks, log *slog.Logger) *hook {
-	return &hook{cfg: cfg, hooks: hooks, log: log, holders: map[string]*conn{}}
+	return &hook{cfg: cfg, hooks: hooks, log: log, kept: newRetained(cfg, log), holders: map[string]*conn{}}
 }
 
-func (h *hook) start(ctx context.Context, s *mqtt.Server) { h.ctx, h.server = ctx, s }
+func (h *hook) start(ctx context.Context, s *mqtt.Server) { h.ctx, h.server, h.kept.server = ctx, s, s }
 
 func (h *hook) wait() { h.timers.Wait() }
 
 func (h *hook) stats() Stats {
-	return Stats{Received: h.received.Load(), Refused: h.refused.Load(), Later: h.later.Load(), Dropped: h.dropped.Load(), Unretained: h.unretained.Load(), Flooded: h.flooded.Load(), Held: h.held.Load(), Denied: h.denied.Load()}
+	return Stats{Received: h.received.Load(), Refused: h.refused.Load(), Later: h.later.Load(), Dropped: h.dropped.Load(), Unretained: h.kept.beyond.Load(), Flooded: h.flooded.Load(), Held: h.held.Load(), Denied: h.denied.Load()}
 }
 
 // ID names the hook in mochi's logs.
@@ -55,7 +57,8 @@ func (h *hook) ID() string { return "stationd" }
 func (h *hook) Provides(b byte) bool {
 	switch b {
 	case mqtt.OnConnect, mqtt.OnConnectAuthenticate, mqtt.OnACLCheck, mqtt.OnSessionEstablished,
-		mqtt.OnDisconnect, mqtt.OnPacketRead, mqtt.OnPublish, mqtt.OnWillSent, mqtt.OnClientExpired:
+		mqtt.OnDisconnect, mqtt.OnPacketRead, mqtt.OnPublish, mqtt.OnWill, mqtt.OnWillSent, mqtt.OnClientExpired,
+		mqtt.OnRetainMessage, mqtt.OnRetainedExpired:
 		return true
 	}
 	return false
@@ -168,6 +171,9 @@ func (h *hook) OnACLCheck(cl *mqtt.Client, topic string, write bool) bool {
 		}
 		return false
 	}
+	if strings.HasPrefix(topic, hiddenTopics) { // of devices made for a cloud: for us alone
+		return false
+	}
 	return h.may(h.hooks.MaySubscribe, clientOf(cl), topic)
 }
 
@@ -217,7 +223,7 @@ func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, er
 	})
 	switch {
 	case err == nil:
-		return h.boundRetained(pk), nil
+		return pk, nil
 	case errors.Is(err, ErrFlood) && pk.FixedHeader.Qos == 0:
 		h.flooded.Add(1)
 		return pk, packets.ErrRejectPacket
@@ -275,15 +281,22 @@ func (h *hook) putOff(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error
 	return pk, packets.ErrRejectPacket
 }
 
-func (h *hook) boundRetained(pk packets.Packet) packets.Packet {
-	if !pk.FixedHeader.Retain || len(pk.Payload) == 0 || h.server.Topics.Retained.Len() < h.cfg.MaxRetained {
-		return pk
+// OnRetainMessage comes after mochi has retained a message, or a will, or has
+// forgotten one; OnRetainedExpired after its time is over.
+func (h *hook) OnRetainMessage(_ *mqtt.Client, pk packets.Packet, _ int64) {
+	h.kept.settle(pk.TopicName)
+}
+
+// OnRetainedExpired is the other of the two.
+func (h *hook) OnRetainedExpired(topic string) { h.kept.settle(topic) }
+
+// OnWill comes before a will goes out. When the broker itself stops, what the
+// clients left as their last word is not what is true of them after a restart.
+func (h *hook) OnWill(_ *mqtt.Client, will mqtt.Will) (mqtt.Will, error) {
+	if h.ctx.Err() != nil {
+		will.Retain = false
 	}
-	if _, known := h.server.Topics.Retained.Get(pk.TopicName); !known {
-		pk.FixedHeader.Retain = false
-		h.unretained.Add(1)
-	}
-	return pk
+	return will, nil
 }
 
 // OnWillSent takes a will in; mochi does not pass wills to OnPublish. When the
