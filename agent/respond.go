@@ -118,7 +118,7 @@ type step struct {
 func (s step) closed() bool { return s.a.centreConfigured && !s.duty.Open.Contain(s.now) }
 
 func (s step) begin() error {
-	*s.resp = station.Response{Alarm: s.alarm.ID, Tellings: []station.Telling{}}
+	*s.resp = station.Response{Alarm: s.alarm.ID, Before: s.alarm.Before, Tellings: []station.Telling{}}
 	if err := s.tellAlways(); err != nil {
 		return err
 	}
@@ -136,9 +136,17 @@ func (s step) start() error {
 	return s.arm(time.Duration(s.duty.DeskSeconds) * time.Second)
 }
 
-// resume goes on when an answer was taken back or a shelf's time is up.
+// resume goes on when an answer was taken back or a shelf's time is up, and begins
+// anew when the condition came again after it had been answered.
 func (s step) resume() error {
 	s.resp.Stopped, s.resp.AnsweredAt = "", time.Time{}
+	if s.resp.Before != s.alarm.Before { // it came again, and nobody has been told of that
+		if old := len(s.resp.Tellings) - mostTellings/4; old > 0 {
+			s.resp.Tellings = slices.Clone(s.resp.Tellings[old:])
+		}
+		s.resp.Before, s.resp.Told = s.alarm.Before, len(s.resp.Tellings)
+		s.resp.Step, s.resp.Parent, s.resp.Closed = 0, false, false
+	}
 	if err := s.tellAlways(); err != nil {
 		return err
 	}
@@ -196,7 +204,7 @@ func (s step) next() (c station.Contact, ok bool) {
 		s.a.log.Error("who is on duty is not known", "alarm", s.alarm.ID, "err", err)
 	}
 	for _, c := range list {
-		told := slices.ContainsFunc(s.resp.Tellings, func(t station.Telling) bool { return t.Contact == c.ID })
+		told := slices.ContainsFunc(s.resp.Tellings[min(s.resp.Told, len(s.resp.Tellings)):], func(t station.Telling) bool { return t.Contact == c.ID })
 		if !told && len(c.Channels) > 0 {
 			return c, true
 		}

@@ -629,3 +629,31 @@ func TestSiren(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// What comes again after somebody had heard of it is told anew: to those who have
+// been told of the first time too.
+func TestWhatComesAgainIsToldAnew(t *testing.T) {
+	out := &outbox{}
+	r := responding(t, out)
+	r.contacts()
+	r.addSensor("s", station.ClassSmoke)
+	r.report("s", station.KindSmoke, true)
+	r.clock.add(2 * time.Minute)
+	r.step()
+	id := r.live()[0].ID
+	r.must(r.answer(id, station.AnswerReceived))
+	r.report("s", station.KindSmoke, false)
+	r.clock.add(24 * time.Hour)
+	r.report("s", station.KindSmoke, true)
+	if al := r.live()[0]; al.ID != id || al.State != station.StateRaised {
+		t.Fatalf("the smoke of today is %s", al.State)
+	}
+	if resp := r.response(id); resp.Stopped != "" || resp.Next != "联系人 first" {
+		t.Fatalf("stopped %q, next is %q", resp.Stopped, resp.Next)
+	}
+	r.clock.add(2 * time.Minute)
+	r.step()
+	if got := told(r.response(id)); strings.Count(got, "first:") != 2 {
+		t.Fatalf("told: %s", got)
+	}
+}

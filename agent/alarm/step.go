@@ -62,6 +62,7 @@ func (r *Record) holds(now Now, sig station.Signal, m Marks, lim Limits) Outcome
 	// What a backlog tells of before the last end began and ended in the past.
 	past := m.Late && !m.DeviceTime.IsZero() && m.DeviceTime.Before(r.EndedAt)
 	rise := !r.Holds
+	calm := rise && now.Tick >= r.Since.Add(lim.ChatterQuiet) // before it
 	if rise || !m.Late {
 		set(r, &r.Late, m.Late)
 	}
@@ -73,7 +74,7 @@ func (r *Record) holds(now Now, sig station.Signal, m Marks, lim Limits) Outcome
 		r.Holds, r.Since, r.changed = true, now.Tick, true
 	}
 	if r.Alarm != nil {
-		return r.again(now, m, lim, rise, past)
+		return r.again(now, m, lim, rise, calm, past)
 	}
 	r.Values, r.DeviceTime, r.Skew = m.Values, m.DeviceTime, m.Skew
 	if m.Disarmed {
@@ -167,7 +168,7 @@ func (r *Record) rise(now Now, al *station.Alarm, lim Limits) {
 
 // again counts a further signal of a live alarm. A retained message tells a state:
 // it does not count.
-func (r *Record) again(now Now, m Marks, lim Limits, rise, past bool) Outcome {
+func (r *Record) again(now Now, m Marks, lim Limits, rise, calm, past bool) Outcome {
 	al := r.Alarm
 	set(r, &r.ClearAt, 0)
 	if al.Chattering && rise {
@@ -176,6 +177,10 @@ func (r *Record) again(now Now, m Marks, lim Limits, rise, past bool) Outcome {
 	back := !al.ReturnedAt.IsZero() && !past
 	if m.Retained && !back {
 		return Outcome{}
+	}
+	if r.news(m, rise, calm && back) {
+		al.Test, al.Before = al.Test && m.Test, len(al.Answers)
+		set(r, &r.Entered, false)
 	}
 	quiet := now.Wall.Sub(al.RaisedAt)/repeatQuiet == al.LastAt.Sub(al.RaisedAt)/repeatQuiet
 	fresh := al.Late && !m.Late && !m.Retained // what was old news is so now
@@ -199,6 +204,21 @@ func (r *Record) again(now Now, m Marks, lim Limits, rise, past bool) Outcome {
 		out.Event = station.EventAlarmRepeated
 	}
 	return out
+}
+
+// news tells whether a further signal is of something that those who know of the
+// alarm do not know: the sensor was tried out when it was raised and is not any
+// more; or somebody has answered it without judging it, it ended, and after a
+// while it comes again.
+func (r *Record) news(m Marks, rise, comes bool) bool {
+	al := r.Alarm
+	switch {
+	case m.Late:
+		return false
+	case al.Test && !m.Test:
+		return !m.Retained && (rise || !al.Answered())
+	}
+	return comes && !m.Known && r.Kind.LifeSafety() && al.Answered()
 }
 
 // ends is told that the condition does not hold.

@@ -97,6 +97,9 @@ type Alarm struct {
 	ClearedAt  time.Time `json:"clearedAt,omitzero"`
 	// Answers are what people did, in order. Undone ones stay, marked.
 	Answers []Answer `json:"answers,omitempty"`
+	// Before is how many of the answers are about something else: they were given
+	// before the condition ended and came again, or while the sensor was tried out.
+	Before int `json:"before,omitempty"`
 
 	Cameras []string `json:"cameras,omitempty"`
 	// Clip is the ID of the clip that is being made or is ready.
@@ -200,7 +203,7 @@ func (k AnswerKind) Valid() bool {
 
 // Answered tells whether any answer stands.
 func (a *Alarm) Answered() bool {
-	for _, x := range a.Answers {
+	for _, x := range a.Answers[min(max(a.Before, 0), len(a.Answers)):] {
 		if !x.Undone {
 			return true
 		}
@@ -211,7 +214,7 @@ func (a *Alarm) Answered() bool {
 // Verdict is the last standing judgement: real, false or test; empty when none
 // was given.
 func (a *Alarm) Verdict() AnswerKind {
-	for i := len(a.Answers) - 1; i >= 0; i-- {
+	for i := len(a.Answers) - 1; i >= max(a.Before, 0); i-- {
 		x := a.Answers[i]
 		if x.Undone {
 			continue

@@ -26,6 +26,9 @@ type Response struct {
 	// Stopped is why nobody further is told: "answered", "cleared", "shelved",
 	// "suppressed"; empty while it goes on or when the list is at its end.
 	Stopped string `json:"stopped,omitempty"`
+	// Before is the alarm's, Told how many of the tellings are from before it.
+	Before int `json:"before,omitempty"`
+	Told   int `json:"told,omitempty"`
 }
 
 // Telling is one message to one contact by one channel.

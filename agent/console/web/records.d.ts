@@ -10,7 +10,7 @@ export interface Alarm {
   state: 'raised' | 'acknowledged' | 'cleared';
   sensor?: string; name: string; place?: string;
   raisedAt: string; lastAt: string; count: number; deviceTime?: string; late?: boolean; values?: Values;
-  returnedAt?: string; clearedAt?: string; answers?: Answer[]; cameras?: string[]; clip?: string;
+  returnedAt?: string; clearedAt?: string; answers?: Answer[]; before?: number; cameras?: string[]; clip?: string;
   centreAt?: string; centreSeenAt?: string; centreTakenAt?: string;
   why?: Signal | null; seq?: number; skew?: number; important?: boolean; test?: boolean; shelf?: Shelf | null; suppressed?: string;
   chattering?: boolean; incident?: string; takenBy?: Taker | null; notes?: Note[];

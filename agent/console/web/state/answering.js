@@ -62,8 +62,8 @@ export async function answer(alarm, kind, note = '') {
 /** @param {Undo} undo */
 export const takeBack = (undo) => answer(undo.alarm, 'undo');
 
-/** @param {Alarm} alarm the answers that stand */
-export const standing = (alarm) => (alarm.answers ?? []).filter((a) => !a.undone && a.kind !== 'undo');
+/** @param {Alarm} alarm the answers that stand, of those that are about what is going on now */
+export const standing = (alarm) => (alarm.answers ?? []).slice(alarm.before ?? 0).filter((a) => !a.undone && a.kind !== 'undo');
 
 /** @param {Alarm} alarm the last standing judgement: real, false or test */
 export function verdict(alarm) {
