@@ -95,15 +95,16 @@ func (a *Agent) FindAlarms(f AlarmFilter) (AlarmPage, error) {
 		beyond = table + store.Key(before)
 	}
 	oldest := idAt(f.From, -time.Minute)
-	looked := 0
+	looked, last := 0, ""
 	look := func(tx *store.Tx, id string, al *station.Alarm) error {
 		if id < oldest {
 			return store.ErrStop
 		}
 		if looked++; looked > scanAtMost {
-			page.More, page.Next = true, id
+			page.More, page.Next = true, last
 			return store.ErrStop
 		}
+		last = id
 		if al == nil {
 			found, ok, err := store.Get[station.Alarm](tx, key(alarmTable, id))
 			if err != nil || !ok {

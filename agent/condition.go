@@ -277,14 +277,24 @@ func noteBridged(tx *store.Tx, sensor station.Sensor, al *station.Alarm) error {
 	return store.Put(tx, key(bridgedTable, sensor.Bridge, sensor.ID), al.Kind)
 }
 
+// bridgedAtOnce bounds the sensors of one transaction.
+const bridgedAtOnce = 100
+
 // bridgeIsBack lets the alarms of the sensors behind a bridge be shown a while
-// after its own has ended.
+// after its own has ended: of some at once, of the others in transactions of their
+// own.
 func (a *Agent) bridgeIsBack(tx *store.Tx, now alarm.Now, bridge string, change *reportChange) error {
-	behind := map[store.Key]station.AlarmKind{}
+	behind, more := map[store.Key]station.AlarmKind{}, false
 	err := store.Each(tx, key(bridgedTable, bridge)+"/", func(k store.Key, kind station.AlarmKind) error {
+		if more = len(behind) == bridgedAtOnce; more {
+			return store.ErrStop
+		}
 		behind[k] = kind
 		return nil
 	})
+	if err == nil && more {
+		err = a.moveTimer(tx, timer{What: timerBridge, Sensor: bridge}, 0, now.Tick)
+	}
 	if err != nil {
 		return err
 	}

@@ -83,6 +83,10 @@ func (a *Agent) endService(tx *store.Tx, now alarm.Now, id string, change *repor
 	if err != nil || !ok || s.Service == nil {
 		return err
 	}
+	end, _, err := store.Get[serviceEnd](tx, key(serviceTable, id))
+	if err != nil || end.Due > now.Tick {
+		return err // it was made longer since
+	}
 	s.Service = nil
 	change.registry = true
 	if err := a.serviceChanged(tx, s, "", now.Wall); err != nil {

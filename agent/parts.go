@@ -31,10 +31,3 @@ func (a *Agent) inParts(ctx context.Context, most int, items []string, fn func(t
 	}
 	return errors.Join(failures...)
 }
-
-// tooLarge tells that a transaction was refused for its size, so that less of the
-// same may pass.
-func tooLarge(err error) bool {
-	p, ok := station.AsProblem(err)
-	return ok && p.Code == "store.too-large"
-}

@@ -94,6 +94,11 @@ func liveAlarm(tx *store.Tx, sensor string, kind station.AlarmKind) (station.Ala
 	return store.Get[station.Alarm](tx, key(alarmTable, id))
 }
 
+// maxStateFields bounds what is known of one sensor: one that calls its fields
+// otherwise in every message would become too large to be stored, and mute. What
+// it says now counts.
+const maxStateFields = 500
+
 // reportChange is what must be done after the commit of a report.
 type reportChange struct{ registry, clips bool }
 
@@ -148,6 +153,9 @@ func (a *Agent) commitReport(tx *store.Tx, r station.Report, change *reportChang
 			merged = make(map[string]station.Value, len(r.Values))
 		}
 		maps.Copy(merged, r.Values)
+		if len(merged) > maxStateFields {
+			merged = maps.Clone(r.Values)
+		}
 		state.Values = merged
 		state.NoteVitals(r.Values, r.Received)
 	}

@@ -1,6 +1,9 @@
 package agent_test
 
 import (
+	"context"
+	"fmt"
+	"strings"
 	"testing"
 
 	"stationd/agent"
@@ -36,5 +39,26 @@ func TestABrokerThatIsAwayIsTheStationsAlarm(t *testing.T) {
 	r.report("", station.KindOffline, false)
 	if live := r.live(); len(live) != 0 {
 		t.Fatalf("it is back: %+v", live)
+	}
+}
+
+// A device that invents field after field must not grow until nothing of it can be
+// stored any more, its fire least of all.
+func TestASensorsStateIsBounded(t *testing.T) {
+	r := newRig(t)
+	r.addSensor("s", station.ClassSmoke)
+	for i := range 40 {
+		values := map[string]station.Value{}
+		for j := range 60 {
+			values[fmt.Sprintf("%d-%d-%s", i, j, strings.Repeat("x", 240))] = strings.Repeat("y", 250)
+		}
+		err := r.HandleReport(context.Background(), station.Report{Sensor: "s", Received: r.clock.now(), Live: true, Values: values})
+		if err != nil {
+			t.Fatalf("report %d: %v", i, err)
+		}
+	}
+	r.report("s", station.KindSmoke, true)
+	if len(r.live()) != 1 {
+		t.Fatal("the fire is lost")
 	}
 }

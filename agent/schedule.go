@@ -124,19 +124,31 @@ func (a *Agent) turnTo(tx *store.Tx, m station.Mode, actor string, change *repor
 	if err := appendEvent(tx, station.LaneNormal, station.EventModeChanged, "node/"+string(a.store.Node()), actor, now.Wall, m); err != nil {
 		return err
 	}
-	return a.rearm(tx, now, change)
+	return a.rearm(tx, now, "", change)
 }
 
+// rearmAtOnce bounds the conditions of one transaction: at night a whole estate
+// may begin to be watched.
+const rearmAtOnce = 50
+
 // rearm judges the conditions that hold and have raised nothing, because nobody
-// watched.
-func (a *Agent) rearm(tx *store.Tx, now alarm.Now, change *reportChange) error {
+// watched: some behind the key after, and the others in transactions of their own.
+func (a *Agent) rearm(tx *store.Tx, now alarm.Now, after store.Key, change *reportChange) error {
 	var waiting []alarm.Record
-	err := store.Each(tx, conditionTable, func(_ store.Key, rec alarm.Record) error {
-		if rec.Holds && rec.Why.Timing.Schedule != "" && rec.RaiseAt == 0 {
-			waiting = append(waiting, rec)
+	last, more := store.Key(""), false
+	err := store.EachAfter(tx, conditionTable, after, func(k store.Key, rec alarm.Record) error {
+		if !rec.Holds || rec.Live || rec.Why.Timing.Schedule == "" || rec.RaiseAt != 0 {
+			return nil
 		}
+		if more = len(waiting) == rearmAtOnce; more {
+			return store.ErrStop
+		}
+		waiting, last = append(waiting, rec), k
 		return nil
 	})
+	if err == nil && more {
+		err = a.moveTimer(tx, timer{What: timerRearm, After: last}, 0, now.Tick)
+	}
 	if err != nil {
 		return err
 	}

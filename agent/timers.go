@@ -22,6 +22,8 @@ type timer struct {
 	What   string            `json:"what"`
 	Sensor string            `json:"sensor,omitempty"`
 	Kind   station.AlarmKind `json:"kind,omitempty"`
+	// After is where to go on, for what is done a part at a time.
+	After store.Key `json:"after,omitempty"`
 }
 
 // What deadlines are about.
@@ -29,6 +31,8 @@ const (
 	timerCondition = "condition" // a delay, chatter, a shelf
 	timerService   = "service"   // the end of a sensor's maintenance or trial
 	timerFlood     = "flood"     // few alarms again
+	timerRearm     = "rearm"     // further conditions are watched from now on
+	timerBridge    = "bridge"    // further sensors are behind a bridge that is back
 )
 
 const (
@@ -37,6 +41,8 @@ const (
 	timerPoll = time.Second
 	// timersAtOnce bounds one transaction.
 	timersAtOnce = 50
+	// timerRetry is how long one that could not be met is put off.
+	timerRetry = time.Minute
 )
 
 func timerKey(t timer, due alarm.Tick) store.Key {
@@ -111,27 +117,20 @@ func (a *Agent) fireTimers(ctx context.Context) (time.Duration, error) {
 		if err != nil || len(due) == 0 {
 			return wait, err
 		}
-		found := len(due)
-		var change reportChange
-		for {
-			if change, err = a.fireAll(ctx, due); !tooLarge(err) || len(due) == 1 {
-				break
-			}
-			due = due[:len(due)/2] // more than a transaction holds; the others come with the next look
-		}
-		if err != nil {
+		if err := a.fireAll(ctx, due); err != nil {
 			return 0, err
 		}
-		a.afterReport(change)
-		if found < timersAtOnce && len(due) == found {
+		if len(due) < timersAtOnce {
 			return 0, nil
 		}
 	}
 }
 
-// fireAll carries out deadlines in one transaction.
-func (a *Agent) fireAll(ctx context.Context, due []store.Key) (change reportChange, err error) {
-	err = a.store.Update(ctx, station.LaneUrgent, func(tx *store.Tx) error {
+// fireAll carries out deadlines, in one transaction when that is possible. One that
+// cannot be carried out is put off, and does not keep the others waiting.
+func (a *Agent) fireAll(ctx context.Context, due []store.Key) error {
+	var change reportChange
+	err := a.store.Update(ctx, station.LaneUrgent, func(tx *store.Tx) error {
 		change = reportChange{}
 		now, err := a.moment(tx)
 		if err != nil {
@@ -154,7 +153,40 @@ func (a *Agent) fireAll(ctx context.Context, due []store.Key) (change reportChan
 		}
 		return nil
 	})
-	return change, err
+	switch {
+	case err == nil:
+		a.afterReport(change)
+		return nil
+	case ctx.Err() != nil, errors.Is(err, station.ErrNoSpace), errors.Is(err, store.ErrBroken), errors.Is(err, store.ErrClosed):
+		return err // it would be the same for each
+	case len(due) > 1: // one of them, or all together are too large
+		for _, part := range [][]store.Key{due[:len(due)/2], due[len(due)/2:]} {
+			if err := a.fireAll(ctx, part); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	a.log.Error("a deadline cannot be met; it is tried again", "key", string(due[0]), "after", timerRetry, "err", err)
+	return a.putOff(ctx, due[0])
+}
+
+// putOff has a deadline come again after a while.
+func (a *Agent) putOff(ctx context.Context, k store.Key) error {
+	return a.store.Update(ctx, station.LaneUrgent, func(tx *store.Tx) error {
+		now, err := a.moment(tx)
+		if err != nil {
+			return err
+		}
+		t, ok, err := store.Get[timer](tx, k)
+		if err == nil && ok {
+			err = a.moveTimer(tx, t, 0, now.Tick.Add(timerRetry))
+		}
+		if err != nil {
+			a.log.Error("a deadline is given up", "key", string(k), "err", err)
+		}
+		return tx.Delete(k)
+	})
 }
 
 // dueTimers lists the deadlines that have come, and tells how long it is until
@@ -185,6 +217,10 @@ func (a *Agent) fire(tx *store.Tx, now alarm.Now, t timer, change *reportChange)
 		return a.endService(tx, now, t.Sensor, change)
 	case timerFlood:
 		return a.endFlood(tx, now)
+	case timerRearm:
+		return a.rearm(tx, now, t.After, change)
+	case timerBridge:
+		return a.bridgeIsBack(tx, now, t.Sensor, change)
 	}
 	return nil // of a newer version
 }
@@ -205,6 +241,11 @@ func (a *Agent) fireCondition(tx *store.Tx, now alarm.Now, t timer, change *repo
 		}
 		out := c.Tick(now, m, a.cfg.Alarms)
 		if err := a.follow(tx, now, c, out, "", change); err != nil {
+			return err
+		}
+	}
+	if c.Alarm != nil && c.ShowAt == 0 { // the bridge is away again
+		if err := noteBridged(tx, sensor, c.Alarm); err != nil {
 			return err
 		}
 	}

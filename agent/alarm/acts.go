@@ -42,6 +42,9 @@ func (r *Record) Tick(now Now, m Marks, lim Limits) Outcome {
 		return r.Unshelve(now)
 	case r.ShowAt:
 		r.ShowAt = 0
+		if m.Hidden == Bridge {
+			return Outcome{} // it is away again
+		}
 		return r.Show(now, Bridge)
 	}
 	return Outcome{}
