@@ -287,7 +287,7 @@ func (s *Set) say(ctx context.Context, sn *sensor, r payload.Reading, m *message
 		proposed := sn.Sensor
 		rep.Unknown = &proposed
 	}
-	rep.Late = r.Backlog || !r.DeviceTime.IsZero() && mem.clock.late(now, now.Sub(r.DeviceTime), s.cfg.LateAfter)
+	rep.Late = r.Backlog || !r.DeviceTime.IsZero() && mem.clock.late(now, age(r, now), s.cfg.LateAfter)
 	rep.Live = !rep.Late && !rep.Retained && !m.will
 
 	var next []verdict
@@ -363,6 +363,15 @@ func (s *Set) say(ctx context.Context, sn *sensor, r payload.Reading, m *message
 	default:
 		return err
 	}
+}
+
+// age is how old the news is: by the sender's clock alone, where it tells what that
+// shows.
+func age(r payload.Reading, now time.Time) time.Duration {
+	if !r.SentAt.IsZero() && !r.SentAt.Before(r.DeviceTime) {
+		return r.SentAt.Sub(r.DeviceTime)
+	}
+	return now.Sub(r.DeviceTime)
 }
 
 // writable is a device's time in a form that can be stored, zero where there is

@@ -25,6 +25,13 @@ func TestSlowClock(t *testing.T) {
 		t.Error("its clock was set, and what comes of an hour ago is old")
 	}
 
+	var hasty slowClock // a detector that alarms every ten seconds
+	for i := range 12 {
+		if got := hasty.late(at(10*i), time.Hour, after); got != (i < 6) {
+			t.Errorf("message %d of an alarm that is said again and again: late %t", i, got)
+		}
+	}
+
 	var backlog slowClock
 	for i := range 20 {
 		if !backlog.late(at(i), time.Hour-time.Duration(i)*time.Minute, after) {

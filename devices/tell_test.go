@@ -193,3 +193,22 @@ func TestARefusedDeviceIsNotOfferedAgainAndAgain(t *testing.T) {
 		t.Error("the call for help is not heard")
 	}
 }
+
+// TestAPanelWhoseClockIsSlow: how old its news is shows its own clock, which tells
+// when it sends, and not ours: a fire of now is news of now.
+func TestAPanelWhoseClockIsSlow(t *testing.T) {
+	d := &desk{}
+	s := withHub(d)
+	s.Apply(devices.Registry{Sensors: []station.Sensor{hubSensor("a", station.ClassSmoke)}})
+	at := func(ago time.Duration) string { return time.Now().Add(-ago).UTC().Format(time.RFC3339) }
+	for _, c := range []struct {
+		event, sent time.Duration
+		late        bool
+	}{{2*time.Hour + 3*time.Second, 2 * time.Hour, false}, {3 * time.Hour, 2 * time.Hour, true}, {3 * time.Hour, 0, true}, {0, -2 * time.Hour, true}} {
+		hear(t, s, "hub/1/up", fmt.Sprintf(`{"readings":[{"device":"a","deviceTime":%q,"sentAt":%q,"values":{"smoke":true}}]}`, at(c.event), at(c.sent)))
+		all := d.all()
+		if r := all[len(all)-1]; r.Late != c.late {
+			t.Errorf("%+v: late %t", c, r.Late)
+		}
+	}
+}

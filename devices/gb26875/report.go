@@ -57,6 +57,9 @@ func (f Frame) Readings() ([]payload.Reading, error) {
 		}
 		r := read(rest[:n])
 		r.Serial = f.serial(i)
+		if !r.DeviceTime.IsZero() {
+			r.SentAt = f.Time.Instant() // few panels' clocks are right
+		}
 		list = append(list, r)
 		rest = rest[n:]
 	}

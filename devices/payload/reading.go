@@ -19,6 +19,9 @@ type Reading struct {
 	Events []string `json:"events,omitempty"`
 	// DeviceTime is what the device says, zero when it says nothing.
 	DeviceTime time.Time `json:"deviceTime,omitzero"`
+	// SentAt is when the sender, by the same clock, says that it sends this: how old
+	// the news is can be told by it whatever that clock shows. Zero is not told.
+	SentAt time.Time `json:"sentAt,omitzero"`
 	// Presence is set by a message about whether the device is there.
 	Presence Presence `json:"presence,omitempty"`
 	// Bridge marks a Presence of the bridge itself.
