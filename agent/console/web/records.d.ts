@@ -59,7 +59,7 @@ export interface Sensor {
   important?: boolean; maker?: string; model?: string; firmware?: string; power?: string; bridge?: string;
   position?: Position | null; service?: Service | null; was?: SensorSource[];
 }
-export interface SensorState { sensor: string; node?: string; values?: Values; lastSeen: string; offline: boolean; deviceSkew?: number }
+export interface SensorState { sensor: string; node?: string; values?: Values; lastSeen: string; offline: boolean; deviceSkew?: number; vitalsAt?: Record<string, string> }
 export interface SensorRow { sensor: Sensor; state: SensorState | null }
 export interface Node { id: string; name: string; online: boolean; since: string; lastEvent?: string; version?: string }
 export interface Lamp { id: string; state: 'ok' | 'warn' | 'bad' | 'off'; code: string; args?: Record<string, any>; hint?: string }
@@ -83,7 +83,10 @@ export interface AlarmDetail {
   response?: Response | null; people?: People | null; card?: Card | null; plan?: Plan | null; incident?: Incident | null;
 }
 export interface JournalEvent { seq: number; type: string; subject: string; time: string; actor?: string; data?: any }
-export interface Broker { id: string; url: string; username?: string; hasPassword?: boolean; topics: string[] }
+export interface Broker { id: string; url: string; username?: string; hasPassword?: boolean; topics: string[]; health?: BrokerHealth }
+/** How a broker is; warnings are why alarms would be lost there while the station is down. */
+export interface BrokerHealth { connected: boolean; since?: string; version?: string; received: number; dropped: number; problem?: BrokerProblem | null; warnings?: BrokerProblem[] }
+export interface BrokerProblem { code: string; message: string; hint?: string }
 export interface BrokerLink { id: string; connected: boolean; since?: string; lastError?: string; hint?: string }
 export interface DeviceAccount { username: string; topics?: string[] }
 export interface Account { account: string; name: string; role: string; disabled?: boolean }

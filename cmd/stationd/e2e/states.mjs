@@ -404,6 +404,23 @@ await page('sensor-dialog', '#/sensors/temp-1203', (w) => {
   await p.getByTestId('rule-form').waitFor();
 }, { one: true });
 
+await page('health', '#/health', (w) => {
+  const problem = (code) => ({ code, message: code, hint: 'set it up as it is recommended' });
+  const broker = (id, health) => ({ id, url: `mqtt://192.168.1.${id}:1883`, topics: ['zigbee2mqtt/#'], health });
+  w.typed = ['gateway-1', 'storm/#'];
+  Object.assign(w.replies, {
+    'GET /brokers': { brokers: [
+      broker('21', { connected: true, since: ago(90_000), version: 'mosquitto 2.0.21', received: 48_211, dropped: 0 }),
+      broker('22', { connected: true, since: ago(4_000), version: 'mosquitto 1.6.9', received: 812, dropped: 3, warnings: [problem('broker.keeps-few'), problem('broker.drops')] }),
+      broker('23', { connected: false, since: ago(600), received: 0, dropped: 0, problem: problem('broker.login') }),
+    ] },
+    'GET /devices': { devices: [{ username: 'gateway-1', topics: ['storm/#'] }] },
+  });
+}, async (p) => {
+  await p.getByTestId('broker').nth(2).waitFor();
+  if ((await p.getByTestId('broker-warning').count()) !== 3) throw new Error('three warnings are not shown');
+}, { few: true });
+
 await browser.close();
 station.close();
 console.log(`${album.taken} pictures in ${album.folder}`);

@@ -46,7 +46,7 @@ export function Queue() {
     ${picking.value && html`<${Bulk} list=${[...raised, ...waiting]} />`}
     ${(show === 'all' || show === 'new') && html`<h2>${t('queue.happening')}</h2>
       ${raised.map((a) => html`<${Live} key=${a.id} alarm=${a} />`)}
-      ${flood.length > 0 && html`<${Flood} list=${flood} />`}
+      ${[...new Set(flood.map((a) => a.node))].map((node) => html`<${Flood} key=${node} list=${flood.filter((a) => a.node === node)} />`)}
       ${!raised.length && !flood.length && html`<p class="none">${t(!loaded.value ? 'loading' : find.value ? 'queue.noneFound' : 'queue.none')}</p>`}`}
     ${(show === 'all' || show === 'mine') && waiting.length > 0 && html`<h2>${t(centre.value ? 'queue.pending.centre' : 'queue.pending')}</h2>`}
     ${(show === 'all' || show === 'mine') && waiting.map((a) => html`<${Waiting} key=${a.id} alarm=${a} />`)}
@@ -105,12 +105,13 @@ function press(alarm) {
   picking.value = next;
 }
 
-/** Many at once are one line; what endangers people is never in it. @param {{list: Alarm[]}} props */
+/** Many at once are one line for each station; what endangers people is never in it. @param {{list: Alarm[]}} props */
 function Flood({ list }) {
   const places = [...new Set(list.map((a) => a.place || a.name))];
+  const station = nodeName(list[0].node);
   return html`<details class="flood" data-testid="flood"><summary class="item">
       <strong>${t('flood', { n: list.length })}</strong><em>${age(now.value - Math.min(...list.map((a) => Date.parse(a.raisedAt))))}</em>
-      <span>${places.slice(0, 2).join(t('comma'))}${places.length > 2 ? t('flood.more', { n: places.length - 2 }) : ''}</span><span></span></summary>
+      <span>${station && `${station} · `}${places.slice(0, 2).join(t('comma'))}${places.length > 2 ? t('flood.more', { n: places.length - 2 }) : ''}</span><span></span></summary>
     ${list.slice(0, 50).map((a) => html`<${Waiting} key=${a.id} alarm=${a} />`)}</details>`;
 }
 

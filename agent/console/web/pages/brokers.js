@@ -1,11 +1,12 @@
 // @ts-check
-// Message services outside the station that sensors publish to.
-import { html, useState } from '../html.js';
-import { t } from '../words/words.js';
+// Message services outside the station that sensors publish to: how they are, and
+// whether they would keep alarms while the station is down.
+import { html, useEffect, useState } from '../html.js';
+import { t, wordFor } from '../words/words.js';
 import { when } from '../words/times.js';
 import { newKey, Problem, put, remove } from '../state/api.js';
 import { now } from '../state/clock.js';
-import { status } from '../state/store.js';
+import { lang } from '../state/prefs.js';
 import { Dialog } from '../ui/dialog.js';
 import { Field, Form } from '../ui/form.js';
 import { LoadProblem, useLoad } from '../ui/load.js';
@@ -13,29 +14,47 @@ import { RemoveButton } from '../ui/remove.js';
 import { secretMask } from './camera-dialog.js';
 
 /** @typedef {import('../records.js').Broker} Broker */
+/** @typedef {import('../records.js').BrokerHealth} BrokerHealth */
+/** @typedef {import('../records.js').BrokerProblem} BrokerProblem */
+
+const lookEvery = 10_000; // ms between two looks at how they are
 
 export function Brokers() {
   const { data, problem, again } = useLoad('/brokers');
   const [editing, setEditing] = useState(/** @type {Broker|null} */ (null));
   /** @type {Broker[]} */
   const rows = data?.brokers ?? [];
-  const links = new Map((status.value?.brokers ?? []).map((l) => [l.id, l]));
+  const turn = Math.floor(now.value / lookEvery);
+  useEffect(() => again(), [turn]);
   return html`<section class="card"><h2>${t('brokers')}</h2>
     <p class="note">${t('brokers.hint')}</p>
     <${LoadProblem} problem=${problem} again=${again} />
-    <ul class="rows">${rows.map((broker) => {
-      const link = links.get(broker.id);
-      return html`<li key=${broker.id}>
-      <i class="light ${link ? (link.connected ? 'ok' : 'warn') : 'off'}"></i>
-      <div><b>${broker.url}</b><p>${(broker.topics ?? []).join('  ')}</p>${link && html`<p>${t(link.connected ? 'broker.up' : 'broker.down', { time: when(link.since, now.value) })} ${!link.connected && link.lastError ? `· ${link.lastError}` : ''}</p>`}</div>
-      <button type="button" class="btn quiet" onClick=${() => setEditing(broker)}>${t('change')}</button></li>`;
-    })}</ul>
+    <ul class="rows brokers">${rows.map((broker) => html`<li key=${broker.id} data-testid="broker">
+      <i class="light ${look(broker.health)}"></i>
+      <div><b class="typed">${broker.url}</b><p class="typed">${(broker.topics ?? []).join('  ')}</p><${How} health=${broker.health} /></div>
+      <button type="button" class="btn quiet" onClick=${() => setEditing(broker)}>${t('change')}</button></li>`)}</ul>
     <button type="button" class="btn" data-testid="broker-add" onClick=${() => setEditing({ id: '', url: '', topics: [] })}>＋ ${t('brokers.add')}</button>
     ${editing && html`<${BrokerDialog} broker=${editing} onClose=${() => {
       setEditing(null);
       again();
     }} />`}
   </section>`;
+}
+
+/** @param {BrokerHealth|undefined} h */
+const look = (h) => (!h ? 'off' : !h.connected || h.warnings?.length ? 'warn' : 'ok');
+
+/** What it is called here, and what to do; the server's own words where there are none. @param {BrokerProblem} p */
+const words = (p) => ({ what: (lang.value !== 'en' && wordFor(`problem.${p.code}`)) || p.message, remedy: (lang.value !== 'en' && wordFor(`problem.${p.code}.hint`)) || p.hint });
+
+/** How it is, and why it would lose alarms. @param {{health?: BrokerHealth}} props */
+function How({ health: h }) {
+  if (!h) return null;
+  return html`<p>${t(h.connected ? 'broker.up' : 'broker.down', { time: when(h.since, now.value) })}${h.version && html` · <span class="typed">${h.version}</span>`} · ${t('broker.received', { n: h.received.toLocaleString() })}${h.dropped > 0 && html` · <b class="warn">${t('broker.dropped', { n: h.dropped.toLocaleString() })}</b>`}</p>
+    ${[...(h.problem && !h.connected ? [h.problem] : []), ...(h.warnings ?? [])].map((p) => {
+      const { what, remedy } = words(p);
+      return html`<p key=${p.code} class="warning" data-testid="broker-warning"><b class="warn">${what}</b>${remedy && html`<small>${t('fact.remedy')}：${remedy}</small>`}</p>`;
+    })}`;
 }
 
 /** @param {{broker: Broker, onClose: () => void}} props */
@@ -51,7 +70,7 @@ function BrokerDialog({ broker, onClose }) {
     if (!list.length) throw new Problem(400, 'broker.topics', t('broker.topics.rule'));
     const id = fresh ? `mq-${newKey().slice(0, 8)}` : broker.id;
     await put(`/brokers/${encodeURIComponent(id)}`, {
-      ...broker, id, url: url.trim(), username: username.trim(), topics: list, password: password || (broker.hasPassword ? secretMask : ''),
+      ...broker, health: undefined, id, url: url.trim(), username: username.trim(), topics: list, password: password || (broker.hasPassword ? secretMask : ''),
     });
     onClose();
   };

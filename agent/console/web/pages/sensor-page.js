@@ -90,6 +90,7 @@ function History({ id, sensor }) {
       <div class="segments" role="radiogroup" aria-label=${t('history')}>${spans.map(([n]) => html`<button type="button" role="radio" key=${n} aria-checked=${n === name} data-testid=${`history-${n}`} onClick=${() => setName(n)}>${t(`history.${n}`)}</button>`)}</div></header>
     ${list.map((/** @type {any} */ s) => html`<${OneChart} key=${s.field} series=${s} from=${data.from} to=${data.to} />`)}
     ${data && !list.length && html`<p class="note">${t('history.none')}</p>`}
+    ${data && list.length > 0 && served('/sensors/{id}/history.csv') && html`<p class="below"><a class="btn quiet" data-testid="history-csv" download href=${`/api/v1/sensors/${encodeURIComponent(id)}/history.csv?${new URLSearchParams({ from: new Date(data.from).toISOString(), to: new Date(data.to).toISOString() })}`}>${t('history.csv')}</a></p>`}
   </section>`;
 }
 
@@ -130,6 +131,14 @@ function AlarmsOf({ id }) {
     })}</ul></section>`;
 }
 
+const stale = 3_600_000; // ms by which a value may be older than the last word without its time being said
+
+/** When a value of the device's own health came, where that is long before its last word. @param {SensorState|null} state @param {string} field */
+function told(state, field) {
+  const at = state?.vitalsAt?.[field];
+  return at && state && Date.parse(state.lastSeen) - Date.parse(at) > stale ? ` · ${when(at, now.value)}` : '';
+}
+
 /** @param {{sensor: Sensor, state: SensorState|null}} props */
 function Facts({ sensor, state }) {
   setupTurn.value;
@@ -143,8 +152,8 @@ function Facts({ sensor, state }) {
   const cams = (sensor.cameras ?? []).map((c) => cameraRow(c, sensor.node)?.camera).filter(Boolean);
   list.push([t('nav.cameras'), cams.length ? cams.map((c) => html`<a key=${c?.id} class="eye-link" href=${href('cameras', c?.id)}>${c?.name}</a>`) : t('views.noCamera')]);
   list.push([t('fact.lastSeen'), state ? `${when(state.lastSeen, now.value)} · ${t('ago', { span: span(now.value - Date.parse(state.lastSeen)) })}` : t('never')]);
-  if (typeof values.battery === 'number') list.push([t('fact.battery'), `${Math.round(values.battery)}%`]);
-  if (typeof signal === 'number') list.push([t('device.signal'), values.rssi !== undefined ? `${Math.round(signal)} dBm` : String(Math.round(signal))]);
+  if (typeof values.battery === 'number') list.push([t('fact.battery'), `${Math.round(values.battery)}%${told(state, 'battery')}`]);
+  if (typeof signal === 'number') list.push([t('device.signal'), `${Math.round(signal)}${values.rssi !== undefined ? ' dBm' : ''}${told(state, values.rssi !== undefined ? 'rssi' : 'linkquality')}`]);
   if (sensor.power) list.push([t('device.power'), wordFor(`power.${sensor.power}`) || sensor.power]);
   if (sensor.maker || sensor.model) list.push([t('device.model'), html`<span class="typed">${[sensor.maker, sensor.model].filter(Boolean).join(' ')}</span>`]);
   if (sensor.firmware) list.push([t('device.firmware'), html`<span class="typed">${sensor.firmware}</span>`]);
