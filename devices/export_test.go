@@ -2,6 +2,7 @@ package devices
 
 import (
 	"context"
+	"net"
 	"time"
 
 	"stationd/agent/station"
@@ -37,4 +38,11 @@ func (s *Set) BenchBytes() int {
 	s.bench.mu.Lock()
 	defer s.bench.mu.Unlock()
 	return s.bench.bytes
+}
+
+// AddrTLS is the built-in broker's address for TLS.
+func (s *Set) AddrTLS() net.Addr {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.embedded.AddrTLS()
 }

@@ -57,7 +57,7 @@ func (h *hook) ID() string { return "stationd" }
 func (h *hook) Provides(b byte) bool {
 	switch b {
 	case mqtt.OnConnect, mqtt.OnConnectAuthenticate, mqtt.OnACLCheck, mqtt.OnSessionEstablished,
-		mqtt.OnDisconnect, mqtt.OnPacketRead, mqtt.OnPublish, mqtt.OnWill, mqtt.OnWillSent, mqtt.OnClientExpired,
+		mqtt.OnDisconnect, mqtt.OnPacketRead, mqtt.OnPacketEncode, mqtt.OnPublish, mqtt.OnWill, mqtt.OnWillSent, mqtt.OnClientExpired,
 		mqtt.OnRetainMessage, mqtt.OnRetainedExpired:
 		return true
 	}
@@ -205,6 +205,15 @@ func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet,
 		pk.TopicName = inward(pk.TopicName)
 	}
 	return pk, nil
+}
+
+// OnPacketEncode tells an MQTT 5 client how large its packets may be; mochi keeps
+// that limit to itself.
+func (h *hook) OnPacketEncode(_ *mqtt.Client, pk packets.Packet) packets.Packet {
+	if pk.FixedHeader.Type == packets.Connack && pk.ProtocolVersion == 5 && pk.ReasonCode == 0 {
+		pk.Properties.MaximumPacketSize = uint32(h.cfg.MaxPacket)
+	}
+	return pk
 }
 
 // OnPublish takes a message in before it is acknowledged. Of all errors only

@@ -31,6 +31,7 @@ func dial(t *testing.T, b *broker.Broker, version byte) *peer {
 func (p *peer) send(pk packets.Packet) {
 	p.t.Helper()
 	pk.ProtocolVersion = p.version
+	pk.Mods.AllowResponseInfo = true
 	var buf bytes.Buffer
 	var err error
 	switch pk.FixedHeader.Type {
