@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"stationd/agent/station"
+	"stationd/devices/mqtt"
 	"stationd/devices/payload"
 )
 
@@ -70,7 +71,7 @@ func (s *Set) Links() []LinkStatus {
 	for _, r := range s.links {
 		st := r.link.Status()
 		out = append(out, LinkStatus{
-			Broker: r.target.ID, URL: r.target.URL, Connected: st.Connected, Since: st.Since, Problem: st.Problem,
+			Broker: r.target.ID, URL: mqtt.Shown(r.target.URL), Connected: st.Connected, Since: st.Since, Problem: st.Problem,
 			Received: st.Received, Refused: st.Retries, Dropped: st.Dropped, Version: st.Version, Warnings: st.Warnings,
 		})
 	}

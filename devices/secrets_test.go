@@ -146,6 +146,9 @@ func TestCredentialsAreNowhere(t *testing.T) {
 		shown = append(shown, string(b), fmt.Sprintf("%+v %v", what, what))
 	}
 	for _, l := range s.Links() {
+		if l.Problem == nil {
+			continue // the built-in one
+		}
 		shown = append(shown, l.Problem.Error(), fmt.Sprintf("%+v", *l.Problem))
 	}
 	var bench json.RawMessage

@@ -109,7 +109,7 @@ func (c Config) roots() (*x509.CertPool, error) {
 // Endpoint reads a broker's URL: mqtt://host[:1883] or mqtts://host[:8883].
 func Endpoint(rawURL string) (address string, secure bool, err error) {
 	bad := func(why string) error {
-		return station.Errorf(400, "broker.url", "write mqtt://host:1883, or mqtts://host:8883 for TLS", "%q is no address of a broker: %s", shown(rawURL), why)
+		return station.Errorf(400, "broker.url", "write mqtt://host:1883, or mqtts://host:8883 for TLS", "%q is no address of a broker: %s", Shown(rawURL), why)
 	}
 	u, err := url.Parse(rawURL)
 	if err != nil {
@@ -155,9 +155,9 @@ func (c Config) dial(ctx context.Context, rawURL string) (net.Conn, error) {
 	return t.DialContext(ctx, "tcp", address)
 }
 
-// shown is a URL for logs and errors: without the name and the password that
+// Shown is a URL for logs and errors: without the name and the password that
 // somebody may have written into it.
-func shown(rawURL string) string {
+func Shown(rawURL string) string {
 	scheme, rest, ok := strings.Cut(rawURL, "://")
 	if !ok {
 		scheme, rest = "", rawURL

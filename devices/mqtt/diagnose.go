@@ -25,7 +25,7 @@ func diagnose(err error, t Target) *station.Problem {
 	problem := func(code, hint, format string, args ...any) *station.Problem {
 		return station.Errorf(503, code, hint, format, args...).Because(err)
 	}
-	address := shown(t.URL)
+	address := Shown(t.URL)
 	var (
 		topic     *refusedTopic
 		dns       *net.DNSError

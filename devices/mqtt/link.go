@@ -251,7 +251,7 @@ func (l *Link) session(ctx context.Context) error {
 		<-tok.Done()
 	}
 	if err := tok.Error(); err != nil {
-		return fmt.Errorf("connect to %q: %w", shown(l.target.URL), err)
+		return fmt.Errorf("connect to %q: %w", Shown(l.target.URL), err)
 	}
 	defer func() {
 		c.Disconnect(250)
