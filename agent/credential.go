@@ -30,6 +30,9 @@ func topicsOf(src station.SensorSource) (publish, subscribe []string, err error)
 	switch src.Family {
 	case "zigbee2mqtt", "frigate", "chirpstack":
 		// The bridge's own account: it speaks for all of its devices.
+		if base, ok := strings.CutSuffix(src.Topic, "/bridge/state"); ok {
+			return []string{base + "/#"}, []string{base + "/#"}, nil // the base topic may have several levels
+		}
 		return []string{at(0) + "/#"}, []string{at(0) + "/#"}, nil
 	case "tts":
 		return []string{under(2)}, []string{under(2)}, nil

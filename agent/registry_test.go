@@ -152,6 +152,7 @@ func TestCredentialReachesItsOwnTopics(t *testing.T) {
 		{"tasmota", "tele/kitchen/SENSOR", "tele/kitchen/# stat/kitchen/# tasmota/discovery/#", "cmnd/kitchen/# cmnd/tasmotas/#"},
 		{"tasmota", "kitchen/tele/SENSOR", "kitchen/tele/# kitchen/stat/# tasmota/discovery/#", "kitchen/cmnd/# tasmotas/cmnd/#"},
 		{"zigbee2mqtt", "zigbee2mqtt/bridge/state", "zigbee2mqtt/#", "zigbee2mqtt/#"},
+		{"zigbee2mqtt", "house/3/bridge/state", "house/3/#", "house/3/#"},
 		{"esphome", "balcony/status", "balcony/# homeassistant/+/balcony/#", "balcony/+/+/command/# homeassistant/status"},
 		{"shelly", "shellies/gas-1/sensor/gas", "shellies/gas-1/# shellies/announce", "shellies/gas-1/# shellies/command"},
 		{"shelly", "smoke-7/events/rpc", "smoke-7/#", "smoke-7/rpc smoke-7/command/#"},

@@ -136,6 +136,7 @@ func (s *Set) Run(ctx context.Context) error {
 		case err := <-ended:
 			return err
 		}
+		s.recall(b.Retained())
 		s.setEmbedded(b)
 		defer s.setEmbedded(nil)
 	}

@@ -252,6 +252,22 @@ func (s *Set) learnTopics(l *listener, topics []string) {
 	}
 }
 
+// recall lets the families remember what devices have said of themselves before the
+// built-in broker was started again: not all of them say it anew. What it tells of
+// now is no news and left out.
+func (s *Set) recall(retained map[string][]byte) {
+	reg := s.registry.Load()
+	for topic, body := range retained {
+		all, _ := s.listenersFor(reg, source{station.EmbeddedBroker, topic})
+		for _, l := range all {
+			res, err := l.decode(payload.Message{Topic: topic, Payload: body, Retained: true, Received: s.now()})
+			if err == nil {
+				s.learnTopics(l, res.Listen)
+			}
+		}
+	}
+}
+
 // heard is what a message says, before it is known whose it is.
 type heard struct {
 	readings    []saying

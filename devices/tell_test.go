@@ -1,16 +1,22 @@
 package devices_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	paho "github.com/eclipse/paho.mqtt.golang"
+
 	"stationd/agent/station"
 	"stationd/devices"
+	"stationd/devices/broker"
+	"stationd/devices/devicestest"
 	"stationd/devices/payload"
 )
 
@@ -211,4 +217,39 @@ func TestAPanelWhoseClockIsSlow(t *testing.T) {
 			t.Errorf("%+v: late %t", c, r.Late)
 		}
 	}
+}
+
+// TestADescriptionOutlivesARestart: the device connects again and goes on, without
+// describing itself once more.
+func TestADescriptionOutlivesARestart(t *testing.T) {
+	account, password := devicestest.Account("box")
+	cfg := config()
+	cfg.Broker.Retained = broker.NewFile(filepath.Join(t.TempDir(), "retained"))
+	sn := station.Sensor{ID: "box", Name: "box", Class: station.ClassSmoke, Adopted: true, Source: station.SensorSource{Broker: station.EmbeddedBroker, Family: "homeassistant", Device: "box"}}
+	reg := devices.Registry{Accounts: []station.BrokerAccount{account}, Sensors: []station.Sensor{sn}}
+	life := func(f func(d *desk, c paho.Client)) {
+		d := &desk{}
+		s := devices.New(cfg, devices.Deps{Node: "n", Sink: d, Log: slog.New(slog.DiscardHandler)})
+		s.Apply(reg)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- s.Run(ctx) }()
+		<-s.Ready()
+		f(d, device(t, s, "box", password))
+		cancel()
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+	}
+	life(func(_ *desk, c paho.Client) {
+		acked(t, c.Publish("homeassistant/binary_sensor/box/smoke/config", 1, true, `{"state_topic":"boxes/17/state","device_class":"smoke","device":{"identifiers":["box"]}}`))
+		c.Disconnect(100)
+	})
+	life(func(d *desk, c paho.Client) {
+		acked(t, c.Publish("boxes/17/state", 1, false, "ON"))
+		c.Disconnect(100)
+		if d.signals("box") != "+smoke" {
+			t.Errorf("got %q", d.signals("box"))
+		}
+	})
 }

@@ -289,6 +289,19 @@ func (b *Broker) Publish(topic string, payload []byte, retain bool, qos byte) er
 	return nil
 }
 
+// Retained gives the messages that are retained, by topic; nothing outside Run.
+func (b *Broker) Retained() map[string][]byte {
+	s := b.server.Load()
+	if s == nil {
+		return nil
+	}
+	all := map[string][]byte{}
+	for topic, pk := range s.Topics.Retained.GetAll() {
+		all[outward(topic)] = pk.Payload
+	}
+	return all
+}
+
 // Disconnect closes the connections of those clients that which picks, for
 // example because their account was removed. Their sessions end with them.
 func (b *Broker) Disconnect(which func(Client) bool) {
