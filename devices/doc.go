@@ -1,12 +1,12 @@
 // Package devices listens to the sensors: it takes their messages from the
-// built-in broker and from external ones, finds out whose they are, decodes
-// them, judges them by the sensors' rules and hands each on as one
-// station.Report.
+// built-in broker and from external ones, has the payload families decode them,
+// finds out whose each reading is, judges it by the sensor's rules and hands it on
+// as one station.Report. What is heard otherwise than by MQTT comes in by Take.
 //
 // What it promises:
 //
 //   - A message is acknowledged to its sender only after Sink.HandleReport
-//     returned nil for all that it says. What cannot be read is acknowledged,
+//     returned nil for every reading of it. What cannot be read is acknowledged,
 //     counted, and the last few are kept (Oddities); so is, without being kept,
 //     what concerns nobody.
 //   - Reports of one sensor are handed on one after the other, in the order in
@@ -18,6 +18,9 @@
 //   - Silence is noticed by a timer and not by the next message, also of sensors
 //     last heard before the program was started, but never while the sensor's
 //     broker or bridge is away. That it is away is reported instead.
+//   - A device that nobody has registered enters itself only while joining is open
+//     or through an account of its own. What calls for help is reported at any
+//     time; of a crowd that does, as one device. The workbench shows the others.
 //
 // It keeps no alarms and stores nothing. The rules' memory (a deadband) and what
 // the timers need is rebuilt from Registry.States.

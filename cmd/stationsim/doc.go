@@ -9,9 +9,14 @@
 // must know that it runs. The names of everything begin with --name, so that it
 // can be told from the real and removed again.
 //
-// A station takes in what a bridge such as Zigbee2MQTT publishes by itself, up
-// to a bound; sensors that send JSON of their own, one of four, and cameras must
-// be set up there, which --station does.
+// The sensors are a household, the same few again and again, or with --profile
+// estate-500 an estate of so many sensors of all payload families, whose story
+// follows from its seed: births, wills, broken connections, malformed messages
+// and storms.
+//
+// A station lets unknown devices in only while its joining window is open or
+// through an account of theirs, and those that send JSON of their own, one of
+// four, not at all. With --station sensors and cameras are set up there first.
 //
 // Everything is bounded, count and time; Ctrl-C ends it within five seconds,
 // with the figures so far.
