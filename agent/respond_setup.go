@@ -227,12 +227,19 @@ func prepareRemoveChannel(a *Agent, cmd station.Command) (plan, error) {
 	now := a.now()
 	return plan{subject: "channel/" + cmd.Subject, lane: station.LaneNormal, apply: func(tx *store.Tx) (any, error) {
 		k := key(channelTable, cmd.Subject)
-		if _, ok, err := store.Get[station.Channel](tx, k); err != nil {
+		ch, ok, err := store.Get[station.Channel](tx, k)
+		if err != nil {
 			return nil, err
-		} else if !ok {
+		}
+		if !ok {
 			return nil, station.ErrNotFound.At("channel/" + cmd.Subject)
 		}
-		err := store.Each(tx, contactTable, func(_ store.Key, c station.Contact) error {
+		if on, err := sirenOn(tx, ch); err != nil {
+			return nil, err
+		} else if on {
+			return nil, station.Errorf(http.StatusConflict, "channel.sounding", "answer the alarms first: nobody could switch it off any more", "the siren %q sounds", ch.Name)
+		}
+		err = store.Each(tx, contactTable, func(_ store.Key, c station.Contact) error {
 			if slices.ContainsFunc(c.Channels, func(w station.Way) bool { return w.Channel == cmd.Subject }) {
 				return station.Errorf(http.StatusConflict, "channel.used", "take it from the contact first", "%s is told by this channel", c.Name).At("contact/" + c.ID)
 			}
@@ -244,7 +251,15 @@ func prepareRemoveChannel(a *Agent, cmd station.Command) (plan, error) {
 		if err := tx.DeleteSecret(channelSecret(cmd.Subject)); err != nil {
 			return nil, err
 		}
-		for _, k := range []store.Key{k, key(troubleTable, cmd.Subject)} {
+		gone := []store.Key{k, key(troubleTable, cmd.Subject)}
+		err = store.Each(tx, key(sirenTable, cmd.Subject)+"/", func(k store.Key, _ time.Time) error {
+			gone = append(gone, k) // who was to be told of an end
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+		for _, k := range gone {
 			if err := tx.Delete(k); err != nil {
 				return nil, err
 			}
@@ -307,7 +322,11 @@ func prepareTestChannel(a *Agent, cmd station.Command) (plan, error) {
 	} else {
 		result.State = d.State
 	}
-	if ch.Siren != nil && err == nil {
+	sounds, failure := a.sirenOn(ch.Channel)
+	if failure != nil {
+		return plan{}, failure
+	}
+	if ch.Siren != nil && err == nil && !sounds {
 		msg.Off = true // a siren that was tried is switched off again
 		if _, err := a.deliver(ctx, ch, msg); err != nil {
 			result = station.ChannelTestResult{State: "failed", Problem: problemOf(err)}

@@ -108,15 +108,9 @@ func (s step) tellEnd() error {
 		if err := s.tx.Delete(k); err != nil {
 			return err
 		}
-		others := false
-		err := store.Each(s.tx, key(sirenTable, ch.ID)+"/", func(store.Key, time.Time) error {
-			others = true
-			return store.ErrStop
-		})
-		if err != nil {
+		if on, err := sirenOn(s.tx, ch); err != nil {
 			return err
-		}
-		if others && ch.Kind == station.ChannelMQTT {
+		} else if on {
 			continue
 		}
 		if err := s.tell(station.Telling{Name: ch.Name, Channel: ch.ID, Off: true}, ""); err != nil {
@@ -124,6 +118,18 @@ func (s step) tellEnd() error {
 		}
 	}
 	return nil
+}
+
+// sirenOn tells whether a channel is a siren that has to sound.
+func sirenOn(tx *store.Tx, ch station.Channel) (on bool, err error) {
+	if ch.Kind != station.ChannelMQTT {
+		return false, nil
+	}
+	err = store.Each(tx, key(sirenTable, ch.ID)+"/", func(store.Key, time.Time) error {
+		on = true
+		return store.ErrStop
+	})
+	return on, err
 }
 
 // tellResponse journals a response. Where the parent has been told and has not
@@ -226,6 +232,10 @@ func bundle(jobs []tellJob) (out [][]tellJob) {
 // send makes one try to send messages to one address and notes what became of
 // it. People get one message for all of them, systems one for each.
 func (a *Agent) send(ctx context.Context, jobs []tellJob) error {
+	jobs, err := a.stillWanted(jobs)
+	if err != nil || len(jobs) == 0 {
+		return err
+	}
 	ch, msg, err := a.messageOf(jobs)
 	if err != nil {
 		return err
@@ -239,8 +249,13 @@ func (a *Agent) send(ctx context.Context, jobs []tellJob) error {
 		return nil
 	}
 	var d station.Delivery
+	sounds, err := a.sirenOn(ch.Channel)
 	switch {
-	case ch.ID == "" || ch.Disabled:
+	case err != nil:
+		return err
+	case msg.Off && sounds:
+		d.State = "stopped" // another alarm needs it; its end switches it off
+	case ch.ID == "" || ch.Disabled && !msg.Off:
 		d.Final = true
 		err = station.Errorf(404, "channel.gone", "set the channel up again, or give the contact another one", "the channel %q has been removed or switched off", jobs[0].Channel)
 	case msg.Alarm.ID == "":
@@ -261,6 +276,30 @@ func (a *Agent) send(ctx context.Context, jobs []tellJob) error {
 	}
 	failure := a.inParts(ctx, 20, ids, func(tx *store.Tx, id string) error { return a.noteSent(tx, byID[id], d, err) })
 	return errors.Join(failure, a.store.Update(ctx, station.LaneUrgent, func(tx *store.Tx) error { return a.noteTrouble(tx, jobs[0], d, err) }))
+}
+
+// stillWanted are the jobs that were not called back while those before them were
+// sent.
+func (a *Agent) stillWanted(jobs []tellJob) (out []tellJob, err error) {
+	err = a.store.View(func(tx *store.Tx) error {
+		for _, job := range jobs {
+			if _, wanted, err := store.Get[tellJob](tx, key(tellTable, job.Telling)); err != nil {
+				return err
+			} else if wanted {
+				out = append(out, job)
+			}
+		}
+		return nil
+	})
+	return out, err
+}
+
+func (a *Agent) sirenOn(ch station.Channel) (on bool, err error) {
+	err = a.store.View(func(tx *store.Tx) (err error) {
+		on, err = sirenOn(tx, ch)
+		return err
+	})
+	return on, err
 }
 
 // messageOf is what jobs have to say, the gravest alarm first, and on which

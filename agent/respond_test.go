@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -656,4 +657,51 @@ func TestWhatComesAgainIsToldAnew(t *testing.T) {
 	if got := told(r.response(id)); strings.Count(got, "first:") != 2 {
 		t.Fatalf("told: %s", got)
 	}
+}
+
+// A siren that could not be switched off for one alarm is not switched off while it
+// sounds for another, nor when somebody tries it out.
+func TestSirenSoundsAsLongAsAnyAlarm(t *testing.T) {
+	out := &outbox{}
+	var broken atomic.Bool
+	out.fail = func(_ station.ChannelLink, m station.Message) (station.Delivery, error) {
+		if broken.Load() {
+			return station.Delivery{}, errors.New("broker away")
+		}
+		return station.Delivery{}, nil
+	}
+	r := responding(t, out)
+	r.must(r.do(station.CommandPutChannel, "siren", station.ChannelOrder{Channel: station.Channel{
+		ID: "siren", Name: "警号", Kind: station.ChannelMQTT, Always: []station.Severity{station.SeverityCritical},
+		Siren: &station.Siren{Broker: "embedded", Topic: "siren/1/set", On: "ON", Off: "OFF"},
+	}}))
+	r.addSensor("a", station.ClassSmoke)
+	r.addSensor("b", station.ClassSmoke)
+	r.run()
+	r.report("a", station.KindSmoke, true)
+	first := r.live()[0].ID
+	until(t, "on", func() bool { return told(r.response(first)) == "mqtt:sent" })
+	broken.Store(true)
+	r.must(r.answer(first, station.AnswerReceived))
+	until(t, "tried to switch it off", func() bool { x := r.response(first).Tellings; return len(x) == 2 && x[1].Tries > 0 })
+	broken.Store(false)
+	r.report("b", station.KindSmoke, true)
+	second := ""
+	for _, al := range r.live() {
+		if al.Sensor == "b" {
+			second = al.ID
+		}
+	}
+	until(t, "on again", func() bool { return told(r.response(second)) == "mqtt:sent" })
+	r.clock.add(time.Minute)
+	until(t, "no longer to be switched off", func() bool { return told(r.response(first)) == "mqtt:sent mqtt-off:stopped" })
+	r.must(r.do(station.CommandTestChannel, "siren", station.ChannelTest{}))
+	if got := strings.Join(out.list(), " "); got != "siren siren siren" {
+		t.Fatalf("the siren is silent while it burns: %s", got)
+	}
+	if rec := r.do(station.CommandRemoveChannel, "siren", nil); rec.Problem == nil || rec.Problem.Code != "channel.sounding" {
+		t.Errorf("a siren that sounds was removed: %+v", rec.Problem)
+	}
+	r.must(r.answer(second, station.AnswerReceived))
+	until(t, "off", func() bool { return strings.HasSuffix(told(r.response(second)), "mqtt-off:sent") })
 }
