@@ -6,6 +6,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"stationd/agent/account"
 	"stationd/agent/alarm"
 	"stationd/agent/station"
 	"stationd/agent/store"
@@ -87,6 +88,9 @@ func prepareShelve(a *Agent, cmd station.Command) (plan, error) {
 	span := time.Duration(body.Minutes) * time.Minute
 	if body.Minutes < 1 || body.Minutes > int(longestShelf/time.Minute) {
 		return plan{}, station.Errorf(http.StatusBadRequest, "shelf.minutes", "use 1 to 1440; for longer, set the sensor to maintenance", "%d minutes cannot be used", body.Minutes).At("minutes")
+	}
+	if cmd.Actor.Role == account.RoleDisplay {
+		return plan{}, station.Errorf(http.StatusForbidden, "access.denied", "sign in with an account of your own", "a display may answer alarms; it may not put them out of sight")
 	}
 	why := strings.TrimSpace(body.Why)
 	if n := utf8.RuneCountInString(why); n == 0 || n > 200 {

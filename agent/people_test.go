@@ -193,6 +193,8 @@ func TestDisplay(t *testing.T) {
 		t.Errorf("%+v", rows[0])
 	}
 	r.refused(r.doAs(actor, station.NewID(), station.CommandRemoveSensor, "a", nil), "access.denied", "")
+	r.refused(r.doAs(actor, station.NewID(), station.CommandShelveAlarm, alarm, station.ShelfOrder{Minutes: 30, Why: "x"}), "access.denied", "")
+	r.refused(r.doAs(actor, station.NewID(), station.CommandPutMode, "", station.ModeOrder{Mode: station.ModeLinked}), "access.denied", "")
 	list, err := r.Displays()
 	if err != nil || len(list) != 1 || list[0].Address != "10.0.0.9" || list[0].SeenAt.IsZero() {
 		t.Errorf("%+v %v", list, err)
@@ -209,5 +211,33 @@ func TestDisplay(t *testing.T) {
 	}
 	if acc := (account.Account{Account: "x1", Name: "x", Role: account.RoleDisplay}); acc.Validate() == nil {
 		t.Error("a person can be given the display's role")
+	}
+}
+
+// Whom somebody has rung goes with the response to the parent and to every screen.
+// Names and numbers of private persons do not.
+func TestACallNamesNobody(t *testing.T) {
+	r := newRig(t)
+	r.addSensor("sos", station.ClassSOS)
+	r.must(r.do(station.CommandPutPeople, "sos", family))
+	r.report("sos", station.KindSOS, true)
+	id := r.live()[0].ID
+	r.must(r.do(station.CommandLogCall, id, station.CallOrder{To: "child 李四", Note: "李四 (+86 139-5678-5678) 去看张秀英"}))
+	if strings.Contains(r.journal(), "李四") || strings.Contains(r.journal(), "秀英") || strings.Contains(r.journal(), "5678-5678") {
+		t.Error("the journal names whom somebody rang")
+	}
+	resp, err := r.Response(id)
+	if err != nil || resp.Calls[0].To != "child 李*" || resp.Calls[0].Note != "李* (861****5678) 去看张*" {
+		t.Fatalf("%+v %v", resp.Calls, err)
+	}
+	viewer := station.Actor{Account: "v", Role: account.RoleViewer}
+	for _, path := range []string{"/api/v1/alarms/" + id, "/api/v1/alarms/" + id + "/response"} {
+		if text := r.serve(viewer, "GET", path, nil).Body.String(); strings.Contains(text, "child 李") || strings.Contains(text, "去看") {
+			t.Errorf("%s tells a viewer who was rung", path)
+		}
+		operator := station.Actor{Account: "o", Role: account.RoleOperator}
+		if text := r.serve(operator, "GET", path, nil).Body.String(); !strings.Contains(text, "child 李*") {
+			t.Errorf("%s does not tell the shift who was rung: %s", path, text)
+		}
 	}
 }

@@ -95,7 +95,19 @@ func (a *Agent) getResponse(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	hideCalls(station.ActorFrom(r.Context()), &resp)
 	return station.WriteJSON(w, http.StatusOK, resp)
+}
+
+// hideCalls leaves of the telephone calls that they were made, for those who answer no
+// alarms: who was rung stands there as somebody wrote it.
+func hideCalls(who station.Actor, resp *station.Response) {
+	if resp == nil || account.Authorize(who, station.PermAnswer, "alarm/"+resp.Alarm) == nil {
+		return
+	}
+	for i := range resp.Calls {
+		resp.Calls[i].To, resp.Calls[i].Note = maskName(resp.Calls[i].To), ""
+	}
 }
 
 func (a *Agent) postCall(w http.ResponseWriter, r *http.Request) error {

@@ -385,7 +385,13 @@ func prepareLogCall(a *Agent, cmd station.Command) (plan, error) {
 		if len(resp.Calls) >= mostCalls {
 			return nil, station.Errorf(http.StatusConflict, "calls.many", "write what more there is into a note", "the alarm has %d calls already", len(resp.Calls))
 		}
-		resp.Calls = append(resp.Calls, station.Call{By: cmd.Actor.Account, Name: cmd.Actor.Name, At: now, To: body.To, Reached: body.Reached, Note: body.Note})
+		people, err := peopleOf(tx, alarm.Sensor)
+		if err != nil {
+			a.log.Warn("people behind a sensor cannot be read", "sensor", alarm.Sensor, "err", err)
+		}
+		resp.Calls = append(resp.Calls, station.Call{
+			By: cmd.Actor.Account, Name: cmd.Actor.Name, At: now, To: withoutPeople(body.To, people), Reached: body.Reached, Note: withoutPeople(body.Note, people),
+		})
 		if err := store.Put(tx, key(responseTable, alarm.ID), resp); err != nil {
 			return nil, err
 		}

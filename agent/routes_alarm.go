@@ -155,6 +155,7 @@ func (a *Agent) getAlarm(w http.ResponseWriter, r *http.Request) error {
 	if err := a.surround(station.ActorFrom(r.Context()), &v); err != nil {
 		return err
 	}
+	hideCalls(station.ActorFrom(r.Context()), v.Response)
 	v.Centre.Configured = a.centreConfigured
 	return station.WriteJSON(w, http.StatusOK, v)
 }

@@ -20,6 +20,16 @@ export const relationWord = (relation) => wordFor(`relation.${relation}`) || rel
 /** How a person is called in the log of calls. @param {Person} p */
 export const personWord = (p) => [relationWord(p.relation), p.name].filter(Boolean).join(' ');
 
+/**
+ * How the log has it that was written of them: it goes to the parent, and names
+ * nobody (李* of 李四).
+ * @param {string} to @param {Person[]} people
+ */
+export const inLog = (to, people) => people.reduce((text, p) => {
+  const name = p.name?.trim() ?? '';
+  return [...name].length > 1 ? text.replaceAll(name, [...name][0] + '*') : text;
+}, to);
+
 /** @param {{alarm: Alarm, detail: AlarmDetail|null}} props */
 export function People({ alarm, detail }) {
   const [open, setOpen] = useState(-1);
@@ -31,7 +41,7 @@ export function People({ alarm, detail }) {
   return html`<section class="card people" data-testid="people"><h2>${t('people')}${people?.flat ? ` · ${people.flat}` : ''}</h2>
     <ul>${list.map((p, i) => {
       const to = personWord(p);
-      const last = calls.filter((c) => c.to === to).pop();
+      const last = calls.filter((c) => c.to === to || c.to === inLog(to, people?.list ?? [])).pop();
       return html`<li key=${to + p.phone} data-testid="person">
         <span class="whom"><b>${relationWord(p.relation)}</b><small>${[p.name, p.age ? t('people.age', { n: p.age }) : '', p.note].filter(Boolean).join(' · ')}</small></span>
         ${open === i ? null : html`<span class="phone">${phone(p.phone)}</span>`}

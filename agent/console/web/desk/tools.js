@@ -6,10 +6,10 @@ import { html, signal, useEffect, useRef, useState } from '../html.js';
 import { t } from '../words/words.js';
 import { hm } from '../words/times.js';
 import { addNote, giveBack, logCall, shelve, take, unshelve } from '../state/deeds.js';
-import { may, session } from '../state/session.js';
+import { display, may, session } from '../state/session.js';
 import { isForeign, lifeSafety } from '../state/store.js';
 import { served } from '../state/served.js';
-import { personWord } from './people.js';
+import { inLog, personWord } from './people.js';
 
 /** @typedef {import('../records.js').Alarm} Alarm */
 /** @typedef {import('../records.js').AlarmDetail} AlarmDetail */
@@ -22,8 +22,8 @@ export const keysOpen = signal(false);
 /** Minutes for which an alarm can be put away. */
 const times = [15, 60, 240, 480];
 
-/** Whether an alarm may be put on the shelf now. @param {Alarm} alarm */
-export const shelvable = (alarm) => alarm.state !== 'cleared' && (!lifeSafety.has(alarm.kind) || !!alarm.returnedAt);
+/** Whether an alarm may be put on the shelf now, and here: a display only answers. @param {Alarm} alarm */
+export const shelvable = (alarm) => !display.value && alarm.state !== 'cleared' && (!lifeSafety.has(alarm.kind) || !!alarm.returnedAt);
 
 /** Whether anything can be done here at all. @param {Alarm} alarm */
 export const workable = (alarm) => may('answer') && !isForeign(alarm.node) && alarm.state !== 'cleared';
@@ -114,8 +114,9 @@ function ShelfForm({ alarm }) {
 /** A call to anybody; those behind the sensor are proposed. @param {{alarm: Alarm, detail: AlarmDetail|null}} props */
 function CallForm({ alarm, detail }) {
   const calls = detail?.response?.calls ?? [];
-  const people = (detail?.people?.list ?? []).map(personWord);
-  const first = people.find((p) => !calls.some((c) => c.to === p)) ?? '';
+  const behind = detail?.people?.list ?? [];
+  const people = behind.map(personWord);
+  const first = people.find((p) => !calls.some((c) => c.to === p || c.to === inLog(p, behind))) ?? '';
   const [to, setTo] = useState(first);
   const [note, setNote] = useState('');
   /** @param {boolean} reached */
