@@ -22,6 +22,7 @@
 //     or through an account of its own. What calls for help is reported at any
 //     time; of a crowd that does, as one device. The workbench shows the others.
 //
-// It keeps no alarms and stores nothing. The rules' memory (a deadband) and what
-// the timers need is rebuilt from Registry.States.
+// It keeps no alarms, and stores nothing but what the built-in broker retains. The
+// rules' memory (a deadband) and what the timers need is rebuilt from
+// Registry.States.
 package devices
