@@ -154,6 +154,9 @@ type Deps struct {
 	BrokerHealth func() map[string]station.BrokerHealth
 	// Loudspeaker is the node's own audio output; nil where there is none.
 	Loudspeaker Loudspeaker
+	// Order sends a command to a station below and waits for its receipt, while it
+	// can be reached or until ctx ends; nil where none is below.
+	Order func(context.Context, station.NodeID, station.Command) (station.Receipt, error)
 	// Centre tells that a parent is configured, so that the desk shows whether
 	// it has an alarm.
 	Centre bool
@@ -197,11 +200,14 @@ type Agent struct {
 	deliver          func(context.Context, station.ChannelLink, station.Message) (station.Delivery, error)
 	roster           Roster
 	loudspeaker      Loudspeaker
+	orderBelow       func(context.Context, station.NodeID, station.Command) (station.Receipt, error)
 	brokerHealth     func() map[string]station.BrokerHealth
 	links            limiter // what guessing signed links costs
 
 	// changed is asked for a new Apply; one pending request is enough.
 	changed chan struct{}
+	// ask wakes whoever sends orders to stations.
+	ask chan struct{}
 	// cut wakes the clip loop.
 	cut chan struct{}
 	// uploads is closed and renewed when a clip becomes ready.
@@ -242,9 +248,11 @@ func New(cfg Config, deps Deps) *Agent {
 		deliver:          deps.Deliver,
 		roster:           deps.Roster,
 		loudspeaker:      deps.Loudspeaker,
+		orderBelow:       deps.Order,
 		brokerHealth:     deps.BrokerHealth,
 
 		changed: make(chan struct{}, 1),
+		ask:     make(chan struct{}, 1),
 		cut:     make(chan struct{}, 1),
 		hashes:  make(hashes, maxHashing),
 	}
@@ -319,7 +327,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		}
 	}
 	g, parts := errgroup.WithContext(ctx)
-	for _, part := range []func(context.Context) error{a.runRegistry, a.runClips, a.runSpace, a.history.Run, a.runTrim, a.runBackup, a.runTimers, a.runForgetSent, a.runRespond} {
+	for _, part := range []func(context.Context) error{a.runRegistry, a.runClips, a.runSpace, a.history.Run, a.runTrim, a.runBackup, a.runTimers, a.runForgetSent, a.runRespond, a.runAsked} {
 		g.Go(func() error { return part(parts) })
 	}
 	if err := g.Wait(); err != nil && ctx.Err() == nil {

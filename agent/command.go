@@ -98,6 +98,8 @@ var orders = map[string]order{
 	station.CommandNoteAlarm:      {station.PermAnswer, about("alarm"), prepareNote},
 	station.CommandSeenAlarm:      {station.PermNode, about("alarm"), prepareSeen},
 	station.CommandTakeOverAlarm:  {station.PermNode, about("alarm"), prepareTakeOver},
+	station.CommandAskSeen:        {station.PermAnswer, about("alarm"), prepareAskSeen},
+	station.CommandAskTakeOver:    {station.PermAnswer, about("alarm"), prepareAskTakeOver},
 	station.CommandPutMode:        {station.PermAnswer, always("mode"), preparePutMode},
 	station.CommandPutSchedule:    {station.PermConfigure, about("schedule"), preparePutSchedule},
 	station.CommandRemoveSchedule: {station.PermConfigure, about("schedule"), prepareRemoveSchedule},

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 	"time"
@@ -162,12 +163,41 @@ func prepareNote(a *Agent, cmd station.Command) (plan, error) {
 	}), nil
 }
 
+// parentSays checks what comes with an order of the parent about an alarm, and
+// gives who ordered it, as shown.
+func parentSays(cmd station.Command, by, note string) (string, error) {
+	who := strings.TrimSpace(cmd.Actor.Name)
+	if who == "" {
+		who = parentName
+	}
+	return who, errors.Join(checkText("actor.name", who, 240), checkText("by", by, 64), checkText("note", note, 500))
+}
+
+// parentNotes keeps the note of the parent's officer, where there is room for it.
+func parentNotes(al *station.Alarm, cmd station.Command, who, note string, at time.Time) {
+	if note = strings.TrimSpace(note); note != "" && len(al.Notes) < maxNotes {
+		al.Notes = append(al.Notes, station.Note{By: cmd.Actor.Account, Name: who, At: at, Text: note})
+	}
+}
+
 func prepareSeen(a *Agent, cmd station.Command) (plan, error) {
-	return a.onAlarm(cmd, "", func(_ *store.Tx, now alarm.Now, _ *condition, al *station.Alarm) (alarm.Outcome, error) {
+	body := station.SeenOrder{}
+	if len(cmd.Body) > 0 {
+		var err error
+		if body, err = decodeBody[station.SeenOrder](cmd); err != nil {
+			return plan{}, err
+		}
+	}
+	who, err := parentSays(cmd, body.By, body.Note)
+	if err != nil {
+		return plan{}, err
+	}
+	return a.onAlarm(cmd, body.By, func(_ *store.Tx, now alarm.Now, _ *condition, al *station.Alarm) (alarm.Outcome, error) {
 		if !al.CentreSeenAt.IsZero() {
 			return alarm.Outcome{}, nil
 		}
-		al.CentreSeenAt = now.Wall
+		al.CentreSeenAt, al.CentreSeenBy = now.Wall, who
+		parentNotes(al, cmd, who, body.Note, now.Wall)
 		return changed(al), nil
 	}), nil
 }
@@ -180,18 +210,24 @@ func prepareTakeOver(a *Agent, cmd station.Command) (plan, error) {
 			return plan{}, err
 		}
 	}
-	return a.onAlarm(cmd, map[bool]string{true: "handed back"}[body.Back], func(_ *store.Tx, now alarm.Now, _ *condition, al *station.Alarm) (alarm.Outcome, error) {
+	who, err := parentSays(cmd, body.By, body.Note)
+	if err != nil {
+		return plan{}, err
+	}
+	detail := strings.TrimSpace(body.By + map[bool]string{true: " handed back"}[body.Back])
+	return a.onAlarm(cmd, detail, func(_ *store.Tx, now alarm.Now, _ *condition, al *station.Alarm) (alarm.Outcome, error) {
 		switch {
+		case body.Back == al.CentreTakenAt.IsZero():
+			return alarm.Outcome{}, nil // it stands so already
 		case body.Back:
-			al.CentreTakenAt = time.Time{}
-		case al.CentreTakenAt.IsZero():
-			al.CentreTakenAt = now.Wall
-			if al.CentreSeenAt.IsZero() {
-				al.CentreSeenAt = now.Wall
-			}
+			al.CentreTakenAt, al.CentreTakenBy = time.Time{}, ""
 		default:
-			return alarm.Outcome{}, nil
+			al.CentreTakenAt, al.CentreTakenBy = now.Wall, who
+			if al.CentreSeenAt.IsZero() {
+				al.CentreSeenAt, al.CentreSeenBy = now.Wall, who
+			}
 		}
+		parentNotes(al, cmd, who, body.Note, now.Wall)
 		return changed(al), nil
 	}), nil
 }

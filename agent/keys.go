@@ -49,6 +49,8 @@ const (
 	tellTable     = store.Key("tell/")         // messages still to be sent
 	handedTable   = store.Key("handed/")       // handed/<alarm> → the event that the parent must confirm
 	sirenTable    = store.Key("siren/")        // siren/<channel>/<alarm>: for whom it sounds
+	askedTable    = store.Key("asked/")        // asked/<alarm>/<what> → what was asked of a station
+	askingTable   = store.Key("asking/")       // asking/<alarm>/<what>: those that wait for its receipt
 	soundKey      = store.Key("sound")
 	troubleTable  = store.Key("channeltrouble/") // channels that do not get through
 

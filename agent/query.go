@@ -56,6 +56,8 @@ type AlarmView struct {
 	Centre  CentreView    `json:"centre"`
 	// Response is who was told, and who is next.
 	Response *station.Response `json:"response" jsonschema:"nullable"`
+	// Asked is what officers here have asked the alarm's station for.
+	Asked []station.Asked `json:"asked,omitempty"`
 	// Incident is what else happened there; nil when nothing did.
 	Incident *IncidentView `json:"incident" jsonschema:"nullable"`
 	// State is where it stands, in the words of ISA-18.2.
@@ -105,6 +107,9 @@ func (a *Agent) Alarm(id string) (AlarmView, error) {
 			}
 		}
 		if v.Response, err = a.responseOf(tx, id); err != nil {
+			return err
+		}
+		if v.Asked, err = askedOf(tx, id); err != nil {
 			return err
 		}
 		if al.Clip != "" {

@@ -76,6 +76,10 @@ func (a *Agent) respond(tx *store.Tx, al station.Alarm) error {
 		return s.begin()
 	case why == "" && resp.Stopped != "":
 		return s.resume()
+	case why == "" && resp.Taken && al.CentreTakenAt.IsZero():
+		return s.release()
+	case why == "" && !resp.Taken && !al.CentreTakenAt.IsZero():
+		return s.hold()
 	case why != "" && known && (resp.Stopped == "" || why == "answered" && resp.Stopped != why):
 		return s.stop(why)
 	}
@@ -150,11 +154,38 @@ func (s step) resume() error {
 	if err := s.tellAlways(); err != nil {
 		return err
 	}
+	if s.resp.Taken = !s.alarm.CentreTakenAt.IsZero(); s.resp.Taken {
+		return s.hold()
+	}
 	if s.resp.Parent && !s.resp.Closed {
 		return s.keep() // the list was at its end
 	}
 	s.resp.Parent, s.resp.Closed = false, false
 	return s.start()
+}
+
+// hold stops the clock: the parent has taken the alarm over, and nobody further
+// needs to be told. It is no answer: what was noted still goes out, and neither the
+// siren nor the loudspeaker falls silent.
+func (s step) hold() error {
+	s.resp.Taken, s.resp.HandedBack, s.resp.Next, s.resp.NextAt = true, false, "", time.Time{}
+	if err := s.tx.Delete(key(clockTable, s.alarm.ID)); err != nil {
+		return err
+	}
+	return s.keep()
+}
+
+// release goes on where the parent has handed the alarm back: the desk has its time
+// again; where nobody is at it, the next contact is told at once. The parent is not
+// told once more: it knows.
+func (s step) release() error {
+	s.resp.Taken, s.resp.HandedBack = false, true
+	if s.closed() {
+		s.resp.Parent, s.resp.Closed = true, true
+		return s.tellNext()
+	}
+	s.resp.Parent, s.resp.Closed = s.resp.Parent && !s.resp.Closed, false
+	return s.arm(time.Duration(max(s.duty.DeskSeconds, 1)) * time.Second)
 }
 
 // due does what the clock asks for.
@@ -186,8 +217,12 @@ func (s step) lookAgain() error {
 	return s.waitForAnybody()
 }
 
-// parentHas tells whether the parent has confirmed the last hand-over.
+// parentHas tells whether the parent has confirmed the last hand-over, and has not
+// handed the alarm back since.
 func (s step) parentHas() bool {
+	if s.resp.HandedBack {
+		return false
+	}
 	for _, t := range slices.Backward(s.resp.Tellings) {
 		if t.Kind == station.TellingParent {
 			return t.State == "delivered"
@@ -278,7 +313,7 @@ func (s step) waitForAnybody() error {
 // handOver gives the alarm to the parent. The journal carries it there; what the
 // parent has confirmed is known when its cursor has passed the event.
 func (s step) handOver(closed bool) error {
-	s.resp.Parent, s.resp.Closed = true, closed
+	s.resp.Parent, s.resp.Closed, s.resp.HandedBack = true, closed, false
 	row := station.Telling{ID: station.NewID(), Name: parentName, Kind: station.TellingParent, At: s.now, State: "waiting", StateAt: s.now}
 	s.resp.Tellings = append(s.resp.Tellings, row)
 	if closed {

@@ -34,6 +34,7 @@ var eventPermissions = map[string]station.Permission{
 	station.EventAlarmChanged:    station.PermWatch,
 	station.EventAlarmReceived:   station.PermWatch,
 	station.EventResponse:        station.PermAnswer, // it names people
+	station.EventAsked:           station.PermWatch,
 	station.EventFlood:           station.PermWatch,
 	station.EventModeChanged:     station.PermWatch,
 	station.EventSetupChanged:    station.PermWatch,

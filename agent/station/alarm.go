@@ -110,6 +110,10 @@ type Alarm struct {
 	// centre took it over. None of the three silences anything at the station.
 	CentreSeenAt  time.Time `json:"centreSeenAt,omitzero"`
 	CentreTakenAt time.Time `json:"centreTakenAt,omitzero"`
+	// CentreSeenBy and CentreTakenBy are who that was, as shown: the centre and the
+	// officer.
+	CentreSeenBy  string `json:"centreSeenBy,omitempty"`
+	CentreTakenBy string `json:"centreTakenBy,omitempty"`
 
 	// Why is the signal that raised it.
 	Why *Signal `json:"why,omitempty"`

@@ -72,8 +72,10 @@ const (
 	CommandTakeAlarm      = "alarm.take"      // Subject alarm; body TakeOrder
 	CommandReleaseAlarm   = "alarm.release"   // Subject alarm
 	CommandNoteAlarm      = "alarm.note"      // Subject alarm; body NoteOrder
-	CommandSeenAlarm      = "alarm.seen"      // Subject alarm; from the parent: somebody there looks at it
-	CommandTakeOverAlarm  = "alarm.takeover"  // Subject alarm; body TakeOverOrder; from the parent
+	CommandSeenAlarm      = "alarm.seen"      // Subject alarm; body SeenOrder or none; from the parent: somebody there looks at it
+	CommandTakeOverAlarm  = "alarm.takeover"  // Subject alarm; body TakeOverOrder or none; from the parent
+	CommandAskSeen        = "centre.seen"     // Subject alarm of a station; body AskOrder; result Asked
+	CommandAskTakeOver    = "centre.takeover" // Subject alarm of a station; body AskOrder; result Asked
 	CommandPutMode        = "mode.put"        // body ModeOrder
 	CommandPutSchedule    = "schedule.put"    // body Schedule
 	CommandRemoveSchedule = "schedule.remove" // Subject schedule
@@ -95,9 +97,25 @@ type NoteOrder struct {
 	Text string `json:"text"`
 }
 
+// SeenOrder is the body of alarm.seen. By is the officer's account at the parent,
+// for the audit; the name to be shown is the command's Actor.Name.
+type SeenOrder struct {
+	By   string `json:"by,omitempty"`
+	Note string `json:"note,omitempty"`
+}
+
 // TakeOverOrder is the body of alarm.takeover: Back hands the alarm back.
 type TakeOverOrder struct {
-	Back bool `json:"back,omitempty"`
+	Back bool   `json:"back,omitempty"`
+	By   string `json:"by,omitempty"`
+	Note string `json:"note,omitempty"`
+}
+
+// AskOrder is the body of centre.seen and centre.takeover.
+type AskOrder struct {
+	// Back hands an alarm back; of takeover only.
+	Back bool   `json:"back,omitempty"`
+	Note string `json:"note,omitempty"` // for the station to read, at most 500 characters
 }
 
 // AnswersOrder answers several alarms at once.

@@ -51,6 +51,7 @@ const (
 	EventAlarmCleared    = "cityops.alarm.cleared.v1"    // Alarm
 	EventAlarmChanged    = "cityops.alarm.changed.v1"    // Alarm: shelved, suppressed, taken, a note, part of an incident
 	EventResponse        = "cityops.alarm.response.v1"   // Response, with its calls and tellings
+	EventAsked           = "cityops.alarm.asked.v1"      // Asked: of a station, by an officer of this centre
 	EventFlood           = "cityops.alarm.flood.v1"      // Flood: many alarms at once, told upwards as one
 	EventModeChanged     = "cityops.mode.changed.v1"     // the node's work mode and arming
 	EventSetupChanged    = "cityops.setup.changed.v1"    // contacts, channels, cards, plans, schedules, rule templates

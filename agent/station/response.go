@@ -23,6 +23,12 @@ type Response struct {
 	// Closed tells that the parent owns it because the station was closed; it
 	// is handed back at opening.
 	Closed bool `json:"closed,omitempty"`
+	// Taken tells that the parent has taken the alarm over: nobody further is told
+	// until it hands the alarm back. What sounds goes on sounding.
+	Taken bool `json:"taken,omitempty"`
+	// HandedBack tells that the parent gave the alarm back: it is not relied upon
+	// any more.
+	HandedBack bool `json:"handedBack,omitempty"`
 	// Stopped is why nobody further is told: "answered", "cleared", "shelved",
 	// "suppressed"; empty while it goes on or when the list is at its end.
 	Stopped string `json:"stopped,omitempty"`

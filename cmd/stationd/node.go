@@ -72,9 +72,13 @@ func openNode(cfg Config, log *slog.Logger) (_ *node, err error) {
 		return nil, err
 	}
 	cfg.Station.Version = version()
+	var order func(context.Context, station.NodeID, station.Command) (station.Receipt, error)
+	if cfg.Centre.Enabled() {
+		order = n.order
+	}
 	n.sound = sound.New(cfg.Sound, sound.Deps{Changed: n.soundChanged, Log: log.With("room", "sound")})
 	n.agent = agent.New(cfg.Station, agent.Deps{
-		Store: n.store, Clips: n.archive, Apply: n.apply, Centre: cfg.Uplink.Enabled(), Log: log.With("room", "agent"),
+		Store: n.store, Clips: n.archive, Apply: n.apply, Order: order, Centre: cfg.Uplink.Enabled(), Log: log.With("room", "agent"),
 		CheckSensor:  func(sn station.Sensor) error { return n.devices.Check(sn) },
 		BrokerHealth: n.brokerHealth,
 		CheckBroker:  func(b station.Broker) error { return n.devices.CheckBroker(b) },

@@ -80,6 +80,12 @@ func (f fromParent) Handle(ctx context.Context, cmd station.Command) station.Rec
 	return f.agent.Handle(ctx, cmd)
 }
 
+// order takes a command to a station below. The centre is made after the core and
+// before anything runs.
+func (n *node) order(ctx context.Context, id station.NodeID, cmd station.Command) (station.Receipt, error) {
+	return n.centre.Order(ctx, id, cmd)
+}
+
 // inbox is where a centre stores what its stations send.
 type inbox struct{ agent *agent.Agent }
 

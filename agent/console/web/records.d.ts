@@ -11,7 +11,7 @@ export interface Alarm {
   sensor?: string; name: string; place?: string;
   raisedAt: string; lastAt: string; count: number; deviceTime?: string; late?: boolean; values?: Values;
   returnedAt?: string; clearedAt?: string; answers?: Answer[]; before?: number; cameras?: string[]; clip?: string;
-  centreAt?: string; centreSeenAt?: string; centreTakenAt?: string;
+  centreAt?: string; centreSeenAt?: string; centreTakenAt?: string; centreSeenBy?: string; centreTakenBy?: string;
   why?: Signal | null; seq?: number; skew?: number; important?: boolean; test?: boolean; shelf?: Shelf | null; suppressed?: string;
   chattering?: boolean; incident?: string; takenBy?: Taker | null; notes?: Note[];
 }
@@ -76,11 +76,16 @@ export interface Session {
   actor: { account: string; name?: string; role?: string } | null;
   permissions?: string[]; node: { id: string; name: string; kind: 'station' | 'centre' }; version?: string; lang?: string;
 }
+/** What an officer of this centre has asked the alarm's station for; a fact when the alarm itself says so. */
+export interface Asked {
+  alarm: string; node: string; what: 'seen' | 'takeover'; back?: boolean; by: string; name: string; note?: string; at: string; until: string;
+  state: 'waiting' | 'done' | 'refused' | 'expired';
+}
 export interface AlarmDetail {
   alarm: Alarm; clip: Clip | null; cameras?: CameraRow[];
   sensor?: { sensor: Sensor; state: SensorState | null } | null;
   centre?: { configured: boolean; receivedAt?: string | null } | null;
-  response?: Response | null; people?: People | null; card?: Card | null; plan?: Plan | null; incident?: Incident | null;
+  asked?: Asked[]; response?: Response | null; people?: People | null; card?: Card | null; plan?: Plan | null; incident?: Incident | null;
 }
 export interface JournalEvent { seq: number; type: string; subject: string; time: string; actor?: string; data?: any }
 export interface Broker { id: string; url: string; username?: string; hasPassword?: boolean; topics: string[]; health?: BrokerHealth }

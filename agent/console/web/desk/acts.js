@@ -8,6 +8,7 @@ import { now } from '../state/clock.js';
 import { answer, sending, standing, verdict } from '../state/answering.js';
 import { may } from '../state/session.js';
 import { isForeign, nodeName } from '../state/store.js';
+import { CentreHands } from './centre.js';
 
 /** @typedef {import('../records.js').Alarm} Alarm */
 /** @typedef {import('../records.js').AnswerKind} AnswerKind */
@@ -28,7 +29,8 @@ export function Acts({ alarm }) {
   if (isForeign(alarm.node)) {
     const last = list[list.length - 1];
     return html`<div class="acts done" data-testid="answer-elsewhere"><p><strong>${t('answer.elsewhere', { station: nodeName(alarm.node) })}</strong>
-      ${last ? `${last.name || last.by} ${hm(last.at)} ${answerWord(last.kind)}` : t('answer.elsewhere.none')}</p></div>`;
+      ${last ? `${last.name || last.by} ${hm(last.at)} ${answerWord(last.kind)}` : t('answer.elsewhere.none')}</p>
+      <${CentreHands} key=${alarm.id} alarm=${alarm} /></div>`;
   }
   if (!may('answer')) return html`<div class="acts done"><p>${t('answer.notAllowed')}</p></div>`;
   return html`<div class="acts" role="group" aria-label=${t('answers')}>

@@ -11,6 +11,7 @@ import { served } from '../state/served.js';
 import { may } from '../state/session.js';
 import { details, isForeign, loadDetail } from '../state/store.js';
 import { Acts } from './acts.js';
+import { takeable, takeOver } from './centre.js';
 import { Facts } from './facts.js';
 import { People } from './people.js';
 import { picking, Queue } from './queue.js';
@@ -84,6 +85,7 @@ function sheet(e) {
   else if (key === '/') /** @type {HTMLElement|null} */ (document.querySelector('.queue input[type=search]'))?.focus();
   else if (key === 'v' && alarm) enlarged.value = !enlarged.peek();
   else if (key === 'p' && alarm) /** @type {HTMLElement|null} */ (document.querySelector('.film .play'))?.click();
+  else if (key === 'g' && alarm && takeable(alarm)) takeOver(alarm);
   else if (key === 't' && ours && served('/alarms/{id}/take')) takeOrGive(alarm);
   else if (key === 'c' && ours && served('/alarms/{id}/calls')) tool.value = 'call';
   else if (key === 'n' && ours && served('/alarms/{id}/notes')) tool.value = 'note';

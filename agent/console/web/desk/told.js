@@ -40,6 +40,7 @@ function lines(alarm, response) {
   }
   for (const n of alarm.notes ?? []) list.push({ at: n.at, what: `${n.name || n.by} “${n.text}”`, word: t('told.note'), weight: 1 });
   if (alarm.takenBy) list.push({ at: alarm.takenBy.at, what: [alarm.takenBy.name || alarm.takenBy.by, alarm.takenBy.seat].filter(Boolean).join(' · '), word: t('told.taken'), weight: 1 });
+  if (alarm.centreTakenAt) list.push({ at: alarm.centreTakenAt, what: alarm.centreTakenBy || t('told.next.parent'), word: t('told.centre.takes'), look: 'y', weight: 2 });
   if (alarm.returnedAt) list.push({ at: alarm.returnedAt, what: alarm.name, word: t('told.returned'), weight: 1 });
   if (alarm.clearedAt && alarm.state === 'cleared') list.push({ at: alarm.clearedAt, what: t('told.alarm'), word: t('alarm.over'), weight: 3 });
   return list.sort((a, b) => Date.parse(a.at) - Date.parse(b.at));

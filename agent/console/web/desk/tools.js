@@ -137,7 +137,7 @@ export function Keys() {
   /** @type {[string, string][]} */
   const list = [
     [t('key.space'), t('answer.received')], ['1', t('answer.real')], ['2', t('answer.false')], ['3', t('answer.test')], ['4', t('answer.called')], ['Z', t('undo')],
-    ['T', t('tool.take')], ['C', t('tool.call')], ['N', t('tool.note')], ['S', t('tool.shelf')], ['V', t('keys.enlarge')], ['P', t('keys.play')], ['F', t('tool.full')],
+    ['T', t('tool.take')], ['G', t('keys.takeover')], ['C', t('tool.call')], ['N', t('tool.note')], ['S', t('tool.shelf')], ['V', t('keys.enlarge')], ['P', t('keys.play')], ['F', t('tool.full')],
     ['↑ ↓', t('keys.move')], ['X', t('keys.pick')], ['/', t('keys.filter')], ['M', t('keys.plan')], ['Esc', t('keys.away')], ['?', t('tool.keys')],
   ];
   return html`<section class="card keylist" data-testid="key-list"><h2>${t('tool.keys')}</h2>

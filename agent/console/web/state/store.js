@@ -119,6 +119,14 @@ export function putResponse(response) {
   if (detail) details.value = replaced(details.peek(), response.alarm, { ...detail, response });
 }
 
+/** @param {import('../records.js').Asked} asked */
+export function putAsked(asked) {
+  const detail = details.peek().get(asked.alarm);
+  if (!detail) return;
+  const others = (detail.asked ?? []).filter((x) => x.what !== asked.what);
+  details.value = replaced(details.peek(), asked.alarm, { ...detail, asked: [...others, asked] });
+}
+
 /** Cards, plans and the like carry no record that says which of them they are; what is shown is asked for again. */
 export const setupTurn = signal(0);
 
@@ -141,6 +149,7 @@ const apply = {
   'cityops.alarm.received.v1': putAlarm,
   'cityops.alarm.changed.v1': putAlarm,
   'cityops.alarm.response.v1': putResponse,
+  'cityops.alarm.asked.v1': putAsked,
   'cityops.mode.changed.v1': () => setupTurn.value++,
   'cityops.setup.changed.v1': () => {
     setupTurn.value++;
