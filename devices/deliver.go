@@ -273,11 +273,11 @@ func (s *Set) say(ctx context.Context, sn *sensor, r payload.Reading, m *message
 	mem.turn.Lock()
 	defer mem.turn.Unlock()
 	mem.follow(sn.rules)
-	if mem.knows(r, m, part) {
+	now := s.now()
+	if mem.knows(r, m, part) && s.stillThere(mem, r, m, now) {
 		s.counts.repeated.Add(1)
 		return nil
 	}
-	now := s.now()
 	r.DeviceTime = writable(r.DeviceTime)
 	rep := station.Report{
 		Sensor: sn.ID, Values: r.Values, Received: now, DeviceTime: r.DeviceTime, About: s.about(sn, r),
@@ -390,6 +390,22 @@ func writable(at time.Time) time.Time {
 // new packet identifier. With turn held.
 func (m *memory) knows(r payload.Reading, msg *message, part int) bool {
 	return r.Serial != "" && r.Serial == m.serial && part <= m.part && msg.content() == m.content
+}
+
+// stillThere takes a message that is known for a sign of life, because there are
+// devices that give each message the same name; false is that it is one which has to
+// be reported, that of a sensor that was gone.
+func (s *Set) stillThere(mem *memory, r payload.Reading, m *message, now time.Time) bool {
+	if m.duplicate || m.retained || m.will || r.Cached || r.Backlog || r.Presence != "" {
+		return true
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if mem.offline == active || mem.unsure {
+		return false
+	}
+	mem.heard = now
+	return true
 }
 
 // about is what a reading tells of the device that is not registered; nil for

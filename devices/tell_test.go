@@ -253,3 +253,21 @@ func TestADescriptionOutlivesARestart(t *testing.T) {
 		}
 	})
 }
+
+// TestASerialThatNeverChanges: a device that numbers nothing and says the same again
+// and again is there all the same.
+func TestASerialThatNeverChanges(t *testing.T) {
+	sn := hubSensor("a", station.ClassTemperature)
+	sn.Power = station.PowerMains
+	lives(t, devices.Registry{Sensors: []station.Sensor{sn}}, func(l *life) {
+		for range 24 {
+			l.says("a", `,"serial":"1","values":{"temperature":20}`)
+			time.Sleep(5 * time.Minute)
+		}
+		l.expect("a", 0, 0)
+		time.Sleep(time.Hour)
+		l.expect("a", 1, 0)
+		l.says("a", `,"serial":"1","values":{"temperature":20}`)
+		l.expect("a", 1, 1)
+	})
+}
