@@ -8,7 +8,7 @@ build: ## the program, in this folder
 	CGO_ENABLED=0 $(GO) build -trimpath -o stationd ./cmd/stationd
 
 test: deps js ## everything, as CI runs it; as root, for the container and the full disk
-	$(GO) test -race -p 2 -timeout 14m ./...
+	$(GO) test -race -p 2 -timeout 30m ./...
 
 race: ## the quick tests again and again: what fails only sometimes
 	$(GO) test -race -short -count 5 -p 2 ./...
@@ -26,7 +26,7 @@ arch: ## who may import whom, package comments, links
 	$(GO) test -count 1 -run '^TestArch' ./cmd/stationd
 
 e2e: deps ## the whole program with real parts around it
-	$(GO) test -race -count 1 -v -timeout 14m ./cmd/stationd
+	$(GO) test -race -count 1 -v -timeout 30m ./cmd/stationd
 
 dist: ## the program for every kind of station PC, into dist/
 	.ci/dist
