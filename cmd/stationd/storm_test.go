@@ -42,8 +42,8 @@ store: {space: {low: 512MiB}}
 	}
 	var account station.DeviceCredential
 	village.put("/api/v1/devices/storm", nil, &account)
-	const bridges, each, smokes = 25, 20, 8
-	furnish(village.desk, bridges, each, smokes)
+	const bridges, each, smokes, calm = 25, 20, 8, 60
+	furnish(village.desk, bridges, each, smokes+calm)
 	login := func(client string, window int) *publisher {
 		return &publisher{address: broker, client: client, user: account.Username, password: account.Password, window: window}
 	}
@@ -75,22 +75,39 @@ store: {space: {low: 512MiB}}
 
 	// The desk is open meanwhile.
 	desk := village.watchAlarms(ctx)
+	own := newCaller(ctx, login("smoke", 1))
+	alarm := func(n int) (durable, seen time.Duration) {
+		id := fmt.Sprintf("smoke-%d", n)
+		began := time.Now()
+		durable = own.call(t, "smoke/"+id, `{"smoke":true}`)
+		select {
+		case at := <-desk.seen(id):
+			seen = at.Sub(began)
+		case <-time.After(30 * time.Second):
+			t.Errorf("the alarm of %s is not on the desk", id)
+		}
+		return durable, seen
+	}
+	ordinary := make(chan float64, 1)
+	go func() { ordinary <- crowd.drive(sustain, min(1000, sustained/2)) }()
+	var onDesk []time.Duration
+	for i := range calm {
+		_, seen := alarm(smokes + i)
+		onDesk = append(onDesk, seen)
+		time.Sleep(sustain / (2 * calm))
+	}
+	rate := <-ordinary
+	slices.Sort(onDesk)
+	t.Logf("at %.0f readings/s an alarm is on the desk after %v, p99 %v", rate, onDesk[len(onDesk)/2], onDesk[len(onDesk)*99/100])
+
 	storm := make(chan float64, 1)
 	go func() { storm <- crowd.drive(lasts, 2*sustained) }()
 	time.Sleep(lasts / 4)
 	busy := commit("busy", 50)
-	own := newCaller(ctx, login("smoke", 1))
 	var durable, seen, pages []time.Duration
 	for i := range smokes {
-		id := fmt.Sprintf("smoke-%d", i)
-		began := time.Now()
-		durable = append(durable, own.call(t, "smoke/"+id, `{"smoke":true}`))
-		select {
-		case at := <-desk.seen(id):
-			seen = append(seen, at.Sub(began))
-		case <-time.After(30 * time.Second):
-			t.Errorf("the alarm of %s is not on the desk", id)
-		}
+		d, s := alarm(i)
+		durable, seen = append(durable, d), append(seen, s)
 		asked := time.Now()
 		village.live()
 		pages = append(pages, time.Since(asked))
@@ -144,7 +161,7 @@ store: {space: {low: 512MiB}}
 		t.Fatal(err)
 	}
 	stored := metric(t, metrics, "stationd_sensor_reports_total")
-	said := int(crowd.acked.Load()) + 250 + smokes // those of the lone publishers too
+	said := int(crowd.acked.Load()) + 250 + smokes + calm // those of the lone publishers too
 	t.Logf("%d messages acknowledged, %d stored, %d counted as dropped", said, stored, dropped)
 	if stored+dropped < said {
 		t.Errorf("%d messages are neither stored nor counted as dropped", said-stored-dropped)
@@ -162,7 +179,7 @@ store: {space: {low: 512MiB}}
 					times[strings.TrimPrefix(a.Sensor, prefix)]++
 				}
 			}
-			for i := range smokes {
+			for i := range smokes + calm {
 				if times[fmt.Sprintf("smoke-%d", i)] != 1 {
 					return fmt.Errorf("%v", times)
 				}
