@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"stationd/agent/alarm"
 	"stationd/agent/station"
 	"stationd/agent/store"
 )
@@ -184,41 +185,82 @@ func (a *Agent) indexAlarms(ctx context.Context) error {
 			if done = n < forgetAtOnce; !done {
 				return nil
 			}
-			if err := a.enterConditions(tx); err != nil {
-				return err
-			}
 			return store.Put(tx, indexedKey, true)
 		})
 		if err != nil {
 			return err
 		}
 	}
+	if err := a.indexLatest(ctx); err != nil {
+		return err
+	}
+	if err := a.enterConditions(ctx); err != nil {
+		return err
+	}
 	a.indexed.Store(true)
 	return nil
 }
 
-// enterConditions makes the records of the conditions whose alarms an older version
-// has left live.
-func (a *Agent) enterConditions(tx *store.Tx) error {
-	var live []station.Alarm
-	err := store.Each(tx, liveTable, func(_ store.Key, id string) error {
-		al, ok, err := store.Get[station.Alarm](tx, key(alarmTable, id))
-		if ok && al.Node == a.store.Node() {
-			live = append(live, al)
-		}
-		return err
+// indexLatest enters the newest alarms that are not in the lists: an older version
+// may have run in between.
+func (a *Agent) indexLatest(ctx context.Context) error {
+	var missing []string
+	err := a.store.View(func(tx *store.Tx) error {
+		known := 0
+		return store.EachReverse(tx, alarmTable, func(_ store.Key, al station.Alarm) error {
+			_, ok, err := store.Get[bool](tx, key(byKindTable, string(al.Kind), al.ID))
+			if err != nil {
+				return err
+			}
+			if !ok {
+				missing = append(missing, al.ID)
+			} else if known++; known == 100 { // those of children come in their own order
+				return store.ErrStop
+			}
+			return nil
+		})
 	})
 	if err != nil {
 		return err
 	}
-	for _, al := range live {
-		c, _, err := a.condition(tx, station.Sensor{ID: al.Sensor}, al.Kind)
-		if err != nil {
+	return a.inParts(ctx, forgetAtOnce, missing, func(tx *store.Tx, id string) error {
+		al, ok, err := store.Get[station.Alarm](tx, key(alarmTable, id))
+		if err != nil || !ok {
 			return err
 		}
-		if err := store.Put(tx, conditionKey(al.Sensor, al.Kind), c.Record); err != nil {
+		return indexAlarm(tx, &al)
+	})
+}
+
+// enterConditions makes the records of the conditions whose alarms an older version
+// has left live: without them nothing would end these.
+func (a *Agent) enterConditions(ctx context.Context) error {
+	var lost []string
+	err := a.store.View(func(tx *store.Tx) error {
+		return store.Each(tx, liveTable, func(_ store.Key, id string) error {
+			al, ok, err := store.Get[station.Alarm](tx, key(alarmTable, id))
+			if err != nil || !ok || al.Node != a.store.Node() {
+				return err
+			}
+			rec, _, err := store.Get[alarm.Record](tx, conditionKey(al.Sensor, al.Kind))
+			if err == nil && !rec.Live {
+				lost = append(lost, id)
+			}
 			return err
-		}
+		})
+	})
+	if err != nil {
+		return err
 	}
-	return nil
+	return a.inParts(ctx, 50, lost, func(tx *store.Tx, id string) error {
+		al, ok, err := store.Get[station.Alarm](tx, key(alarmTable, id))
+		if err != nil || !ok || !al.Live() {
+			return err
+		}
+		c, _, err := a.condition(tx, station.Sensor{ID: al.Sensor}, al.Kind)
+		if err != nil || c.Alarm == nil {
+			return err
+		}
+		return store.Put(tx, conditionKey(al.Sensor, al.Kind), c.Record)
+	})
 }

@@ -42,7 +42,7 @@ func (a *Agent) condition(tx *store.Tx, sensor station.Sensor, kind station.Alar
 	}
 	if isLive {
 		c.Alarm = &live
-		if !known { // of an older version
+		if !rec.Live { // of an older version
 			c.Live, c.Holds, c.Entered = true, live.ReturnedAt.IsZero(), true
 			if live.Why != nil {
 				c.Why = *live.Why

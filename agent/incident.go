@@ -137,6 +137,9 @@ func noteIncident(tx *store.Tx, al *station.Alarm) error {
 	if !known {
 		in = station.Incident{ID: al.Incident, Node: al.Node, Place: flatOf(al.Place), At: al.RaisedAt, First: al.ID}
 	}
+	if in.Node != al.Node { // it is not for a child to say what happened at another
+		return nil
+	}
 	if slices.Contains(in.Alarms, al.ID) || len(in.Alarms) >= incidentAlarms {
 		return nil
 	}
