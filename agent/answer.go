@@ -16,6 +16,10 @@ import (
 // stored would make its sensor mute.
 const maxAnswers = 50
 
+// spareAnswers are kept for judgements: an alarm that nobody can judge any more
+// would never end.
+const spareAnswers = 10
+
 func prepareAnswer(a *Agent, cmd station.Command) (plan, error) {
 	body, err := decodeBody[station.AnswerOrder](cmd)
 	if err != nil {
@@ -46,7 +50,7 @@ func prepareAnswer(a *Agent, cmd station.Command) (plan, error) {
 			switch {
 			case body.Kind == station.AnswerUndo:
 				err = undo(&alarm, cmd.Actor, now)
-			case len(alarm.Answers) >= maxAnswers:
+			case len(alarm.Answers) >= mostAnswers(body.Kind):
 				err = station.Errorf(http.StatusConflict, "answer.many", "what more there is to say belongs elsewhere", "the alarm has %d answers already", len(alarm.Answers))
 			default:
 				alarm.Answers = append(alarm.Answers, station.Answer{
@@ -70,6 +74,14 @@ func prepareAnswer(a *Agent, cmd station.Command) (plan, error) {
 			return alarm, nil
 		},
 	}, nil
+}
+
+// mostAnswers is how many answers there may be before one of a kind.
+func mostAnswers(kind station.AnswerKind) int {
+	if kind.Judges() {
+		return maxAnswers + spareAnswers
+	}
+	return maxAnswers
 }
 
 // settleAnswered settles an alarm after an answer. A closed alarm stays closed

@@ -62,3 +62,19 @@ func TestASensorsStateIsBounded(t *testing.T) {
 		t.Fatal("the fire is lost")
 	}
 }
+
+// However often it was said that an alarm was received: it can still be judged, or
+// it would never end.
+func TestAnAlarmCanAlwaysBeJudged(t *testing.T) {
+	r := newRig(t)
+	r.addSensor("s", station.ClassSmoke)
+	r.report("s", station.KindSmoke, true)
+	r.report("s", station.KindSmoke, false)
+	id := r.live()[0].ID
+	for rec := r.answer(id, station.AnswerReceived); rec.Problem == nil; rec = r.answer(id, station.AnswerReceived) {
+	}
+	r.must(r.answer(id, station.AnswerFalse))
+	if len(r.live()) != 0 {
+		t.Error("it does not end")
+	}
+}

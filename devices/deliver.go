@@ -488,6 +488,10 @@ func (s *Set) deliver(ctx context.Context, rep station.Report) error {
 	return nil
 }
 
+// mostKnown bounds the fields that are known of one sensor: one may call them
+// otherwise in every message. Beyond it what the newest says counts.
+const mostKnown = 500
+
 // learn remembers what was reported, once it is stored.
 func (s *Set) learn(sn *sensor, r payload.Reading, rep *station.Report, next []verdict) {
 	mem := sn.memory
@@ -497,6 +501,9 @@ func (s *Set) learn(sn *sensor, r payload.Reading, rep *station.Report, next []v
 			mem.values = make(map[string]station.Value, len(r.Values))
 		}
 		maps.Copy(mem.values, r.Values)
+		if len(mem.values) > mostKnown {
+			mem.values = maps.Clone(r.Values)
+		}
 		for _, field := range r.Events { // a press is no state: it is not true of what comes next
 			delete(mem.values, field)
 		}

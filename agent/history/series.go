@@ -142,7 +142,11 @@ func (h *History) Chart(ctx context.Context, q Query) (Chart, error) {
 				if summed[d] != nil {
 					continue
 				}
-				if err := each(tx, q.Sensor, max(c.from, d*int64(day)), min(c.to, (d+1)*int64(day)), one); err != nil {
+				first := d // all up to the next that is summed up: each reading costs all loose rows
+				for d < dayAt(c.to) && summed[d+1] == nil {
+					d++
+				}
+				if err := each(tx, q.Sensor, max(c.from, first*int64(day)), min(c.to, (d+1)*int64(day)), one); err != nil {
 					return err
 				}
 			}

@@ -205,6 +205,9 @@ func (k AnswerKind) Valid() bool {
 	return false
 }
 
+// Judges tells whether k says what the alarm was.
+func (k AnswerKind) Judges() bool { return k == AnswerReal || k == AnswerFalse || k == AnswerTest }
+
 // Answered tells whether any answer stands.
 func (a *Alarm) Answered() bool {
 	for _, x := range a.Answers[min(max(a.Before, 0), len(a.Answers)):] {
@@ -223,8 +226,7 @@ func (a *Alarm) Verdict() AnswerKind {
 		if x.Undone {
 			continue
 		}
-		switch x.Kind {
-		case AnswerReal, AnswerFalse, AnswerTest:
+		if x.Kind.Judges() {
 			return x.Kind
 		}
 	}
