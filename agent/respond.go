@@ -158,7 +158,7 @@ func (s step) resume() error {
 		return s.hold()
 	}
 	if s.resp.Parent && !s.resp.Closed {
-		return s.keep() // the list was at its end
+		return s.wait() // the list was at its end
 	}
 	s.resp.Parent, s.resp.Closed = false, false
 	return s.start()
@@ -237,6 +237,9 @@ func (s step) next() (c station.Contact, ok bool) {
 	list, err := s.a.roster.OnDuty(s.tx, s.now)
 	if err != nil {
 		s.a.log.Error("who is on duty is not known", "alarm", s.alarm.ID, "err", err)
+	}
+	if len(s.resp.Tellings) >= mostTellings {
+		return c, false // more cannot be noted; the parent is told
 	}
 	for _, c := range list {
 		told := slices.ContainsFunc(s.resp.Tellings[min(s.resp.Told, len(s.resp.Tellings)):], func(t station.Telling) bool { return t.Contact == c.ID })

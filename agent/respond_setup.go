@@ -20,6 +20,7 @@ const (
 	mostContacts = 200
 	mostChannels = 50
 	mostCalls    = 50
+	mostWays     = 10 // of one contact
 	// mostWait bounds how long anybody has to answer.
 	mostWait = 3600
 	// testTime bounds how long somebody waits for what became of a test message.
@@ -103,8 +104,8 @@ func checkContact(c station.Contact) error {
 		return invalid("waitSeconds", "use 10 to 3600", "%d seconds to answer cannot be used", c.WaitSeconds)
 	case len(c.Channels) == 0 && c.Phone == "":
 		return invalid("channels", "give a channel, or a telephone number to ring", "the contact cannot be reached")
-	case len(c.Channels) > 10:
-		return invalid("channels", "use at most 10", "there are %d channels", len(c.Channels))
+	case len(c.Channels) > mostWays:
+		return invalid("channels", fmt.Sprintf("use at most %d", mostWays), "there are %d channels", len(c.Channels))
 	}
 	return nil
 }

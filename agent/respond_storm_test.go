@@ -98,3 +98,27 @@ func TestAStormOfDeadlines(t *testing.T) {
 		t.Errorf("%d of 60 are back", len(live))
 	}
 }
+
+// More contacts than a response has rows: the parent is told in the end.
+func TestAListWithoutEndEnds(t *testing.T) {
+	r := responding(t, &outbox{})
+	r.everyWay()
+	list, err := r.Contacts()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 25 {
+		c := list[0]
+		c.ID, c.Order, c.WaitSeconds = fmt.Sprintf("more%02d", i), 10+i, 10
+		r.must(r.do(station.CommandPutContact, c.ID, c))
+	}
+	r.burning(1)
+	id := r.live()[0].ID
+	for range 30 {
+		r.clock.add(121 * time.Second)
+		r.step()
+	}
+	if resp := r.response(id); !resp.Parent || len(resp.Tellings) < 200 || resp.Step > 21 {
+		t.Errorf("parent %v, step %d, %d rows", resp.Parent, resp.Step, len(resp.Tellings))
+	}
+}

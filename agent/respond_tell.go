@@ -48,15 +48,15 @@ type tellJob struct {
 // tell notes one message. What cannot be sent at all, for its channel is gone, is
 // noted as failed when it is its turn.
 func (s step) tell(t station.Telling, address string) error {
-	if len(s.resp.Tellings) >= mostTellings {
-		return nil
-	}
 	ch, _, err := store.Get[station.Channel](s.tx, key(channelTable, t.Channel))
 	if err != nil {
 		return err
 	}
 	t.ID, t.Kind, t.At, t.State, t.StateAt = station.NewID(), ch.Kind, s.now, "waiting", s.now
-	s.resp.Tellings = append(s.resp.Tellings, t)
+	// Where there is no row left it is sent all the same, once.
+	if len(s.resp.Tellings) < mostTellings+mostWays {
+		s.resp.Tellings = append(s.resp.Tellings, t)
+	}
 	return store.Put(s.tx, key(tellTable, t.ID), tellJob{
 		Alarm: s.alarm.ID, Telling: t.ID, Contact: t.Contact, Channel: t.Channel, Address: address, Off: t.Off,
 		Made: s.now, Since: s.now, NextAt: s.now,
