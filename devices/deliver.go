@@ -336,7 +336,10 @@ func (s *Set) say(ctx context.Context, sn *sensor, r payload.Reading, m *message
 	switch err := s.deliver(ctx, rep); {
 	case err == nil:
 		mem.stored(rep.Fingerprint)
-		mem.serial, mem.content, mem.part = r.Serial, m.content(), part
+		mem.serial, mem.part = r.Serial, part
+		if r.Serial != "" {
+			mem.content = m.content()
+		}
 		s.learn(sn, r, &rep, next)
 		return nil
 	case spare && errors.Is(err, station.ErrNoSpace):
@@ -421,7 +424,8 @@ func (s *Set) about(sn *sensor, r payload.Reading) *station.About {
 	if _, news := a.Changes(sn.Sensor); !news {
 		return nil
 	}
-	return &a
+	told := a // which is then the only one that outlives the call
+	return &told
 }
 
 // isUnknown tells that the sink takes in no further device.

@@ -24,6 +24,7 @@ type registry struct {
 	byTopic  map[source][]*sensor  // those that their topic alone tells
 	byDevice map[address][]*sensor // those that their family tells by name
 	families map[string][]*listener
+	firsts   map[source][]*listener // by broker and first level of their filters
 	targets  map[string]mqtt.Target
 	accounts map[string]station.BrokerAccount
 	joining  time.Time // devices may appear by themselves until then

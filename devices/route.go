@@ -72,7 +72,7 @@ func (l *listener) decode(m payload.Message) (res payload.Result, err error) {
 // route gives the brokers of r their families and links.
 func (s *Set) route(r Registry, next *registry) {
 	brokers := append([]BrokerLink{{Broker: station.Broker{ID: station.EmbeddedBroker}}}, r.Brokers...)
-	next.families = map[string][]*listener{}
+	next.families, next.firsts = map[string][]*listener{}, map[source][]*listener{}
 	kept := map[[2]string]*listener{}
 	for _, b := range brokers {
 		var all []*listener
@@ -109,6 +109,9 @@ func (s *Set) route(r Registry, next *registry) {
 				return slices.ContainsFunc(filters, func(f string) bool { return broker.Covers(f, topic) })
 			},
 		}
+	}
+	for id, all := range next.families {
+		byFirstLevel(id, all, next.firsts)
 	}
 	s.listeners = kept
 }
@@ -188,6 +191,46 @@ func laneOf(topic string) string {
 	return topic
 }
 
+// likely lists the families whose filters can fit a topic, by its first level: most
+// families have no filter there, and need not be asked about every message.
+func (r *registry) likely(at source) []*listener {
+	first, _, _ := strings.Cut(at.topic, "/")
+	if some, named := r.firsts[source{at.broker, first}]; named {
+		return some
+	}
+	return r.firsts[source{at.broker, anyLevel}]
+}
+
+// anyLevel stands for every first level that no filter names. No topic has it.
+const anyLevel = "+"
+
+// byFirstLevel lists families by the first level of their filters, each list in
+// the order of all; a filter that begins with a wildcard is on every list.
+func byFirstLevel(id string, all []*listener, into map[source][]*listener) {
+	firstOf := func(filter string) string {
+		first, _, _ := strings.Cut(filter, "/")
+		if first == "#" {
+			return anyLevel
+		}
+		return first
+	}
+	levels := map[string]bool{anyLevel: true}
+	for _, l := range all {
+		for _, f := range l.filters {
+			levels[firstOf(f)] = true
+		}
+	}
+	for level := range levels {
+		var some []*listener
+		for _, l := range all {
+			if slices.ContainsFunc(l.filters, func(f string) bool { first := firstOf(f); return first == level || first == anyLevel }) {
+				some = append(some, l)
+			}
+		}
+		into[source{id, level}] = some
+	}
+}
+
 // maxLearned bounds the topics that families have asked for.
 const maxLearned = 8192
 
@@ -206,12 +249,14 @@ func (s *Set) listenersFor(reg *registry, at source) (all []*listener, owned boo
 	}
 	var few [8]candidate
 	fit := few[:0]
-	for _, l := range reg.families[at.broker] {
-		exact := l.match(at.topic)
+	if owned {
+		fit = append(fit, candidate{owner, math.MaxInt})
+	}
+	for _, l := range reg.likely(at) {
 		if owned && l == owner {
-			exact = math.MaxInt
+			continue
 		}
-		if exact >= 0 {
+		if exact := l.match(at.topic); exact >= 0 {
 			fit = append(fit, candidate{l, exact})
 		}
 	}
@@ -226,6 +271,9 @@ func (s *Set) listenersFor(reg *registry, at source) (all []*listener, owned boo
 // learnTopics notes what a family wants to hear from now on, and subscribes to it
 // where the broker is outside.
 func (s *Set) learnTopics(l *listener, topics []string) {
+	if len(topics) == 0 { // as with nearly every message
+		return
+	}
 	var fresh []string
 	s.learnedMu.Lock()
 	for _, t := range topics {
