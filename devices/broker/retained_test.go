@@ -111,11 +111,12 @@ func TestRetainedMessagesOutliveTheBroker(t *testing.T) {
 	}
 	wait(t, connect(t, options(b, "p2")).Publish("room/1", 1, true, ""))
 	stop()
-	b, _ = run(t, cfg, hooks, &log)
+	b, stop = run(t, cfg, hooks, &log)
 	delete(want, "room/1")
 	if got := retainedBy(t, b, "c", "#"); len(got) != 3 || got["room/1"] != "" {
 		t.Errorf("after a message was deleted: %q", got)
 	}
+	stop()
 	if strings.Contains(log.String(), "level=WARN") {
 		t.Error(log.String())
 	}
