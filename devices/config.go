@@ -35,7 +35,8 @@ type Config struct {
 	// it counts as news from the past.
 	LateAfter time.Duration `yaml:"late_after"`
 	// MaxUnknown is how many devices that nobody has registered are reported at
-	// most. Beyond it only life-safety alarms are.
+	// most. Beyond it only life-safety alarms are, those beyond four times as many
+	// as the alarms of one device.
 	MaxUnknown int `yaml:"max_unknown"`
 	// Zigbee2MQTT are the base topics below which devices may appear by
 	// themselves, on any broker.

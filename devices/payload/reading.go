@@ -89,8 +89,8 @@ type Result struct {
 	Requests []Request
 	// Listen are topics outside of the family's Filters that the session has
 	// learned of and wants to hear from now on (Home Assistant discovery names
-	// them). Such a topic belongs to this session: other families are not asked
-	// about it, or each of its devices would be there twice.
+	// them). Such a topic belongs to this session: other families speak there for
+	// registered sensors only, or each of its devices would be there twice.
 	Listen []string
 	// Unsupported counts what the message asks for and is not done here, by its
 	// text: a template that cannot be evaluated. It is shown, not fatal.
