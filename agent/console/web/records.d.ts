@@ -30,7 +30,7 @@ export interface Telling {
 }
 export interface Call { by: string; name: string; at: string; to: string; reached: boolean; note?: string }
 export interface Response {
-  alarm: string; tellings?: Telling[] | null; calls?: Call[]; next?: string; nextAt?: string; step: number; parent?: boolean; answeredAt?: string;
+  alarm: string; tellings?: Telling[] | null; calls?: Call[]; next?: string; nextAt?: string; step: number; parent?: boolean; closed?: boolean; answeredAt?: string;
 }
 export interface Person { relation: string; name: string; phone: string; age?: number; note?: string }
 export interface People { sensor: string; flat?: string; list?: Person[] | null }

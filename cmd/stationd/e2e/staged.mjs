@@ -105,7 +105,7 @@ export async function playStation(stage) {
     reply.setHeader('Content-Type', 'application/json');
     reply.end(JSON.stringify(body));
   };
-  const status = (w) => ({ now: new Date().toISOString(), lamps: w.lamps, quietSince: w.quietSince, uplink: w.uplink, storage: { free: 4e11, total: 1e12, level: 'ok', daysLeft: 23 }, cameras: { online: 4, total: 4 }, sensors: { online: 6, total: 7 }, nodes: null, brokers: [] });
+  const status = (w) => ({ now: new Date().toISOString(), lamps: w.lamps, quietSince: w.quietSince, uplink: w.uplink, storage: { free: 4e11, total: 1e12, level: 'ok', daysLeft: 23 }, cameras: { online: 4, total: 4 }, sensors: { online: 6, total: 7 }, nodes: w.nodes ?? null, brokers: [] });
 
   async function api(req, reply, path, url) {
     const w = stage.world;

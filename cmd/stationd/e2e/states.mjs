@@ -136,6 +136,18 @@ await scene('live-long', (w) => {
   return full(w, 130, { late: true, chattering: true });
 });
 
+await scene('live-handed', (w) => {
+  const a = full(w, 260);
+  Object.assign(w.session.node, { id: 'town', name: '示范镇城运中心', kind: 'centre' });
+  w.nodes = [{ id: 'village', name: '示范村工作站', online: true, since: ago(90_000) }];
+  w.typed = ['示范镇城运中心'];
+  w.details[a.id].people = null;
+  Object.assign(w.details[a.id].response, { parent: true, closed: true, next: '', nextAt: undefined });
+  return a;
+}, { act: async (p) => {
+  if (!(await p.getByTestId('answer-handed').innerText()).includes('已下班')) throw new Error('it is not said whose it is');
+} });
+
 await scene('live-returned', (w) => full(w, 700, { returnedAt: ago(300), state: 'acknowledged', answers: [{ kind: 'received', by: 'zhangsan', name: '张三', at: ago(650) }] }));
 
 const many = (w) => {

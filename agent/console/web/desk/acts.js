@@ -6,18 +6,22 @@ import { answerWord, t } from '../words/words.js';
 import { hm, when } from '../words/times.js';
 import { now } from '../state/clock.js';
 import { answer, sending, standing, verdict } from '../state/answering.js';
-import { may } from '../state/session.js';
+import { centre, may } from '../state/session.js';
 import { isForeign, nodeName } from '../state/store.js';
 import { CentreHands } from './centre.js';
 
 /** @typedef {import('../records.js').Alarm} Alarm */
+/** @typedef {import('../records.js').AlarmDetail} AlarmDetail */
 /** @typedef {import('../records.js').AnswerKind} AnswerKind */
 
 /** @type {[AnswerKind, string][]} */
 const rest = [['real', '1'], ['false', '2'], ['test', '3'], ['called', '4']];
 
-/** @param {{alarm: Alarm}} props */
-export function Acts({ alarm }) {
+/** Whether a station has given the alarm to its centre, and nobody has answered it since. @param {Alarm} alarm @param {AlarmDetail|null|undefined} detail */
+const handed = (alarm, detail) => Boolean(centre.value && detail?.response?.parent && alarm.state === 'raised');
+
+/** @param {{alarm: Alarm, detail?: AlarmDetail|null}} props */
+export function Acts({ alarm, detail }) {
   const list = standing(alarm);
   const got = list.find((a) => a.kind === 'received') ?? list[0];
   const judged = verdict(alarm);
@@ -28,6 +32,10 @@ export function Acts({ alarm }) {
   }
   if (isForeign(alarm.node)) {
     const last = list[list.length - 1];
+    if (handed(alarm, detail)) {
+      return html`<div class="acts done handed" data-testid="answer-handed"><p><strong>${t('answer.handed')}</strong>
+        ${t(detail?.response?.closed ? 'answer.handed.closed' : 'answer.handed.nobody', { station: nodeName(alarm.node) })}</p></div>`;
+    }
     return html`<div class="acts done" data-testid="answer-elsewhere"><p><strong>${t('answer.elsewhere', { station: nodeName(alarm.node) })}</strong>
       ${last ? `${last.name || last.by} ${hm(last.at)} ${answerWord(last.kind)}` : t('answer.elsewhere.none')}</p>
       <${CentreHands} key=${alarm.id} alarm=${alarm} /></div>`;

@@ -136,7 +136,7 @@ export function Desk() {
       ? html`<main>
             <${Title} alarm=${alarm} detail=${detail} />
             <${Views} alarm=${alarm} detail=${detail} />
-            <div class="hands"><${Acts} alarm=${alarm} /><${Tools} alarm=${alarm} detail=${detail} /></div>
+            <div class="hands"><${Acts} alarm=${alarm} detail=${detail} /><${Tools} alarm=${alarm} detail=${detail} /></div>
           </main>
           <aside>
             <${People} alarm=${alarm} detail=${detail} />

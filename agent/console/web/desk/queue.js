@@ -70,7 +70,7 @@ function Filter({ away }) {
         /** @type {HTMLElement} */ (e.currentTarget).blur();
       }} />
     <div class="segments" role="radiogroup" aria-label=${t('filter')}>${list.map(([name, word]) => html`<button type="button" role="radio" key=${name} aria-checked=${only.value === name} data-testid=${`filter-${name}`} onClick=${() => (only.value = name)}>${word}</button>`)}</div>
-    ${may('answer') && served('/alarms/answers') && html`<button type="button" class="btn quiet pick" data-testid="pick" aria-pressed=${!!picking.value} onClick=${() => (picking.value = picking.value ? null : new Set())}>${t('pick')}</button>`}
+    ${may('answer') && served('/alarms/answers') && [...happening.value, ...pending.value].some((a) => !isForeign(a.node)) && html`<button type="button" class="btn quiet pick" data-testid="pick" aria-pressed=${!!picking.value} onClick=${() => (picking.value = picking.value ? null : new Set())}>${t('pick')}</button>`}
   </div>`;
 }
 
