@@ -59,6 +59,7 @@ const (
 	timerTable     = store.Key("timer/")    // timer/<tick>/<what>/<subject…> → timer
 	serviceTable   = store.Key("service/")  // service/<sensor> → when its service ends
 	sentTable      = store.Key("sent/")     // sent/<link>/<place> → the newest transmission there
+	refusedKey     = store.Key("refused")   // how many readings the disk had no room for, until it is told
 	steadyKey      = store.Key("steady")    // the place on the node's own line of time
 	floodKey       = store.Key("flood")     // the newest alarms' times, and the flood
 	modeKey        = store.Key("mode")      // the work mode and what is armed

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"time"
 
 	"stationd/agent/station"
 	"stationd/agent/store"
@@ -37,13 +38,20 @@ func (a *Agent) runRegistry(ctx context.Context) error {
 func (a *Agent) Registry() (Registry, error) {
 	var r Registry
 	err := a.store.View(func(tx *store.Tx) error {
-		err := store.Each(tx, sensorTable, func(_ store.Key, s station.Sensor) error {
+		now, err := a.moment(tx)
+		if err != nil {
+			return err
+		}
+		err = store.Each(tx, sensorTable, func(_ store.Key, s station.Sensor) error {
 			if s.Node != "" {
 				return nil // a child's
 			}
 			r.Sensors = append(r.Sensors, s)
 			state, ok, err := store.Get[station.SensorState](tx, key(stateTable, s.ID))
 			if ok {
+				if state.Heard != 0 { // how long it has been silent is not for the wall clock to say
+					state.LastSeen = now.Wall.Add(state.Heard - time.Duration(now.Tick))
+				}
 				r.States = append(r.States, state)
 			}
 			return err

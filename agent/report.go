@@ -141,7 +141,7 @@ func (a *Agent) commitReport(tx *store.Tx, r station.Report, change *reportChang
 	before := state.Values
 	state.Seen = nil // of an older version
 	if r.Live && !r.Retained && !r.Late {
-		state.LastSeen = r.Received
+		state.LastSeen, state.Heard = r.Received, time.Duration(now.Tick)
 		state.Offline = false
 	}
 	if !r.DeviceTime.IsZero() && !r.Late && !r.Retained {
@@ -331,6 +331,10 @@ func appendEvent(tx *store.Tx, lane station.Lane, kind, subject, actor string, a
 	return err
 }
 
+// ReadingGivenUp counts a reading that the disk had no room for and that nobody
+// will send again.
+func (a *Agent) ReadingGivenUp(at time.Time) { a.refused.add(at) }
+
 // refusals counts readings that the disk had no room for.
 type refusals struct {
 	mu       sync.Mutex
@@ -362,6 +366,13 @@ func (r *refusals) give(d station.Dropped) {
 		r.to = d.To
 	}
 	r.count += d.Count
+}
+
+// look returns what was counted since the last take.
+func (r *refusals) look() station.Dropped {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return station.Dropped{Count: r.count, From: r.from, To: r.to}
 }
 
 // take returns what was counted since the last take.

@@ -16,9 +16,12 @@ import (
 // that had to be repaired is told of.
 
 const (
-	spaceEvery  = 2 * time.Second
-	trimEvery   = time.Minute
-	backupEvery = 24 * time.Hour
+	spaceEvery = 2 * time.Second
+	trimEvery  = time.Minute
+	// keepRefusedEvery is how often the count of readings that were given up is
+	// stored: a kill costs what was counted since.
+	keepRefusedEvery = time.Second
+	backupEvery      = 24 * time.Hour
 	// backupFirst is soon after the start, so that a station which is often
 	// restarted has one too.
 	backupFirst = 10 * time.Minute
@@ -160,12 +163,21 @@ func (a *Agent) runSpace(ctx context.Context) error {
 // runTrim trims the journal, tells what the bulk lane gave up, and forgets old
 // receipts, sessions and invitations.
 func (a *Agent) runTrim(ctx context.Context) error {
-	tick := time.NewTicker(trimEvery)
+	tick, keep := time.NewTicker(trimEvery), time.NewTicker(keepRefusedEvery)
 	defer tick.Stop()
+	defer keep.Stop()
+	kept, err := a.recallRefused()
+	if err != nil {
+		return err
+	}
 	for {
 		select {
 		case <-ctx.Done():
+			a.keepRefused(context.WithoutCancel(ctx), kept)
 			return nil
+		case <-keep.C:
+			kept = a.keepRefused(ctx, kept)
+			continue
 		case <-tick.C:
 		}
 		dropped, err := a.store.Trim(ctx)
@@ -181,6 +193,30 @@ func (a *Agent) runTrim(ctx context.Context) error {
 	}
 }
 
+// recallRefused takes over what an earlier life has counted and could not tell.
+func (a *Agent) recallRefused() (d station.Dropped, err error) {
+	err = a.store.View(func(tx *store.Tx) error {
+		d, _, err = store.Get[station.Dropped](tx, refusedKey)
+		return err
+	})
+	a.refused.give(d)
+	return d, err
+}
+
+// keepRefused stores what is counted when it is not what is kept, and returns what
+// is kept then. The count is told when the disk has room for that.
+func (a *Agent) keepRefused(ctx context.Context, kept station.Dropped) station.Dropped {
+	d := a.refused.look()
+	if d.Count == 0 || d.Count == kept.Count && d.To.Equal(kept.To) {
+		return kept
+	}
+	err := a.store.Update(ctx, station.LaneUrgent, func(tx *store.Tx) error { return store.Put(tx, refusedKey, d) })
+	if err != nil {
+		return kept // storage has its own alarm
+	}
+	return d
+}
+
 // tellDropped journals what was counted. What cannot be journalled now, for the
 // disk is still full, is told later.
 func (a *Agent) tellDropped(ctx context.Context, counted *refusals, reason string) {
@@ -190,6 +226,11 @@ func (a *Agent) tellDropped(ctx context.Context, counted *refusals, reason strin
 	}
 	d.Reason = reason
 	err := a.store.Update(ctx, station.LaneNormal, func(tx *store.Tx) error {
+		if counted == &a.refused {
+			if err := tx.Delete(refusedKey); err != nil {
+				return err
+			}
+		}
 		return appendEvent(tx, station.LaneNormal, station.EventReadingsDropped, "node/"+string(a.store.Node()), "", a.now(), d)
 	})
 	if err != nil {

@@ -79,7 +79,8 @@ func (s *Set) takeFrom(t mqtt.Target) func(context.Context, mqtt.Message) error 
 			// more when it is full: held readings would keep the alarms behind
 			// them from coming at all.
 			s.counts.spared.Add(1)
-			s.log.Warn("reading given up for want of space", "broker", t.ID, "topic", m.Topic)
+			s.lost(s.now())
+			s.log.Debug("reading given up for want of space", "broker", t.ID, "topic", m.Topic) // the count is what people are told
 			return nil
 		})
 	}

@@ -22,6 +22,7 @@ type Set struct {
 	sink  Sink
 	log   *slog.Logger
 	now   func() time.Time
+	lost  func(at time.Time)
 	ready chan struct{}
 
 	// registry is what Apply was given last, made ready for use. It is replaced
@@ -76,6 +77,9 @@ type Deps struct {
 	// Feeds are the names of families that are heard otherwise than by MQTT, as
 	// in Delivery.
 	Feeds []string
+	// GivenUp is told of each reading that was acknowledged although there was no
+	// space to store it. It must not block; nil is for who does not want to know.
+	GivenUp func(at time.Time)
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }
@@ -102,7 +106,7 @@ type BrokerLink struct {
 // New makes a set without sensors; it opens nothing.
 func New(cfg Config, deps Deps) *Set {
 	s := &Set{
-		cfg: cfg, node: deps.Node, sink: deps.Sink, log: deps.Log, now: deps.Now,
+		cfg: cfg, node: deps.Node, sink: deps.Sink, log: deps.Log, now: deps.Now, lost: deps.GivenUp,
 		patience: brokerPatience,
 		ready:    make(chan struct{}), changed: make(chan struct{}, 1), kick: make(chan struct{}, 1),
 		memories: map[string]*memory{}, strangers: map[address]*sensor{}, bridges: map[address]bridgeState{}, links: map[string]*runningLink{},
@@ -113,6 +117,9 @@ func New(cfg Config, deps Deps) *Set {
 	}
 	if s.now == nil {
 		s.now = time.Now
+	}
+	if s.lost == nil {
+		s.lost = func(time.Time) {}
 	}
 	s.Apply(Registry{})
 	return s

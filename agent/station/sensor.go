@@ -296,7 +296,10 @@ type SensorState struct {
 	Node     NodeID           `json:"node,omitempty"`
 	Values   map[string]Value `json:"values,omitempty"`
 	LastSeen time.Time        `json:"lastSeen"`
-	Offline  bool             `json:"offline"`
+	// Heard is LastSeen on the node's own line of time, which goes on evenly
+	// whatever the clock is set to; zero where it is not known.
+	Heard   time.Duration `json:"heard,omitempty"`
+	Offline bool          `json:"offline"`
 	// DeviceSkew is the device's clock minus ours at the last report that had
 	// a device time.
 	DeviceSkew time.Duration `json:"deviceSkew,omitempty"`

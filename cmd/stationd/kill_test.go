@@ -56,9 +56,9 @@ store: {space: {low: 512MiB}}
 	for i := range publishersEach {
 		window := 1 + 3*(i%4)
 		publishers = append(publishers,
-			newDoors(village, "embedded", &publisher{address: broker, client: fmt.Sprint("embedded-", i), user: account.Username, password: account.Password, window: window}, 30*time.Millisecond, smokes),
+			newDoors(village.put, "embedded", &publisher{address: broker, client: fmt.Sprint("embedded-", i), user: account.Username, password: account.Password, window: window}, 30*time.Millisecond, smokes),
 			// Less of it: what Mosquitto cannot pass on now is for the end of the test.
-			newDoors(village, "mosquitto", &publisher{address: mosquitto.Addr, client: fmt.Sprint("mosquitto-", i), user: "doors", password: devicestest.Password("doors"), window: window}, 60*time.Millisecond, smokes))
+			newDoors(village.put, "mosquitto", &publisher{address: mosquitto.Addr, client: fmt.Sprint("mosquitto-", i), user: "doors", password: devicestest.Password("doors"), window: window}, 60*time.Millisecond, smokes))
 	}
 	linked := func() error {
 		s := village.status()

@@ -96,7 +96,7 @@ func openNode(cfg Config, log *slog.Logger) (_ *node, err error) {
 		log.Warn("mapping file cannot be used", "file", p.File, "line", p.Line, "problem", p.Message, "hint", p.Hint)
 	}
 	n.devices = devices.New(cfg.Devices, devices.Deps{
-		Node: n.store.Node(), Sink: n.agent, Families: families, Feeds: []string{gb26875.FamilyName}, Log: log.With("room", "devices"),
+		Node: n.store.Node(), Sink: n.agent, GivenUp: n.agent.ReadingGivenUp, Families: families, Feeds: []string{gb26875.FamilyName}, Log: log.With("room", "devices"),
 	})
 	if cfg.FireAlarm.Listen != "" {
 		n.fires = n.openFireAlarm()
