@@ -289,6 +289,9 @@ func preparePutDuty(a *Agent, cmd station.Command) (plan, error) {
 	if d.ParentSeconds < 10 || d.ParentSeconds > mostWait {
 		return plan{}, invalid("parentSeconds", "use 10 to 3600", "%d seconds cannot be used", d.ParentSeconds)
 	}
+	if !slices.Contains(d.Escalate, station.SeverityCritical) {
+		return plan{}, invalid("escalate", "leave critical among them", "nobody would be told of a fire that the desk does not answer")
+	}
 	now := a.now()
 	return plan{subject: "duty", lane: station.LaneNormal, apply: func(tx *store.Tx) (any, error) {
 		if err := store.Put(tx, dutyKey, d); err != nil {

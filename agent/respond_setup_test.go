@@ -103,6 +103,7 @@ func TestSetupOfResponseIsChecked(t *testing.T) {
 		"escalate[0]":   {Escalate: []station.Severity{"grave"}, ParentSeconds: 60},
 		"deskSeconds":   {DeskSeconds: -1, ParentSeconds: 60},
 		"parentSeconds": {},
+		"escalate":      {Escalate: []station.Severity{station.SeverityMajor}, ParentSeconds: 60},
 	} {
 		if rec := r.do(station.CommandPutDuty, "", d); rec.Problem == nil || rec.Problem.Place != place || rec.Problem.Hint == "" {
 			t.Errorf("%s: %+v", place, rec.Problem)
