@@ -208,7 +208,3 @@ func proposedID(name string, at address) string {
 	}
 	return id.String() + "-" + hex.EncodeToString(h.Sum(nil))
 }
-
-// forgetAfter is how long a device that may not appear is remembered in the
-// workbench after it was last heard.
-const forgetAfter = 24 * time.Hour
