@@ -2,7 +2,7 @@
 // Plans: their pictures, and where sensors and cameras stand on them. What stands
 // nowhere lies beside the plan and is dragged onto it, or chosen and put down with
 // a press; the arrow keys move what is chosen.
-import { html, useState } from '../html.js';
+import { html, useRef, useState } from '../html.js';
 import { classWord, t } from '../words/words.js';
 import { newKey, Problem, put, putFile, remove } from '../state/api.js';
 import { failure } from '../state/answering.js';
@@ -50,6 +50,7 @@ export function Plans() {
   const [editing, setEditing] = useState(/** @type {Plan|null} */ (null));
   const [chosen, setChosen] = useState('');
   const [moved, setMoved] = useState(/** @type {{key: string, at: Position}|null} */ (null));
+  const moves = useRef(0);
   const list = [...plans.value.values()];
   const plan = plans.value.get(picked) ?? list[0];
   const all = things();
@@ -64,11 +65,12 @@ export function Plans() {
     const thing = all.find((one) => key(one) === k);
     if (!thing || !plan) return;
     const spot = { plan: plan.id, x, y };
+    const mine = ++moves.current; // who moves on before this is kept is not set back
     setMoved({ key: k, at: spot });
     if (!done) return;
     if (thing.at && thing.at.plan === spot.plan && thing.at.x === x && thing.at.y === y) return setMoved(null); // it was pressed, not moved
     await keep(thing, spot);
-    setMoved(null);
+    if (moves.current === mine) setMoved(null);
   };
   const one = all.find((x) => key(x) === chosen);
   const next = { id: '', name: '', order: list.length + 1 };
