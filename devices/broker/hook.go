@@ -29,7 +29,8 @@ type hook struct {
 	timers sync.WaitGroup // one for each connection that ErrLater will close
 
 	mu      sync.Mutex
-	holders map[string]*conn // the newest connection of each client id
+	holders map[string]*conn       // the newest connection of each client id
+	wills   map[string]delayedWill // of clients whose sessions outlive their connections; no more than those
 
 	received, refused, later, dropped, flooded, held, denied atomic.Uint64
 }
@@ -39,7 +40,7 @@ type hook struct {
 const maxKeepalive = 43690
 
 func newHook(cfg Config, hooks Hooks, log *slog.Logger) *hook {
-	return &hook{cfg: cfg, hooks: hooks, log: log, kept: newRetained(cfg, log), holders: map[string]*conn{}}
+	return &hook{cfg: cfg, hooks: hooks, log: log, kept: newRetained(cfg, log), holders: map[string]*conn{}, wills: map[string]delayedWill{}}
 }
 
 func (h *hook) start(ctx context.Context, s *mqtt.Server) { h.ctx, h.server, h.kept.server = ctx, s, s }
@@ -179,6 +180,7 @@ func (h *hook) OnACLCheck(cl *mqtt.Client, topic string, write bool) bool {
 
 // OnSessionEstablished comes after CONNACK, before the first message is read.
 func (h *hook) OnSessionEstablished(cl *mqtt.Client, _ packets.Packet) {
+	h.takeWill(cl.ID) // it is back in time
 	if h.hooks.Connected != nil {
 		h.hooks.Connected(clientOf(cl))
 	}
@@ -299,19 +301,17 @@ func (h *hook) OnRetainMessage(_ *mqtt.Client, pk packets.Packet, _ int64) {
 // OnRetainedExpired is the other of the two.
 func (h *hook) OnRetainedExpired(topic string) { h.kept.settle(topic) }
 
-// OnWill comes before a will goes out. When the broker itself stops, what the
-// clients left as their last word is not what is true of them after a restart.
-func (h *hook) OnWill(_ *mqtt.Client, will mqtt.Will) (mqtt.Will, error) {
-	if h.ctx.Err() != nil {
-		will.Retain = false
-	}
-	return will, nil
-}
-
 // OnWillSent takes a will in; mochi does not pass wills to OnPublish. When the
 // broker itself stops it is not the clients that broke off.
 func (h *hook) OnWillSent(cl *mqtt.Client, pk packets.Packet) {
-	c := clientOf(cl)
+	if w, waited := h.takeWill(cl.ID); waited {
+		h.takeInWill(w.client, w.packet)
+		return
+	}
+	h.takeInWill(clientOf(cl), pk)
+}
+
+func (h *hook) takeInWill(c Client, pk packets.Packet) {
 	if h.ctx.Err() != nil || !h.may(h.hooks.MayPublish, c, pk.TopicName) {
 		return
 	}
@@ -321,21 +321,51 @@ func (h *hook) OnWillSent(cl *mqtt.Client, pk packets.Packet) {
 	})
 	if err != nil {
 		h.dropped.Add(1)
-		h.log.Warn("last will refused", "client", cl.ID, "topic", pk.TopicName, "error", err)
+		h.log.Warn("last will refused", "client", c.ID, "topic", pk.TopicName, "error", err)
 	}
+}
+
+// delayedWill is a will that waits for its time, and whose it is.
+type delayedWill struct {
+	client Client
+	packet packets.Packet
+}
+
+// OnWill comes before a will goes out, in the goroutine of the connection that
+// broke. When the broker itself stops, what the clients left as their last word is
+// not what is true of them after a restart. A will that waits is noted: later
+// nothing of the client may be read, which mochi changes meanwhile.
+func (h *hook) OnWill(cl *mqtt.Client, will mqtt.Will) (mqtt.Will, error) {
+	if h.ctx.Err() != nil {
+		will.Retain = false
+	}
+	if will.WillDelayInterval == 0 {
+		return will, nil
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.wills[cl.ID] = delayedWill{clientOf(cl), packets.Packet{
+		FixedHeader: packets.FixedHeader{Type: packets.Publish, Retain: will.Retain, Qos: will.Qos},
+		TopicName:   will.TopicName, Payload: will.Payload,
+	}}
+	return will, nil
+}
+
+// takeWill returns and forgets the will that waits for a client's time.
+func (h *hook) takeWill(client string) (delayedWill, bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	w, ok := h.wills[client]
+	delete(h.wills, client)
+	return w, ok
 }
 
 // OnClientExpired comes before a session is forgotten. A will that waits just as
 // long would reach the subscribers and no longer us: mochi looks its client up.
 func (h *hook) OnClientExpired(cl *mqtt.Client) {
-	will := cl.Properties.Will
-	if atomic.LoadUint32(&cl.Properties.Will.Flag) == 0 || will.WillDelayInterval == 0 {
-		return
+	if w, ok := h.takeWill(cl.ID); ok {
+		h.takeInWill(w.client, w.packet)
 	}
-	h.OnWillSent(cl, packets.Packet{
-		FixedHeader: packets.FixedHeader{Type: packets.Publish, Retain: will.Retain, Qos: will.Qos},
-		TopicName:   will.TopicName, Payload: will.Payload,
-	})
 }
 
 func clientOf(cl *mqtt.Client) Client {
