@@ -14,11 +14,93 @@ type Camera struct {
 	Username string `json:"username,omitempty"`
 	// HasPassword tells that a password is kept; the password is never shown.
 	HasPassword bool `json:"hasPassword,omitempty"`
-	// Record tells whether it is recorded continuously.
+	// Record tells whether it is recorded; Recording says when.
 	Record bool `json:"record"`
 	// Position is where it stands on a plan.
 	Position *Position `json:"position,omitempty"`
+
+	// Sub is the address of its smaller stream, at the same host and with the same
+	// account; empty where there is none, and URL then serves every role.
+	Sub string `json:"sub,omitempty"`
+	// Transport is how the pictures travel to the node.
+	Transport Transport `json:"transport,omitempty"`
+	// Fingerprint is the SHA-256 of the certificate that the camera shows
+	// (rtsps), in hexadecimal; empty takes what an authority of the system signed.
+	Fingerprint string `json:"fingerprint,omitempty"`
+	// OnDemand lets go of a stream that nobody watches and nothing records.
+	OnDemand bool `json:"onDemand,omitempty"`
+	// Mute leaves its sound out: it is neither heard nor recorded.
+	Mute bool `json:"mute,omitempty"`
+
+	// Recording is when it is recorded, if Record is set.
+	Recording Recording `json:"recording,omitempty"`
+	// RecordHours are the times in which it is recorded under RecordHours; see
+	// Schedule.
+	RecordHours []Window `json:"recordHours,omitempty"`
+	// RecordSub records the smaller stream in place of the main one.
+	RecordSub bool `json:"recordSub,omitempty"`
+
+	// ONVIF is the address of its device service, without credentials; empty when
+	// it is not spoken to that way. Profile and SubProfile are the media profiles
+	// that URL and Sub came from.
+	ONVIF      string `json:"onvif,omitempty"`
+	Profile    string `json:"profile,omitempty"`
+	SubProfile string `json:"subProfile,omitempty"`
+	// Recorder is the recorder (NVR) that it is a channel of, and Channel which.
+	Recorder string `json:"recorder,omitempty"`
+	Channel  string `json:"channel,omitempty"`
+
+	// Owner is whose camera it is; OwnerName names them.
+	Owner     CameraOwner `json:"owner,omitempty"`
+	OwnerName string      `json:"ownerName,omitempty"`
+	// Roles are the roles that may see it; empty lets everybody who may see video.
+	Roles []string `json:"roles,omitempty"`
 }
+
+// Transport is how RTP comes from a camera.
+type Transport string
+
+// The transports. The empty one is TCP.
+const (
+	TransportTCP       Transport = "tcp" // inside the RTSP connection
+	TransportUDP       Transport = "udp"
+	TransportMulticast Transport = "multicast"
+	TransportAuto      Transport = "auto" // UDP, and TCP where nothing comes that way
+)
+
+// Recording is when a camera is recorded.
+type Recording string
+
+// The times of recording. The empty one is always.
+const (
+	RecordAlways Recording = "always"
+	RecordHours  Recording = "hours"  // in Camera.RecordHours, and around alarms
+	RecordEvents Recording = "events" // around alarms alone
+)
+
+// CameraOwner is whose a camera is that the station may look through.
+type CameraOwner string
+
+// The owners; the empty one is the station itself.
+const (
+	OwnerPolice     CameraOwner = "police"     // 公安
+	OwnerEnterprise CameraOwner = "enterprise" // 企事业单位
+	OwnerProperty   CameraOwner = "property"   // 物业
+	OwnerSite       CameraOwner = "site"       // 工地
+	OwnerOther      CameraOwner = "other"
+)
+
+// StreamRole is what a picture is wanted for; it decides which of a camera's
+// streams is given.
+type StreamRole string
+
+// The roles. The empty one is focus.
+const (
+	RoleFocus      StreamRole = "focus" // one large picture: the main stream
+	RoleWall       StreamRole = "wall"  // one of several: the smaller stream
+	RoleRecord     StreamRole = "record"
+	RoleConference StreamRole = "conference"
+)
 
 // CameraStatus is how a camera's source is.
 type CameraStatus string

@@ -6,11 +6,14 @@ import (
 	"github.com/pion/rtp"
 )
 
-// Unit is one picture: an H.264 access unit. It is shared by all readers and
-// must not be changed.
+// Unit is one picture: an H.264 or H.265 access unit; or a piece of the sound
+// beside it. It is shared by all readers and must not be changed.
 type Unit struct {
 	// NALUs are without start codes. A key unit begins with its parameter sets.
 	NALUs [][]byte
+	// Sound is one frame of sound, as Params.Sound describes; NALUs is nil then,
+	// and Key false. Only readers that asked for sound are given such units.
+	Sound []byte
 	// Packets are NALUs cut for RTP: payloads of at most MaxPayload bytes, the
 	// marker on the last, Timestamp = PTS at 90 kHz modulo 2³². Sequence numbers
 	// are contiguous over the whole stream; a reader that is not given every
@@ -34,12 +37,29 @@ type Unit struct {
 // Size is how many bytes the NALUs have together.
 func (u *Unit) Size() int { return u.size }
 
-// Params describes the picture.
+// The codecs of pictures.
+const (
+	H264 = "H264"
+	H265 = "H265"
+)
+
+// The codecs of sound.
+const (
+	PCMA = "PCMA" // G.711 A-law
+	PCMU = "PCMU" // G.711 µ-law
+	AAC  = "AAC"  // one access unit of MPEG-4 audio, without ADTS
+	Opus = "OPUS" // one packet
+)
+
+// Params describes the picture and the sound beside it.
 type Params struct {
-	// Codec is "H264".
+	// Codec is H264 or H265.
 	Codec string
-	// SPS and PPS are the parameter sets in force; must not be changed.
-	SPS, PPS []byte
+	// VPS (of H.265 alone), SPS and PPS are the parameter sets in force; must not
+	// be changed.
+	VPS, SPS, PPS []byte
+	// Sound describes the sound; nil where there is none.
+	Sound *Sound
 	// Width and Height are of the visible picture; 0 when the SPS is unreadable.
 	Width, Height int
 	// Reordered tells that pictures are not sent in the order in which they are
@@ -59,4 +79,15 @@ func (p Params) Profile() string {
 		out = append(out, hex[b>>4], hex[b&15])
 	}
 	return string(out)
+}
+
+// Sound describes the sound of a stream. It must not be changed.
+type Sound struct {
+	Codec string
+	// Rate is in samples a second, which is also the clock of its packets'
+	// timestamps: 8000 for G.711, 48000 for Opus.
+	Rate     int
+	Channels int
+	// Config is the AudioSpecificConfig of AAC (ISO/IEC 14496-3), else nil.
+	Config []byte
 }
