@@ -10,8 +10,8 @@ import (
 	"stationd/agent/store"
 )
 
-// This file sends the wishes of asked.go, one after the other for each alarm and
-// kind, to stations that are there.
+// This file sends what a centre wishes of its stations (asked.go, push.go), one
+// after the other for each thing and kind, to stations that are there.
 
 const (
 	// askEvery is how often it is looked for wishes, and for stations that came.
@@ -19,8 +19,18 @@ const (
 	// askAgain is how long a station that failed inside is left in peace.
 	askAgain = 5 * time.Second
 	// mostAsking bounds how many are sent at a time. The others wait, in the store.
-	mostAsking = 64
+	// mostPatient of them may be of those that are in no hurry.
+	mostAsking  = 64
+	mostPatient = 16
 )
+
+// wish is something that a station is asked for.
+type wish struct {
+	command string // the ID under which it is known there
+	patient bool   // nobody waits for it
+	// send makes one try and notes the receipt.
+	send func(context.Context)
+}
 
 // wakeAsked has the wishes looked at now.
 func (a *Agent) wakeAsked() error {
@@ -33,9 +43,9 @@ func (a *Agent) wakeAsked() error {
 
 // flight is a wish that is being sent.
 type flight struct {
-	command string
-	cancel  context.CancelFunc
-	ended   chan struct{}
+	wish
+	cancel context.CancelFunc
+	ended  chan struct{}
 }
 
 func (f flight) over() bool {
@@ -56,11 +66,14 @@ func (a *Agent) runAsked(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		wanted, err := a.wantedAsks(ctx)
+		if err == nil {
+			err = a.wantedPushes(wanted)
+		}
 		if err != nil && ctx.Err() == nil {
 			a.log.Error("what is asked of stations is not known", "err", err)
 		}
 		for k, f := range flights {
-			if x, ok := wanted[k]; !ok || x.Command != f.command {
+			if x, ok := wanted[k]; !ok || x.command != f.command {
 				f.cancel()
 			}
 			if f.over() {
@@ -68,18 +81,27 @@ func (a *Agent) runAsked(ctx context.Context) error {
 				delete(flights, k)
 			}
 		}
+		patient := 0
+		for _, f := range flights {
+			if f.patient {
+				patient++
+			}
+		}
 		for k, x := range wanted {
 			// What another one replaces has to be down first: the station must not
 			// get the two in the wrong order.
-			if _, busy := flights[k]; busy || len(flights) >= mostAsking {
+			if _, busy := flights[k]; busy || len(flights) >= mostAsking || x.patient && patient >= mostPatient {
 				continue
 			}
+			if x.patient {
+				patient++
+			}
 			one, cancel := context.WithCancel(ctx)
-			f := flight{command: x.Command, cancel: cancel, ended: make(chan struct{})}
+			f := flight{wish: x, cancel: cancel, ended: make(chan struct{})}
 			flights[k] = f
 			senders.Go(func() {
 				defer close(f.ended)
-				a.sendAsked(one, x)
+				f.send(one)
 			})
 		}
 		select {
@@ -96,8 +118,8 @@ func (a *Agent) runAsked(ctx context.Context) error {
 
 // wantedAsks are the wishes that can be sent now. Those whose time is over are
 // given up.
-func (a *Agent) wantedAsks(ctx context.Context) (map[store.Key]station.Asked, error) {
-	wanted := map[store.Key]station.Asked{}
+func (a *Agent) wantedAsks(ctx context.Context) (map[store.Key]wish, error) {
+	wanted := map[store.Key]wish{}
 	var late []station.Asked
 	now := a.now()
 	err := a.store.View(func(tx *store.Tx) error {
@@ -112,7 +134,7 @@ func (a *Agent) wantedAsks(ctx context.Context) (map[store.Key]station.Asked, er
 			}
 			n, _, err := store.Get[station.Node](tx, key(nodeTable, string(x.Node)))
 			if n.Online && a.orderBelow != nil {
-				wanted[k] = x
+				wanted[k] = wish{command: x.Command, send: func(ctx context.Context) { a.sendAsked(ctx, x) }}
 			}
 			return err
 		})

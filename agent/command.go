@@ -90,6 +90,9 @@ var orders = map[string]order{
 	station.CommandDisarmDisplay:  {station.PermAccounts, about("display"), prepareDisarmDisplay},
 	station.CommandPutTemplate:    {station.PermConfigure, about("rule-template"), preparePutTemplate},
 	station.CommandRemoveTemplate: {station.PermConfigure, about("rule-template"), prepareRemoveTemplate},
+	station.CommandPushTemplate:   {station.PermConfigure, about("rule-template"), preparePushTemplate},
+	station.CommandTakeTemplate:   {station.PermNode, about("rule-template"), prepareTakeTemplate},
+	station.CommandPutRulePolicy:  {station.PermConfigure, always("rule-policy"), preparePutRulePolicy},
 
 	station.CommandShelveAlarm:    {station.PermAnswer, about("alarm"), prepareShelve},
 	station.CommandUnshelveAlarm:  {station.PermAnswer, about("alarm"), prepareUnshelve},

@@ -98,6 +98,11 @@ func (a *Agent) accept(ctx context.Context, node station.NodeID, lane station.La
 		mark = m
 		for _, ar := range arrivals {
 			if ar.Epoch != mark.Epoch {
+				if mark.Epoch != "" && lane == station.LaneNormal {
+					if err := a.pushAgain(tx, node); err != nil {
+						return err
+					}
+				}
 				if mark, _, err = store.Get[Mark](tx, epochMarkKey(node, lane, ar.Epoch)); err != nil {
 					return err
 				}
@@ -171,6 +176,11 @@ func (a *Agent) nodeSeen(ctx context.Context, lane station.Lane, node station.No
 		}
 		if err := store.Put(tx, key(nodeTable, string(node)), n); err != nil {
 			return err
+		}
+		if online {
+			if err := a.pushToNewcomer(tx, node); err != nil {
+				return err
+			}
 		}
 		return appendEvent(tx, station.LaneNormal, station.EventNodeState, "node/"+string(node), "", now, n)
 	})

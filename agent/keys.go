@@ -51,6 +51,10 @@ const (
 	sirenTable    = store.Key("siren/")        // siren/<channel>/<alarm>: for whom it sounds
 	askedTable    = store.Key("asked/")        // asked/<alarm>/<what> → what was asked of a station
 	askingTable   = store.Key("asking/")       // asking/<alarm>/<what>: those that wait for its receipt
+	pushTable     = store.Key("push/")         // push/<template>/<node> → a rule template at a station
+	pushingTable  = store.Key("pushing/")      // pushing/<template>/<node>: those that wait for its receipt
+	pushAllTable  = store.Key("pushall/")      // pushall/<template> → what stations get that come later
+	rulePolicyKey = store.Key("rulepolicy")    // which of the parent's templates are taken
 	soundKey      = store.Key("sound")
 	troubleTable  = store.Key("channeltrouble/") // channels that do not get through
 

@@ -84,7 +84,7 @@ func (a *Agent) coreRoutes() []station.Route {
 	}
 }
 
-func list[T any](read func() ([]T, error), wrap func([]T) any) http.Handler {
+func list[T any](read func() (T, error), wrap func(T) any) http.Handler {
 	return station.Handler(func(w http.ResponseWriter, _ *http.Request) error {
 		v, err := read()
 		if err != nil {

@@ -29,7 +29,7 @@ func (a *Agent) ruleRoutes() []station.Route {
 		{Name: "from", In: "query", Type: "string", Summary: "RFC 3339, or milliseconds since 1970; a day before to without it"},
 		{Name: "to", In: "query", Type: "string", Summary: "likewise; now without it"},
 	}
-	return []station.Route{
+	routes := []station.Route{
 		{Pattern: "GET /api/v1/sensors/{id}/history", Permission: station.PermWatch, Resource: "sensor/{id}", Summary: "The readings of a sensor, for a chart", Params: append([]station.Param{
 			{Name: "fields", In: "query", Type: "string", Summary: "names joined by commas; all without it"},
 			{Name: "points", In: "query", Type: "integer", Summary: "how many at most in a series, 1 to 2000; 300 without it"},
@@ -42,6 +42,21 @@ func (a *Agent) ruleRoutes() []station.Route {
 		{Pattern: "PUT /api/v1/rule-templates/{id}", Permission: station.PermConfigure, Resource: "rule-template/{id}", Summary: "Make a rule template or a new version of it", Body: station.RuleTemplate{}, Reply: station.RuleTemplate{}, Params: commandParams, Handler: a.put(station.CommandPutTemplate, "id")},
 		{Pattern: "DELETE /api/v1/rule-templates/{id}", Permission: station.PermConfigure, Resource: "rule-template/{id}", Summary: "Remove a rule template; its versions stay readable", Status: http.StatusNoContent, Params: commandParams, Handler: a.remove(station.CommandRemoveTemplate)},
 	}
+	if a.orderBelow != nil {
+		routes = append(
+			routes,
+			station.Route{Pattern: "GET /api/v1/rule-templates/{id}/pushes", Permission: station.PermConfigure, Resource: "rule-template/{id}", Summary: "At a centre: which stations have a rule template, and what they have said of it", Reply: pushList{}, Handler: station.Handler(a.getPushes)},
+			station.Route{Pattern: "POST /api/v1/rule-templates/{id}/pushes", Permission: station.PermConfigure, Resource: "rule-template/{id}", Summary: "At a centre: give stations the last version of a rule template, or take it back; 202 until they have said what they do", Status: http.StatusAccepted, Params: commandParams, Body: station.PushOrder{}, Reply: pushList{}, Handler: station.Handler(a.postPush)},
+		)
+	}
+	if a.centreConfigured {
+		routes = append(
+			routes,
+			station.Route{Pattern: "GET /api/v1/rule-policy", Permission: station.PermWatch, Summary: "Which of the parent's rule templates are taken here", Reply: station.RulePolicy{}, Handler: list(a.RulePolicy, func(p station.RulePolicy) any { return p })},
+			station.Route{Pattern: "PUT /api/v1/rule-policy", Permission: station.PermConfigure, Resource: "rule-policy", Summary: "Say which of the parent's rule templates are taken here", Params: commandParams, Body: station.RulePolicy{}, Reply: station.RulePolicy{}, Handler: station.Handler(a.putRulePolicy)},
+		)
+	}
+	return routes
 }
 
 // spanOf reads ?from= and ?to=.

@@ -54,11 +54,13 @@ func countVersions(before, rules []station.Rule) []station.Rule {
 }
 
 // effective are the rules of a sensor without its own: those of its class's
-// template, and what endangers people and the template does not speak of.
+// template, and what endangers people and the template does not speak of. Of a
+// template from above it does not matter whether it speaks of it: of several rules
+// of a kind one that holds is enough, so that nobody far away makes a detector mute.
 func (a *Agent) effective(t station.RuleTemplate) []station.Rule {
 	rules := slices.Clone(t.Rules)
 	for _, d := range a.rules.Defaults(t.Class) {
-		if d.Kind.LifeSafety() && !slices.ContainsFunc(t.Rules, func(r station.Rule) bool { return r.Kind == d.Kind && !r.Disabled }) {
+		if d.Kind.LifeSafety() && (t.From != nil || !slices.ContainsFunc(t.Rules, func(r station.Rule) bool { return r.Kind == d.Kind && !r.Disabled })) {
 			rules = append(rules, d)
 		}
 	}
@@ -112,7 +114,7 @@ func preparePutTemplate(a *Agent, cmd station.Command) (plan, error) {
 	if err != nil {
 		return plan{}, err
 	}
-	t.ID, t.Removed = cmd.Subject, false
+	t.ID, t.Removed, t.From = cmd.Subject, false, nil // what is changed here is ours
 	if err := a.validTemplate(t); err != nil {
 		return plan{}, err
 	}
@@ -208,9 +210,12 @@ func prepareRemoveTemplate(a *Agent, cmd station.Command) (plan, error) {
 			return nil, station.ErrNotFound.At("rule-template/" + cmd.Subject)
 		}
 		t.Version++
-		t.By, t.ByName, t.At, t.Note, t.Removed = cmd.Actor.Account, cmd.Actor.Name, now, "", true
+		t.By, t.ByName, t.At, t.Note, t.Removed, t.From = cmd.Actor.Account, cmd.Actor.Name, now, "", true, nil
+		if err := a.withdrawAll(tx, t, cmd.Actor); err != nil {
+			return nil, err
+		}
 		return nil, a.putTemplate(tx, t)
-	}}, nil
+	}, after: a.wakeAsked}, nil
 }
 
 // templateView is a template with its versions, the newest first.

@@ -51,6 +51,8 @@ func (a *Agent) take(tx *store.Tx, node station.NodeID, ev station.Event) (regis
 		ev, err = project(ev, c.cameraState)
 	case station.EventNodeState:
 		ev, err = project(ev, c.nodeState)
+	case station.EventSetupChanged:
+		err = c.setup(ev)
 	}
 	switch {
 	case errors.Is(err, errForeign):
@@ -337,4 +339,17 @@ func (c childTx) nodeState(n *station.Node) (string, error) {
 	here.ID, here.Name, here.Version = c.node, n.Name, n.Version
 	*n = here
 	return "node/" + string(c.node), store.Put(c.tx, k, here)
+}
+
+// setup heeds what a child says about rule templates of its own; the rest of its
+// set-up is journalled and no more.
+func (c childTx) setup(ev station.Event) error {
+	if !strings.HasPrefix(ev.Subject, "rule-template/") || ev.Origin.Node != c.node {
+		return nil
+	}
+	var t station.RuleTemplate
+	if json.Unmarshal(ev.Data, &t) != nil || t.Class == "" {
+		return nil
+	}
+	return c.templateChanged(t)
 }

@@ -63,6 +63,9 @@ const (
 
 	CommandPutTemplate    = "rule-template.put"    // body RuleTemplate
 	CommandRemoveTemplate = "rule-template.remove" // Subject template
+	CommandPushTemplate   = "rule-template.push"   // Subject template; body PushOrder; result []TemplatePush
+	CommandTakeTemplate   = "rule-template.take"   // Subject the parent's template; body TakeTemplateOrder; from the parent
+	CommandPutRulePolicy  = "rule-policy.put"      // body RulePolicy
 )
 
 // The types of command about alarms and what is watched.

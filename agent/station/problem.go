@@ -18,7 +18,9 @@ type Problem struct {
 	Hint    string `json:"hint,omitempty"`
 	// Place names the field, key or line at fault, where there is one.
 	Place string `json:"place,omitempty"`
-	err   error
+	// Args are the parts of Message that a translation needs: a name, a version.
+	Args map[string]string `json:"args,omitempty"`
+	err  error
 }
 
 // Error is the message, with the place in front and the hint behind.
@@ -44,6 +46,9 @@ func (p Problem) Because(err error) *Problem { p.err = err; return &p }
 
 // At names the place at fault.
 func (p Problem) At(place string) *Problem { p.Place = place; return &p }
+
+// With adds what a translation of the message needs.
+func (p Problem) With(args map[string]string) *Problem { p.Args = args; return &p }
 
 // Errorf makes a problem.
 func Errorf(status int, code, hint, format string, args ...any) *Problem {

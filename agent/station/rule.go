@@ -20,6 +20,10 @@ type RuleTemplate struct {
 	Note   string    `json:"note,omitempty"`
 	// Removed tells that the version ended the template.
 	Removed bool `json:"removed,omitempty"`
+	// From is the parent's template that this version is of; nil for one that was
+	// made here. What the program itself heeds because people may come to harm then
+	// stays in force whatever the template says of it.
+	From *TemplateOrigin `json:"from,omitempty"`
 }
 
 // RuleField is a field that rules of a class may look at.

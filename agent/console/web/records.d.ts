@@ -113,3 +113,9 @@ export interface Joining { since: string; until: string; by: string; name: strin
 export interface Display { id: string; name: string; by: string; armedAt: string; openedAt?: string; address?: string; seenAt?: string; linkUntil?: string }
 export interface Span { days?: number[]; from: string; to: string }
 export interface Contact { id: string; name: string; account?: string; phone?: string; hours?: Span[]; channels: { channel: string; address?: string }[]; order: number; waitSeconds: number }
+export interface TemplatePush {
+  template: string; class: string; node: string; version: number; withdraw?: boolean; by: string; name: string; at: string;
+  state: 'waiting' | 'done' | 'refused'; stateAt: string; accepted?: number; acceptedAt?: string;
+  problem?: { code: string; message?: string; place?: string; args?: Record<string, string> } | null;
+  local?: { version: number; name: string; at: string; removed?: boolean } | null;
+}

@@ -2,7 +2,10 @@
 // Every sentence of the console: Chinese first, English beside it. "{x}" is
 // filled in. Words of the duty room; no model's terms, no codes.
 
+import { PUSH } from './push.js';
+
 export const MESSAGES = /** @type {const} */ ({
+  ...PUSH,
   // the frame
   'app.name': ['工作站', 'Station'],
   'boot.lost': ['正在联系本站程序…', 'Reaching the station’s program…'],
