@@ -125,7 +125,8 @@ func (se *session) play() error {
 	if _, err := se.client.Setup(desc.BaseURL, media, 0, 0); err != nil {
 		return err
 	}
-	s.to.Prime(h264.SafeParams())
+	sps, pps := h264.SafeParams()
+	s.to.Announce(stream.Params{Codec: stream.H264, SPS: sps, PPS: pps})
 	d := depacketizer{emit: se.write}
 	se.client.OnPacketRTP(media, h264, func(p *rtp.Packet) {
 		d.push(p, time.Now())

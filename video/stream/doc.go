@@ -1,15 +1,19 @@
-// Package stream is one camera's picture on its way to everybody who wants it:
-// one writer, any number of readers, and the rule that the writer never waits.
+// Package stream is one camera's picture and sound on their way to everybody who
+// wants them: one writer, any number of readers, and the rule that the writer never waits.
 //
 // # What goes in
 //
-// Write takes H.264 access units as they come from the source: without start
-// codes, in decoding order, with the source's own timestamps. What the source
-// does not do, the stream does once for all readers: it drops what decoders do
-// not need (access unit delimiters, SEI, filler), puts the parameter sets in
-// front of every IDR picture, cuts the unit into RTP packets of at most
+// Write takes access units of H.264 or H.265 as they come from the source:
+// without start codes, in decoding order, with the source's own timestamps. What
+// the source does not do, the stream does once for all readers: it drops what
+// decoders do not need (access unit delimiters, SEI, filler), puts the parameter
+// sets in front of every key picture, cuts the unit into RTP packets of at most
 // MaxPayload bytes, and maps the source's timestamps, which may jump or start
 // again, onto one timeline that only goes forward (see timeline.go).
+//
+// WriteSound takes frames of sound, which are placed on the same timeline (see
+// soundline.go). Announce tells beforehand of what kind both are; the codec may
+// change within a stream's life, as a camera is set from H.264 to H.265.
 //
 // # What comes out
 //
@@ -38,10 +42,13 @@
 // bounded in units by the largest Capacity and by Config.CacheUnits, and in
 // bytes by Config.LogBytes; the oldest unit is let go first, and a reader that
 // still wanted it skips. The cache is emptied when the source is lost, so that
-// nobody is shown an old picture as a live one.
+// nobody is shown an old picture as a live one. The sound has a log of its own,
+// so that it takes nothing of a reader's Capacity; it is let go of with the
+// pictures that it lies between, and sooner when it exceeds 4 MiB.
 //
 // # Goroutines
 //
-// The package starts none. Write, Lost and Close may be called by one goroutine
-// at a time each; Next by one goroutine per reader; everything else by any.
+// The package starts none. Next may be called by one goroutine per reader,
+// everything else by any; of Write, and of WriteSound, one call at a time, since
+// their order is that of the pictures and of the sound.
 package stream

@@ -13,7 +13,7 @@ import (
 // A sender copies a packet's header, numbers it anew, and shares the payload.
 func Example() {
 	s := stream.New(stream.Config{})
-	s.Prime(sps360, pps360) // from the camera's SDP
+	s.Announce(stream.Params{SPS: sps360, PPS: pps360}) // from the camera's SDP
 	r := s.Read(stream.ReadOptions{Name: "viewer", FromCache: true, Pace: true})
 	defer r.Close()
 

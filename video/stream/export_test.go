@@ -20,8 +20,23 @@ func Publish(s *Stream, u *Unit) {
 	s.publish(u)
 }
 
+// HeldSounds is how many units of sound are held.
+func HeldSounds(s *Stream) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return int(s.sounds.len())
+}
+
+// PublishSound hands a finished unit of sound to the readers.
+func PublishSound(s *Stream, u *Unit) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	u.after = s.log.head
+	s.publishSound(u)
+}
+
 // ParseSPS returns the size and whether pictures may be reordered.
-func ParseSPS(nalu []byte) (width, height int, mayReorder bool, err error) {
-	p, err := parseSPS(nalu)
+func ParseSPS(nalu []byte, h265 bool) (width, height int, mayReorder bool, err error) {
+	p, err := parseSPS(nalu, h265)
 	return p.width, p.height, p.mayReorder, err
 }

@@ -34,9 +34,14 @@ func (l *log) add(u *Unit) {
 // most bytes are held. The newest unit always stays.
 func (l *log) release(n uint64, most int) {
 	for l.tail+1 < l.head && (l.tail < n || l.bytes > most) {
-		slot := &l.ring[l.tail&uint64(len(l.ring)-1)]
-		l.bytes -= (*slot).size
-		*slot = nil
-		l.tail++
+		l.drop()
 	}
+}
+
+// drop lets go of the oldest unit.
+func (l *log) drop() {
+	slot := &l.ring[l.tail&uint64(len(l.ring)-1)]
+	l.bytes -= (*slot).size
+	*slot = nil
+	l.tail++
 }

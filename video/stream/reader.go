@@ -10,7 +10,7 @@ import (
 type ReadOptions struct {
 	// Name is for people.
 	Name string
-	// Capacity is how many units the reader may be behind before it skips to a
+	// Capacity is how many pictures the reader may be behind before it skips to a
 	// newer key picture; zero means 256, ten seconds at 25 pictures a second. The
 	// most is 8192.
 	Capacity int
@@ -23,6 +23,11 @@ type ReadOptions struct {
 	// units too, and when they fall behind they lose as little as possible,
 	// instead of going to the newest picture.
 	Record bool
+	// Sound asks for the sound too. It comes between the pictures as it came
+	// from the source, from the reader's first key picture on; what the reader
+	// skips of the pictures it skips of the sound. A reader that does not ask
+	// for it is not concerned by it.
+	Sound bool
 }
 
 const (
@@ -44,16 +49,18 @@ type Reader struct {
 	timer  *time.Timer // for Pace; used by Next alone
 
 	// Guarded by s.mu:
-	next    uint64 // number of the unit to be given next
-	credit  uint64 // how far it may be behind beyond Capacity: what the cache gave it
-	needKey bool
-	asleep  bool
-	closed  bool
-	skipped uint64
-	pacing  bool
-	due     time.Time     // when the next unit may be given
-	began   bool          // was given a unit
-	lastPTS time.Duration // of that
+	next      uint64 // number of the picture to be given next
+	nextSound uint64
+	credit    uint64 // how far it may be behind beyond Capacity: what the cache gave it
+	needKey   bool
+	rootless  bool // began at the last key picture: has nothing from before it
+	asleep    bool
+	closed    bool
+	skipped   uint64
+	pacing    bool
+	due       time.Time     // when the next unit may be given
+	began     bool          // was given a picture
+	lastPTS   time.Duration // of that
 }
 
 // Read adds a reader.
@@ -65,10 +72,10 @@ func (s *Stream) Read(opts ReadOptions) *Reader {
 	r := &Reader{s: s, opts: opts, signal: make(chan struct{}, 1)}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r.next = s.log.head
+	r.next, r.nextSound = s.log.head, s.sounds.head
 	r.needKey = true
 	if opts.FromCache && s.cache != 0 {
-		r.next = s.cache
+		r.next, r.nextSound = s.cache, s.sounds.tail
 		r.credit = s.log.head - s.cache
 		r.pacing = opts.Pace
 	}
@@ -118,7 +125,13 @@ func (r *Reader) take() (*Unit, time.Duration, error) {
 		return nil, 0, io.EOF
 	}
 	r.catchUp()
-	for r.next < s.log.head {
+	for {
+		if u := r.takeSound(); u != nil {
+			return u, 0, nil
+		}
+		if r.next == s.log.head {
+			break
+		}
 		u := s.log.at(r.next)
 		if r.unfit(u) {
 			r.next++
@@ -130,6 +143,12 @@ func (r *Reader) take() (*Unit, time.Duration, error) {
 		if r.pacing {
 			if wait := r.pace(u); wait > 0 {
 				return nil, wait, nil
+			}
+		}
+		if u.Key {
+			r.rootless = r.needKey
+			if r.needKey {
+				r.beginSound(r.next)
 			}
 		}
 		r.next++
@@ -150,7 +169,7 @@ func (r *Reader) take() (*Unit, time.Duration, error) {
 
 // unfit tells that the reader cannot use the unit.
 func (r *Reader) unfit(u *Unit) bool {
-	if u.Damaged && !r.opts.Record {
+	if u.Damaged && !r.opts.Record || u.leading && r.rootless {
 		return true
 	}
 	return r.needKey && (!u.Key || u.Damaged)
@@ -242,7 +261,7 @@ func (r *Reader) pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// Skipped is how many units the reader was not given: because it was too slow,
+// Skipped is how many pictures the reader was not given: because it was too slow,
 // because they were damaged, or because they need a key picture that it did not
 // get. The wait for its first key picture does not count.
 func (r *Reader) Skipped() uint64 {

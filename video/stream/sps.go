@@ -2,8 +2,9 @@ package stream
 
 import "errors"
 
-// sps is what is read of a sequence parameter set (ITU-T H.264, 7.3.2.1.1): the
-// size of the visible picture, and whether pictures may be reordered at all.
+// sps is what is read of a sequence parameter set (ITU-T H.264, 7.3.2.1.1; for
+// H.265 see sps265.go): the size of the visible picture, and whether pictures
+// may be reordered at all.
 type sps struct {
 	profile       uint8
 	width, height int
@@ -14,8 +15,15 @@ type sps struct {
 
 var errSPS = errors.New("unreadable sequence parameter set")
 
-// parseSPS reads the NALU, its header byte included.
-func parseSPS(nalu []byte) (sps, error) {
+func parseSPS(nalu []byte, h265 bool) (sps, error) {
+	if h265 {
+		return parseSPS265(nalu)
+	}
+	return parseSPS264(nalu)
+}
+
+// parseSPS264 reads the NALU, its header byte included.
+func parseSPS264(nalu []byte) (sps, error) {
 	if len(nalu) < 4 || nalu[0]&0x1f != naluSPS {
 		return sps{}, errSPS
 	}
@@ -200,6 +208,12 @@ type bits struct {
 }
 
 func (r *bits) flag() bool { return r.read(1) == 1 }
+
+func (r *bits) skip(n int) {
+	for ; n > 0; n -= 32 {
+		r.read(min(n, 32))
+	}
+}
 
 func (r *bits) read(n int) uint32 {
 	var v uint32

@@ -58,12 +58,15 @@ type Stream struct {
 	cached   int    // bytes from there on
 	readers  []*Reader
 	sets     sets
-	params   Params
-	known    bool // params are
+	params   *Params // nil while the parameter sets are not known
 	timeline timeline
 	seq      uint16
 	waiting  bool // for a key picture: units before it are of no use
 	tainted  bool // units build on a damaged one until the next key picture
+	rootless bool // leading pictures lack what they build on
+	sounds   log
+	sound    soundline
+	soundSeq uint16
 	online   bool
 	since    time.Time
 	cause    string
@@ -84,6 +87,9 @@ type Stats struct {
 	Skipped uint64
 	// Losses of the source, and Jumps of its timestamps.
 	Losses, Jumps uint64
+	// Sounds handed to readers; SoundsRefused for want of a picture or a place;
+	// SoundsSkipped is the sum over all readers that asked for sound.
+	Sounds, SoundsRefused, SoundsSkipped uint64
 	// Readers is how many there are now.
 	Readers int
 }
@@ -93,6 +99,7 @@ func New(cfg Config) *Stream {
 	return &Stream{
 		cfg:      cfg.withDefaults(),
 		log:      newLog(),
+		sounds:   newLog(),
 		timeline: timeline{mayReorder: true},
 		waiting:  true,
 		since:    time.Now(),
@@ -101,13 +108,33 @@ func New(cfg Config) *Stream {
 	}
 }
 
-// Prime gives the parameter sets that the source announced apart from the
-// pictures (in its SDP). Those in the pictures replace them.
-func (s *Stream) Prime(sps, pps []byte) {
+// Announce tells what the source said apart from the pictures (in its SDP): the
+// codec, the parameter sets as far as they are known, and the sound. Those in
+// the pictures replace them. Without it a stream is of H.264 without sound. With
+// another codec than before, readers go on at its first key picture.
+func (s *Stream) Announce(p Params) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n, _ := s.sets.normalize([][]byte{sps, pps})
-	s.setsChanged(n)
+	if s.closed {
+		return
+	}
+	if h265 := p.Codec == H265; h265 != s.sets.h265 {
+		s.sets = sets{h265: h265}
+		s.cache, s.waiting, s.tainted = 0, true, false
+		s.timeline.mayReorder, s.timeline.reordered = true, false
+		if s.params != nil {
+			s.params = nil
+			s.notify()
+		}
+	}
+	if p.Sound != nil && !p.Sound.usable() {
+		p.Sound = nil
+	}
+	if !p.Sound.equal(s.sound.sound) {
+		s.sound = s.sound.follow(p.Sound)
+	}
+	s.sets.normalize([][]byte{p.VPS, p.SPS, p.PPS})
+	s.describe()
 }
 
 // Write hands in one access unit, in decoding order. It never blocks. The
@@ -121,7 +148,9 @@ func (s *Stream) Write(nalus [][]byte, pts time.Duration, arrival time.Time, dam
 		return
 	}
 	n, ok := s.sets.normalize(nalus)
-	s.setsChanged(n)
+	if n.changed {
+		s.describe()
+	}
 	if !ok || len(n.nalus) == 0 {
 		s.stats.Refused++
 		s.tainted = s.tainted || !ok || damaged
@@ -133,23 +162,30 @@ func (s *Stream) Write(nalus [][]byte, pts time.Duration, arrival time.Time, dam
 		s.stats.Refused++
 		return
 	}
+	if n.key {
+		s.rootless = s.waiting || s.tainted
+	} else if n.leading && s.rootless {
+		s.stats.Refused++
+		s.tainted = s.tainted || damaged
+		return
+	}
 	s.waiting = false
 	s.tainted = !usable && (s.tainted || damaged)
 
-	reordered := s.timeline.reordered
 	tick := s.timeline.place(ToTicks(pts), arrival)
-	if s.timeline.reordered != reordered {
-		s.params.Reordered = s.timeline.reordered
-		s.notify()
+	if s.params != nil && s.timeline.reordered != s.params.Reordered {
+		s.describe()
 	}
 	u := &Unit{
 		NALUs:   n.nalus,
-		Packets: packetize(n.nalus, n.params, s.seq, uint32(tick)),
+		Packets: packetize(n.nalus, n.params, s.sets.h265, s.seq, uint32(tick)),
 		PTS:     FromTicks(tick),
 		Arrival: arrival,
+		Params:  s.params,
 		Key:     n.key,
 		Damaged: s.tainted,
 		size:    n.size,
+		leading: n.leading,
 	}
 	s.seq += uint16(len(u.Packets))
 	if !s.online {
@@ -177,9 +213,9 @@ func (s *Stream) Lost(cause string) {
 	s.waiting = true
 	s.tainted = false
 	s.timeline.breakOff()
-	if s.params.Reordered {
-		s.params.Reordered = false
-		s.notify()
+	s.sound.breakOff()
+	if s.params != nil && s.params.Reordered {
+		s.describe()
 	}
 }
 
@@ -213,7 +249,10 @@ func (s *Stream) State() (online bool, since time.Time, cause string) {
 func (s *Stream) Params() (Params, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.params, s.known
+	if s.params == nil {
+		return Params{}, false
+	}
+	return *s.params, true
 }
 
 // Changed is closed at the next change of State or Params. Ask for it before
@@ -264,30 +303,40 @@ func (s *Stream) publish(u *Unit) {
 		}
 	}
 	s.log.release(keep, s.cfg.LogBytes)
+	s.trimSounds()
 	if s.cache < s.log.tail {
 		s.cache = 0
 	}
 }
 
-// setsChanged takes over new parameter sets.
-func (s *Stream) setsChanged(n normalized) {
-	if !n.spsChanged && !n.ppsChanged || !s.sets.complete() {
+// describe makes new Params when something of them has changed.
+func (s *Stream) describe() {
+	if !s.sets.complete() {
 		return
 	}
-	p := Params{Codec: "H264", SPS: s.sets.sps, PPS: s.sets.pps[0], Reordered: s.params.Reordered}
+	p := Params{Codec: H264, SPS: s.sets.sps, PPS: s.sets.pps[0], Sound: s.sound.sound}
+	if s.sets.h265 {
+		p.Codec, p.VPS = H265, s.sets.vps
+	}
 	s.timeline.mayReorder = true
-	if parsed, err := parseSPS(p.SPS); err == nil {
+	if parsed, err := parseSPS(p.SPS, s.sets.h265); err == nil {
 		p.Width, p.Height = parsed.width, parsed.height
 		s.timeline.mayReorder = parsed.mayReorder
 	}
 	if !s.timeline.mayReorder {
-		s.timeline.reordered, p.Reordered = false, false
+		s.timeline.reordered = false
 	}
-	if s.known && bytes.Equal(p.SPS, s.params.SPS) && bytes.Equal(p.PPS, s.params.PPS) && p.Reordered == s.params.Reordered {
+	p.Reordered = s.timeline.reordered
+	if s.params != nil && s.params.equal(&p) {
 		return
 	}
-	s.params, s.known = p, true
+	s.params = &p
 	s.notify()
+}
+
+func (p *Params) equal(o *Params) bool {
+	return p.Codec == o.Codec && p.Sound == o.Sound && p.Reordered == o.Reordered &&
+		bytes.Equal(p.VPS, o.VPS) && bytes.Equal(p.SPS, o.SPS) && bytes.Equal(p.PPS, o.PPS)
 }
 
 func (s *Stream) setState(online bool, since time.Time, cause string) {

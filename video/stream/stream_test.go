@@ -405,7 +405,7 @@ func TestChanged(t *testing.T) {
 			}
 		}
 		ch := f.s.Changed()
-		f.s.Prime(sps360, pps360)
+		f.s.Announce(stream.Params{SPS: sps360, PPS: pps360})
 		if !closed(ch) {
 			t.Error("silent about the SDP's parameter sets")
 		}

@@ -6,17 +6,7 @@ import "time"
 // nanoseconds. These two convert without drift: ToTicks(FromTicks(n)) == n.
 
 // ToTicks rounds to the nearest tick.
-func ToTicks(d time.Duration) int64 {
-	s, rest := int64(d/time.Second), int64(d%time.Second)
-	half := int64(time.Second / 2)
-	if rest < 0 {
-		half = -half
-	}
-	return s*ClockRate + (rest*ClockRate+half)/int64(time.Second)
-}
+func ToTicks(d time.Duration) int64 { return toClock(d, ClockRate) }
 
 // FromTicks is the time of a tick, cut to the nanosecond.
-func FromTicks(n int64) time.Duration {
-	s, rest := n/ClockRate, n%ClockRate
-	return time.Duration(s)*time.Second + time.Duration(rest)*time.Second/ClockRate
-}
+func FromTicks(n int64) time.Duration { return fromClock(n, ClockRate) }

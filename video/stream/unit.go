@@ -18,6 +18,8 @@ type Unit struct {
 	// marker on the last, Timestamp = PTS at 90 kHz modulo 2³². Sequence numbers
 	// are contiguous over the whole stream; a reader that is not given every
 	// unit must number its own. SSRC is 0 and PayloadType is PayloadType.
+	// Packets of sound are numbered apart, and their Timestamp counts with the
+	// sound's rate; AAC has none.
 	Packets []*rtp.Packet
 	// PTS is the place on the stream's timeline, which starts at 0 with the
 	// first unit and goes on across losses of the source. It only grows, unless
@@ -25,16 +27,23 @@ type Unit struct {
 	PTS time.Duration
 	// Arrival is when the unit was received, by this machine's clock.
 	Arrival time.Time
-	// Key tells that decoding can start here (an IDR picture).
+	// Params are the stream's as they were with this unit: it is of this codec,
+	// size and sound, whatever the stream has come to meanwhile. They must not be
+	// changed. The pointer stays the same for as long as they do.
+	Params *Params
+	// Key tells that decoding can start here: an IDR picture, or with H.265 any
+	// intra random access point.
 	Key bool
 	// Damaged tells that part of it, or of a picture that it builds on, is
 	// missing. Only readers with Record see such units.
 	Damaged bool
 
-	size int
+	size    int
+	after   uint64 // of sound: number of the picture that it comes before
+	leading bool   // needs pictures from before the key picture
 }
 
-// Size is how many bytes the NALUs have together.
+// Size is how many bytes the NALUs, or the sound, have together.
 func (u *Unit) Size() int { return u.size }
 
 // The codecs of pictures.
@@ -68,9 +77,10 @@ type Params struct {
 	Reordered bool
 }
 
-// Profile is the profile-level-id of RFC 6184, as it stands in an SDP: "42c01f".
+// Profile is the profile-level-id of RFC 6184, as it stands in an SDP: "42c01f";
+// empty for H.265.
 func (p Params) Profile() string {
-	if len(p.SPS) < 4 {
+	if p.Codec == H265 || len(p.SPS) < 4 {
 		return ""
 	}
 	const hex = "0123456789abcdef"

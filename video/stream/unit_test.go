@@ -93,7 +93,7 @@ func TestKeyWithoutSetsIsOfNoUse(t *testing.T) {
 	if u := s.write(slice(5, 9)); u != nil {
 		t.Error("a key picture that cannot be decoded is handed out")
 	}
-	s.s.Prime(sps360, pps360)
+	s.s.Announce(stream.Params{SPS: sps360, PPS: pps360})
 	if u := s.write(slice(5, 9)); u == nil {
 		t.Error("the SDP's parameter sets are not used")
 	}
@@ -223,14 +223,14 @@ func TestSPS(t *testing.T) {
 		"with scaling matrices": {"6764000dacb20283f60220000003002000000641e28549", 320, 240, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			width, height, mayReorder, err := stream.ParseSPS(unhex(c.sps))
+			width, height, mayReorder, err := stream.ParseSPS(unhex(c.sps), false)
 			if err != nil || width != c.width || height != c.height || mayReorder != c.mayReorder {
 				t.Errorf("%dx%d, may reorder %v, %v", width, height, mayReorder, err)
 			}
 		})
 	}
 	for n := range sps360 {
-		_, _, _, _ = stream.ParseSPS(sps360[:n]) // does not crash
+		_, _, _, _ = stream.ParseSPS(sps360[:n], false) // does not crash
 	}
 }
 
