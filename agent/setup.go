@@ -182,14 +182,10 @@ func preparePutCamera(a *Agent, cmd station.Command) (plan, error) {
 	if err := checkText("place", c.Place, 120); err != nil {
 		return plan{}, err
 	}
-	clean, user, inURL, err := splitCredentials(c.URL)
+	user, inURL, err := checkStreams(&c)
 	if err != nil {
 		return plan{}, err
 	}
-	if u, err := url.Parse(clean); err != nil || u.Scheme != "rtsp" || u.Host == "" {
-		return plan{}, invalid("url", "write rtsp://address/path", "this is no RTSP address")
-	}
-	c.URL = clean
 	if user != "" {
 		c.Username = user
 	}

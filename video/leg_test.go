@@ -128,7 +128,7 @@ func TestStationThatDoesNotBringThePicture(t *testing.T) {
 	centre.Apply(nil, []station.Camera{{ID: "deaf.hall", Node: "deaf"}, {ID: "away.hall", Node: "away"}})
 	for camera, want := range map[string]string{"deaf.hall": "leg.no-answer", "away.hall": "node.offline"} {
 		began := time.Now()
-		_, _, err := centre.Watch(context.Background(), camera)
+		_, _, err := centre.Watch(context.Background(), camera, station.RoleFocus)
 		if p, ok := station.AsProblem(err); !ok || p.Code != want || p.Status != 503 {
 			t.Errorf("%s: %v", camera, err)
 		}

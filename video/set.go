@@ -207,11 +207,11 @@ func (s *Set) Lamps() []station.Lamp {
 	return []station.Lamp{l}
 }
 
-// Watch gives a camera's stream, of this node or ("node.camera") of one of its
+// Watch gives the stream of a camera that fits a role, of this node or ("node.camera") of one of its
 // stations. A remote picture is fetched if nobody watches it yet, which takes
 // until it is there, ctx ends or Config.LegTimeout has passed. release must be
 // called once when the stream is no longer read; the stream is not closed by it.
-func (s *Set) Watch(ctx context.Context, camera string) (*stream.Stream, func(), error) {
+func (s *Set) Watch(ctx context.Context, camera string, role station.StreamRole) (*stream.Stream, func(), error) {
 	if strings.Contains(camera, ".") {
 		return s.watchRemote(ctx, camera)
 	}

@@ -35,9 +35,11 @@ func (s *Set) Routes() []station.Route {
 			Resource:   "camera/{id}",
 			Handler:    station.Handler(s.serveOffer),
 			Summary:    "Watch a camera live over WebRTC (WHEP)",
-			BodyType:   sdpType,
-			ReplyType:  sdpType,
-			Status:     http.StatusCreated,
+			Params: []station.Param{{Name: "role", In: "query", Type: "string",
+				Summary: "What the picture is for: focus (the main stream; also without it), wall or conference"}},
+			BodyType:  sdpType,
+			ReplyType: sdpType,
+			Status:    http.StatusCreated,
 		},
 		{
 			Pattern:    "DELETE /api/v1/whep/{session}",
@@ -66,11 +68,15 @@ func (s *Set) serveOffer(w http.ResponseWriter, r *http.Request) error {
 	} else if err != nil {
 		return errMedia.Because(err)
 	}
+	role, err := roleOf(r)
+	if err != nil {
+		return err
+	}
 	id := r.PathValue("id")
 	if err := s.watchable(id); err != nil {
 		return err
 	}
-	pictures, release, err := s.Watch(r.Context(), id)
+	pictures, release, err := s.Watch(r.Context(), id, role)
 	if err != nil {
 		return err
 	}
@@ -94,6 +100,17 @@ func (s *Set) serveOffer(w http.ResponseWriter, r *http.Request) error {
 	w.WriteHeader(http.StatusCreated)
 	_, _ = io.WriteString(w, session.Answer) // a browser that left lets the session time out
 	return nil
+}
+
+// roleOf is what the picture is wanted for.
+func roleOf(r *http.Request) (station.StreamRole, error) {
+	switch role := station.StreamRole(r.URL.Query().Get("role")); role {
+	case "", station.RoleFocus:
+		return station.RoleFocus, nil
+	case station.RoleWall, station.RoleConference:
+		return role, nil
+	}
+	return "", station.Errorf(http.StatusBadRequest, "whep.role", "write focus, wall or conference", "the role is not known").At("role")
 }
 
 var errReordered = station.Errorf(http.StatusConflict, "camera.b-frames", hintReorder, causeReorder)

@@ -113,6 +113,7 @@ const (
 	CameraUnauthorized CameraStatus = "unauthorized" // wrong user name or password; retried slowly
 	CameraNoSlot       CameraStatus = "no-slot"      // the camera has no session left (453, 503); retried slowly
 	CameraUnsupported  CameraStatus = "unsupported"  // no picture format that we can use
+	CameraIdle         CameraStatus = "idle"         // let go of, since nobody wants it now (OnDemand)
 )
 
 // CameraState is what is known of a camera's source now.
@@ -129,6 +130,50 @@ type CameraState struct {
 	Codec  string `json:"codec,omitempty"`
 	Width  int    `json:"width,omitempty"`
 	Height int    `json:"height,omitempty"`
+	// Sound is the codec of its sound, Transport how its pictures come.
+	Sound     string    `json:"sound,omitempty"`
+	Transport Transport `json:"transport,omitempty"`
+	// ClockOffset is how far the camera's clock is ahead of the node's, to the
+	// second; 0 is also what an unknown one has.
+	ClockOffset time.Duration `json:"clockOffset,omitempty"`
+	// Sub is the state of the smaller stream, of a camera that has one; the
+	// fields above are the main stream's.
+	Sub StreamState `json:"sub,omitzero"`
+}
+
+// StreamState is how one stream of a camera is.
+type StreamState struct {
+	Status CameraStatus `json:"status"`
+	Cause  string       `json:"cause,omitempty"`
+	Hint   string       `json:"hint,omitempty"`
+	Codec  string       `json:"codec,omitempty"`
+	Width  int          `json:"width,omitempty"`
+	Height int          `json:"height,omitempty"`
+	// BFrames tells that it has pictures that browsers cannot show live.
+	BFrames     bool          `json:"bFrames,omitempty"`
+	Sound       string        `json:"sound,omitempty"`
+	Transport   Transport     `json:"transport,omitempty"`
+	ClockOffset time.Duration `json:"clockOffset,omitempty"`
+	// Rate is what was measured of it; told only to who asks for it now.
+	Rate StreamRate `json:"rate,omitzero"`
+}
+
+// StreamRate is what was measured of a stream over the last seconds.
+type StreamRate struct {
+	// Bits and Pictures are those of a second.
+	Bits     int64   `json:"bits"`
+	Pictures float64 `json:"pictures"`
+	// KeyDistance is the time between the last two key pictures; 0 before them.
+	KeyDistance time.Duration `json:"keyDistance,omitempty"`
+	// Lost is how many packets were lost on the way since the session began.
+	Lost uint64 `json:"lost,omitempty"`
+}
+
+// CameraStreams is how a camera's streams are at this moment.
+type CameraStreams struct {
+	Camera string      `json:"camera"`
+	Main   StreamState `json:"main"`
+	Sub    StreamState `json:"sub,omitzero"`
 }
 
 // ClipStatus is how far a clip is.

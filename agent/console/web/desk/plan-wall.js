@@ -36,7 +36,7 @@ export function marksOn(plan) {
   /** @type {Mark[]} */
   const list = [];
   for (const { camera, state } of cameras.value.values()) {
-    if (camera.position?.plan === plan) list.push({ id: camera.id, kind: 'camera', x: camera.position.x, y: camera.position.y, state: state && state.status !== 'online' ? 'silent' : 'ok', name: camera.name });
+    if (camera.position?.plan === plan) list.push({ id: camera.id, kind: 'camera', x: camera.position.x, y: camera.position.y, state: state && state.status !== 'online' && state.status !== 'idle' ? 'silent' : 'ok', name: camera.name });
   }
   for (const row of sensors.value.values()) {
     const at = row.sensor.position;

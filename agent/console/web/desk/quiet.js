@@ -67,4 +67,4 @@ function Wall() {
 }
 
 /** @param {import('../records.js').CameraRow} row */
-const order = (row) => (row.state?.status === 'online' || !row.state ? 0 : 1);
+const order = (row) => (row.state?.status === 'online' || row.state?.status === 'idle' || !row.state ? 0 : 1);

@@ -81,7 +81,7 @@ function One({ id, onEdit }) {
   if (nodeName(camera.node)) facts.unshift([t('fact.station'), nodeName(camera.node)]);
   if (state) {
     facts.push([t('fact.state'), `${wordFor(`camera.status.${state.status}`)} · ${t('since', { time: when(state.since, now.value) })}`]);
-    if (state.status !== 'online' && wordFor(`camera.remedy.${state.status}`)) facts.push([t('fact.remedy'), wordFor(`camera.remedy.${state.status}`)]);
+    if (state.status !== 'online' && state.status !== 'idle' && wordFor(`camera.remedy.${state.status}`)) facts.push([t('fact.remedy'), wordFor(`camera.remedy.${state.status}`)]);
     if (state.width) facts.push([t('camera.picture'), `${state.width} × ${state.height}`]);
   }
   facts.push([t('camera.record'), t(camera.record ? 'yes' : 'no')]);

@@ -58,7 +58,7 @@ function Storage({ s }) {
 
 /** Cameras that give no picture, each with why and what to do. */
 function Lost() {
-  const rows = [...cameras.value.values()].filter((r) => r.state && r.state.status !== 'online');
+  const rows = [...cameras.value.values()].filter((r) => r.state && r.state.status !== 'online' && r.state.status !== 'idle');
   if (!rows.length) return null;
   return html`<section class="card"><h2>${t('health.cameras')}</h2><ul class="remedies">${rows.map(({ camera, state }) => html`<li key=${camera.id}>
     <i class="light ${state?.status === 'connecting' ? 'off' : 'warn'}"></i><div><b><a href=${href('cameras', camera.id)}>${[nodeName(camera.node), camera.name].filter(Boolean).join(' · ')}</a></b>
