@@ -80,6 +80,7 @@ var libraries = map[string][]string{
 	"github.com/pion/logging":              {"video/peer"},
 	"github.com/pion/rtcp":                 {"video/peer", "video/videotest", "video/peer/peertest"},
 	"github.com/pion/rtp":                  {"video/peer", "video/rtsp", "video/stream", "video/videotest", "video/peer/peertest"},
+	"github.com/pion/transport/v4":         {"video/peer/peertest"},
 	"github.com/pion/webrtc/v4":            {"video/peer", "video/peer/peertest"},
 	"github.com/prometheus/client_golang":  {"agent/console", "cmd/stationd"},
 	"google.golang.org/protobuf":           {"agent/store", "devices/sparkplug", "devices/devicestest"},

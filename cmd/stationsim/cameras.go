@@ -23,6 +23,9 @@ func cameras(ctx context.Context, args []string, out, errs io.Writer) error {
 	listen := flags.String("listen", "127.0.0.1:8554", "`address` to listen on")
 	host := flags.String("host", "", "`name` or address under which the station reaches this machine; empty is that of --listen")
 	count := flags.Int("count", 4, "`number` of cameras, at most 64")
+	flags.IntVar(count, "n", 4, "the same")
+	var bits bitrate
+	flags.Var(&bits, "bitrate", "bits a second of each camera, such as 2M or 500k; 0 is that of the films")
 	name := flags.String("name", "sim", "what the names of the cameras begin with")
 	username := flags.String("username", "", "ask who pulls for this user name and its password")
 	password.add(flags, "password", "the cameras")
@@ -45,7 +48,7 @@ func cameras(ctx context.Context, args []string, out, errs io.Writer) error {
 	if err != nil {
 		return err
 	}
-	cfg := videotest.Config{Listen: *listen, Paths: map[string]string{}, Username: *username, Password: secret.Reveal()}
+	cfg := videotest.Config{Listen: *listen, Paths: map[string]string{}, Username: *username, Password: secret.Reveal(), Bitrate: int(bits)}
 	ids := make([]string, *count)
 	for i := range ids {
 		ids[i] = fmt.Sprintf("%s-%02d", *name, i+1)

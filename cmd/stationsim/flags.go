@@ -98,3 +98,31 @@ func (r *rate) Set(text string) error {
 	*r = v
 	return nil
 }
+
+// bitrate is in bits a second: "2M", "500k".
+type bitrate int
+
+const maxBitrate bitrate = 50_000_000
+
+// String is the bitrate in bits a second.
+func (b bitrate) String() string { return strconv.Itoa(int(b)) }
+
+// Set implements flag.Value.
+func (b *bitrate) Set(text string) error {
+	times := 1.0
+	for unit, of := range map[string]float64{"k": 1e3, "K": 1e3, "M": 1e6} {
+		if number, ok := strings.CutSuffix(text, unit); ok {
+			text, times = number, of
+			break
+		}
+	}
+	n, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		return errors.New("write 2M or 500k")
+	}
+	if v := bitrate(n * times); v >= 0 && v <= maxBitrate {
+		*b = v
+		return nil
+	}
+	return fmt.Errorf("must be between 0 and %v", maxBitrate)
+}

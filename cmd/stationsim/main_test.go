@@ -33,7 +33,7 @@ func TestWrongCommandLines(t *testing.T) {
 		"sensors more", "sensors --rate 5/h", "sensors --rate 0", "sensors --count 0", "sensors --for 25h", "sensors --broker host:1883",
 		"sensors --name UPPER", "sensors --password-file a --password-env B", "sensors --password-env NOT_THERE_AT_ALL",
 		"sensors --station http://127.0.0.1:1", "sensors --station nothing --token x",
-		"cameras --count 65", "cameras --name ../x", "viewers", "viewers --camera a", "viewers --camera a --count 0",
+		"cameras --count 65", "cameras --bitrate 2G", "cameras --n 0", "viewers --whep nothing", "viewers --whep http://127.0.0.1:1/whep --camera a", "viewers --whep http://127.0.0.1:1/whep --rcvbuf -1", "cameras --name ../x", "viewers", "viewers --camera a", "viewers --camera a --count 0",
 	} {
 		var out, errs strings.Builder
 		if code := command(t.Context(), strings.Fields(line), &out, &errs); code != exitUsage || errs.Len() == 0 || out.Len() > 0 {

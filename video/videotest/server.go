@@ -25,6 +25,9 @@ type Config struct {
 	// Slots is how many sessions a camera serves at a time; one more is refused
 	// with 453. Zero means no limit.
 	Slots int
+	// Bitrate is how many bits a second a film takes, by padding that decoders
+	// pass over; zero leaves it as it is.
+	Bitrate int
 }
 
 // Server is an RTSP server that plays films. Its methods may be called from any
@@ -70,7 +73,7 @@ func Start(cfg Config) (*Server, error) {
 		if !ok {
 			return nil, fmt.Errorf("serve %q: there is no film %q", path, name)
 		}
-		c, err := newCamera(film)
+		c, err := newCamera(film.padded(cfg.Bitrate))
 		if err != nil {
 			return nil, err
 		}

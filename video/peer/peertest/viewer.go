@@ -29,6 +29,9 @@ type Config struct {
 	Audio bool
 	// Loopback looks for the other end on this machine alone.
 	Loopback bool
+	// ReceiveBuffer is the size of the sockets' receive buffers as the kernel
+	// counts it: 212992 is the usual default of Linux. Zero leaves it.
+	ReceiveBuffer int
 	// OnPicture is called with every picture, by one goroutine.
 	OnPicture func(Picture)
 }
@@ -52,6 +55,7 @@ type Viewer struct {
 	track     *webrtc.TrackRemote
 	sequences []uint16
 	packets   int
+	posted    time.Time
 	delete    string // the session's address
 	client    *http.Client
 }
@@ -76,6 +80,13 @@ func New(cfg Config) (*Viewer, error) {
 	if cfg.Loopback {
 		set.SetIncludeLoopbackCandidate(true)
 		set.SetIPFilter(func(ip net.IP) bool { return ip.IsLoopback() && ip.To4() != nil })
+	}
+	if cfg.ReceiveBuffer > 0 {
+		n, err := smallSockets(cfg.ReceiveBuffer)
+		if err != nil {
+			return nil, err
+		}
+		set.SetNet(n)
 	}
 	if cfg.Setting != nil {
 		cfg.Setting(&set)
@@ -146,6 +157,9 @@ func (v *Viewer) Watch(ctx context.Context, client *http.Client, whep string) er
 		return err
 	}
 	req.Header.Set("Content-Type", "application/sdp")
+	v.mu.Lock()
+	v.posted = time.Now()
+	v.mu.Unlock()
 	resp, err := client.Do(req)
 	if err != nil {
 		return err
@@ -170,6 +184,13 @@ func (v *Viewer) Watch(ctx context.Context, client *http.Client, whep string) er
 	v.delete, v.client = session.String(), client
 	v.mu.Unlock()
 	return v.Take(string(answer))
+}
+
+// Posted is when Watch posted the offer.
+func (v *Viewer) Posted() time.Time {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.posted
 }
 
 // Leave deletes the WHEP session, as a page does that is closed properly.
