@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 	"github.com/pion/webrtc/v4"
 
@@ -40,7 +39,7 @@ func (h *Hub) Accept(ctx context.Context, offer string, into *stream.Stream) (*S
 }
 
 func (h *Hub) accept(ctx context.Context, r *running, offer string, into *stream.Stream) (*Session, error) {
-	s, err := h.open(r, "leg in", r.answering)
+	s, err := h.open(r, "leg in", r.accepting)
 	if err != nil {
 		return nil, fmt.Errorf("open relay leg: %w", err)
 	}
@@ -55,7 +54,7 @@ func (h *Hub) accept(ctx context.Context, r *running, offer string, into *stream
 		s.abandon()
 		return nil, err
 	}
-	in := newInlet(into, func(p rtcp.Packet) { _ = s.pc.WriteRTCP([]rtcp.Packet{p}) })
+	in := newInlet(into, s.tell)
 	s.counts = in.counts
 	h.keep(s)
 	go s.run(func(ctx context.Context) error {

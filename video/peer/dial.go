@@ -45,7 +45,7 @@ func (h *Hub) dial(ctx context.Context, r *running, from *stream.Stream, exchang
 	if err != nil {
 		return nil, fmt.Errorf("open relay leg: %w", err)
 	}
-	out := newOutlet()
+	out := pictureOutlet(stream.H264, nil)
 	tcp, sender, err := s.call(ctx, out, exchange)
 	if err != nil {
 		s.abandon()
@@ -55,7 +55,10 @@ func (h *Hub) dial(ctx context.Context, r *running, from *stream.Stream, exchang
 	h.keep(s)
 	s.help(func() { out.listen(s.life, sender) })
 	s.help(func() { s.tryTCP(tcp) })
-	go s.run(func(ctx context.Context) error { return play(ctx, from, out, "leg "+s.ID, burstLeg) })
+	go s.run(func(ctx context.Context) error {
+		p := playing{name: "leg " + s.ID, from: from, out: out, tell: s.tell, pace: newPace(paceLeg, saveLeg)}
+		return p.play(ctx)
+	})
 	return s, nil
 }
 

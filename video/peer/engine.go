@@ -13,7 +13,7 @@ import (
 
 // What pion is told. Its defaults are for a peer that does everything; a Hub
 // needs one format, and repairs by its own rules (repair.go, asker.go), so of
-// pion's interceptors only the reports are used.
+// pion's interceptors only the receiver's reports are used.
 
 // formats are the kinds of H.264 that are accepted, in order of preference. The
 // first is what every browser takes. Cameras send Main and High all the same:
@@ -21,7 +21,7 @@ import (
 // level. The others are for peers that offer nothing but them.
 var formats = [...]string{"42e01f", "42001f", "4d001f", "640c1f", "64001f"}
 
-func media(log logs, most int) (*webrtc.MediaEngine, *interceptor.Registry, error) {
+func media(most int) (*webrtc.MediaEngine, error) {
 	m := &webrtc.MediaEngine{}
 	for i, profile := range formats[:most] {
 		err := m.RegisterCodec(webrtc.RTPCodecParameters{
@@ -36,21 +36,22 @@ func media(log logs, most int) (*webrtc.MediaEngine, *interceptor.Registry, erro
 			PayloadType: webrtc.PayloadType(96 + i),
 		}, webrtc.RTPCodecTypeVideo)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 	}
-	reg := &interceptor.Registry{}
+	return m, nil
+}
+
+// receiverReports are what a receiving end says of what it gets. A sending one writes its
+// own reports, on the stream's timeline (outlet.go), and needs no interceptor.
+func receiverReports(log logs) (*interceptor.Registry, error) {
 	in, err := report.NewReceiverInterceptor(report.WithReceiverLoggerFactory(log))
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	out, err := report.NewSenderInterceptor(report.WithSenderLoggerFactory(log))
-	if err != nil {
-		return nil, nil, err
-	}
+	reg := &interceptor.Registry{}
 	reg.Add(in)
-	reg.Add(out)
-	return m, reg, nil
+	return reg, nil
 }
 
 // settings are common to both ends.
@@ -64,12 +65,32 @@ func settings(cfg Config, log logs) webrtc.SettingEngine {
 	return s
 }
 
-// answeringAPI is for peers that come to the Hub's ports.
-func answeringAPI(cfg Config, log logs, udp udpMux, tcp *ice.TCPMuxDefault) (*webrtc.API, error) {
-	m, reg, err := media(log, len(formats))
+// watchingAPI is for viewers, who come to the Hub's ports.
+func watchingAPI(cfg Config, log logs, udp udpMux, tcp *ice.TCPMuxDefault) (*webrtc.API, error) {
+	m, err := media(len(formats))
 	if err != nil {
 		return nil, err
 	}
+	s := answering(cfg, log, udp, tcp)
+	return webrtc.NewAPI(webrtc.WithMediaEngine(m), webrtc.WithInterceptorRegistry(&interceptor.Registry{}), webrtc.WithSettingEngine(s)), nil
+}
+
+// acceptingAPI is for the legs of stations, which come to the Hub's ports too.
+func acceptingAPI(cfg Config, log logs, udp udpMux, tcp *ice.TCPMuxDefault) (*webrtc.API, error) {
+	m, err := media(len(formats))
+	if err != nil {
+		return nil, err
+	}
+	reg, err := receiverReports(log)
+	if err != nil {
+		return nil, err
+	}
+	s := answering(cfg, log, udp, tcp)
+	return webrtc.NewAPI(webrtc.WithMediaEngine(m), webrtc.WithInterceptorRegistry(reg), webrtc.WithSettingEngine(s)), nil
+}
+
+// answering are the settings for peers that come to the Hub's ports.
+func answering(cfg Config, log logs, udp udpMux, tcp *ice.TCPMuxDefault) webrtc.SettingEngine {
 	s := settings(cfg, log)
 	s.SetLite(true)
 	s.DisableActiveTCP(true)
@@ -86,12 +107,12 @@ func answeringAPI(cfg Config, log logs, udp udpMux, tcp *ice.TCPMuxDefault) (*we
 		s.SetIPFilter(func(ip net.IP) bool { return ip.Equal(one) })
 	}
 	s.SetNetworkTypes(types)
-	return webrtc.NewAPI(webrtc.WithMediaEngine(m), webrtc.WithInterceptorRegistry(reg), webrtc.WithSettingEngine(s)), nil
+	return s
 }
 
 // diallingAPI is for legs that go out, from ports of their own.
 func diallingAPI(cfg Config, log logs) (*webrtc.API, error) {
-	m, reg, err := media(log, 1)
+	m, err := media(1)
 	if err != nil {
 		return nil, err
 	}
@@ -103,5 +124,5 @@ func diallingAPI(cfg Config, log logs) (*webrtc.API, error) {
 		a, ok := netip.AddrFromSlice(ip)
 		return ok && !a.Unmap().IsLinkLocalUnicast()
 	})
-	return webrtc.NewAPI(webrtc.WithMediaEngine(m), webrtc.WithInterceptorRegistry(reg), webrtc.WithSettingEngine(s)), nil
+	return webrtc.NewAPI(webrtc.WithMediaEngine(m), webrtc.WithInterceptorRegistry(&interceptor.Registry{}), webrtc.WithSettingEngine(s)), nil
 }

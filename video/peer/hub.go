@@ -38,7 +38,8 @@ type running struct {
 	life       context.Context
 	udp        *udpPort
 	tcp        *tcpPort // nil without TCP
-	answering  *webrtc.API
+	watching   *webrtc.API
+	accepting  *webrtc.API
 	dialling   *webrtc.API
 	interfaces func() ([]net.Addr, error)
 }
@@ -124,8 +125,11 @@ func (h *Hub) Run(ctx context.Context) error {
 	life, end := context.WithCancel(ctx)
 	defer end()
 	r := &running{life: life, udp: udp, tcp: tcp, interfaces: net.InterfaceAddrs}
-	if r.answering, err = answeringAPI(h.cfg, pionLog, udpShared, tcpShared); err != nil {
-		return fmt.Errorf("prepare answering: %w", err)
+	if r.watching, err = watchingAPI(h.cfg, pionLog, udpShared, tcpShared); err != nil {
+		return fmt.Errorf("prepare for viewers: %w", err)
+	}
+	if r.accepting, err = acceptingAPI(h.cfg, pionLog, udpShared, tcpShared); err != nil {
+		return fmt.Errorf("prepare for legs: %w", err)
 	}
 	if r.dialling, err = diallingAPI(h.cfg, pionLog); err != nil {
 		return fmt.Errorf("prepare dialling: %w", err)

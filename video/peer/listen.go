@@ -72,6 +72,9 @@ type udpPort struct {
 	bound   netip.AddrPort
 	sent    atomic.Uint64 // packets
 	refused atomic.Uint64 // packets that the kernel did not take
+
+	mu      sync.RWMutex
+	batches map[uint32]*batch // by SSRC
 }
 
 func listenUDP(addr string) (*udpPort, error) {
@@ -87,7 +90,11 @@ func listenUDP(addr string) (*udpPort, error) {
 	_ = conn.SetReadBuffer(socketBuffer)
 	_ = conn.SetWriteBuffer(socketBuffer)
 	at := conn.LocalAddr().(*net.UDPAddr).AddrPort()
-	return &udpPort{UDPConn: conn, bound: netip.AddrPortFrom(at.Addr().Unmap(), at.Port())}, nil
+	return &udpPort{
+		UDPConn: conn,
+		bound:   netip.AddrPortFrom(at.Addr().Unmap(), at.Port()),
+		batches: map[uint32]*batch{},
+	}, nil
 }
 
 // ReadFromAddrPort reads on after whatever is not the end of the socket: pion
@@ -106,14 +113,28 @@ func (p *udpPort) ReadFromAddrPort(b []byte) (int, netip.AddrPort, error) {
 	}
 }
 
+// WriteToAddrPort sends, or has the packet wait for the others of its burst.
 func (p *udpPort) WriteToAddrPort(b []byte, to netip.AddrPort) (int, error) {
-	n, err := p.UDPConn.WriteToUDPAddrPort(b, to)
-	if err != nil {
-		p.refused.Add(1)
-	} else {
-		p.sent.Add(1)
+	if q := p.batchOf(b); q != nil {
+		if taken, err := q.take(b, to); taken || err != nil {
+			return len(b), err
+		}
 	}
+	return p.send(b, to)
+}
+
+func (p *udpPort) send(b []byte, to netip.AddrPort) (int, error) {
+	n, err := p.UDPConn.WriteToUDPAddrPort(b, to)
+	p.count(1, err)
 	return n, err
+}
+
+func (p *udpPort) count(n uint64, err error) {
+	if err != nil {
+		p.refused.Add(n)
+	} else {
+		p.sent.Add(n)
+	}
 }
 
 // udpMux shares the socket among sessions, under one address.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"time"
 
@@ -15,12 +16,18 @@ import (
 	"stationd/video/stream"
 )
 
-// outlet is the sending end of one session: it gives the shared packets of a
-// stream this peer's sequence numbers and timeline, repeats what got lost, and
-// listens to what the peer reports. To pion it is a track.
+// outlet is the sending end of one picture or sound: it gives the shared packets
+// of a stream this peer's sequence numbers and timeline, repeats what got lost,
+// and listens to what the peer reports. To pion it is a track.
 type outlet struct {
+	mime  string // what it sends
+	clock int64  // of its timestamps
+	tick  int32  // the least step of the timeline
+	port  *udpPort
+
 	mu     sync.Mutex
 	to     webrtc.TrackLocalWriter // nil until negotiated
+	batch  *batch                  // nil where packets cannot be gathered
 	header rtp.Header              // of the packet that is being written
 	seq    uint16                  // the next one
 	// offset takes the stream's timestamps to this peer's; last is the newest
@@ -29,28 +36,39 @@ type outlet struct {
 	last    uint32
 	started bool
 	rtt     time.Duration
-	repair  repair
+	repair  *repair // nil for sound, whose place is gone when a repeat comes
+	reports reports
 	count   Counts
 	// A wish for a key picture that is granted calls again.
 	wishes wishes
 	again  context.CancelCauseFunc
 }
 
-func newOutlet() *outlet {
-	return &outlet{seq: uint16(rand.Uint32()), offset: rand.Uint32()}
+// pictureOutlet sends pictures of a codec of package stream. port, which may be
+// nil, is the socket that they leave by.
+func pictureOutlet(codec string, port *udpPort) *outlet {
+	o := &outlet{mime: webrtc.MimeTypeH264, clock: stream.ClockRate, tick: tick, port: port, repair: &repair{}}
+	if codec == stream.H265 {
+		o.mime = webrtc.MimeTypeH265
+	}
+	o.seq, o.offset = uint16(rand.Uint32()), rand.Uint32()
+	return o
 }
 
-var errNoCommonFormat = errors.New("the peer takes no H.264 in packetization mode 1")
+var errNoCommonFormat = errors.New("the peer takes none of the formats")
 
 // Bind begins sending in the negotiated format.
 func (o *outlet) Bind(t webrtc.TrackLocalContext) (webrtc.RTPCodecParameters, error) {
 	for _, c := range t.CodecParameters() {
-		if c.MimeType != webrtc.MimeTypeH264 {
+		if !strings.EqualFold(c.MimeType, o.mime) {
 			continue
 		}
 		o.mu.Lock()
 		o.to = t.WriteStream()
 		o.header = rtp.Header{Version: 2, PayloadType: uint8(c.PayloadType), SSRC: uint32(t.SSRC())}
+		if o.port != nil && o.batch == nil {
+			o.batch = o.port.gather(o.header.SSRC)
+		}
 		o.mu.Unlock()
 		return c, nil
 	}
@@ -60,18 +78,29 @@ func (o *outlet) Bind(t webrtc.TrackLocalContext) (webrtc.RTPCodecParameters, er
 // Unbind ends sending.
 func (o *outlet) Unbind(webrtc.TrackLocalContext) error {
 	o.mu.Lock()
+	defer o.mu.Unlock()
 	o.to = nil
-	o.mu.Unlock()
+	if o.batch != nil {
+		o.port.release(o.header.SSRC, o.batch)
+		o.batch = nil
+	}
 	return nil
 }
 
-func (o *outlet) ID() string                { return "video" }
-func (o *outlet) RID() string               { return "" }
-func (o *outlet) StreamID() string          { return "camera" }
-func (o *outlet) Kind() webrtc.RTPCodecType { return webrtc.RTPCodecTypeVideo }
+// Kind tells pictures from sound.
+func (o *outlet) Kind() webrtc.RTPCodecType {
+	if strings.HasPrefix(o.mime, "audio/") {
+		return webrtc.RTPCodecTypeAudio
+	}
+	return webrtc.RTPCodecTypeVideo
+}
 
-// tick is the least step of the timeline: a millisecond. Pictures that are sent
-// anew follow each other this closely, until they have caught up.
+func (o *outlet) ID() string       { return o.Kind().String() }
+func (o *outlet) RID() string      { return "" }
+func (o *outlet) StreamID() string { return "camera" } // of both, so that they are played in step
+
+// tick is the least step of a picture's timeline: a millisecond. Pictures that
+// are sent anew follow each other this closely, until they have caught up.
 const tick = 90
 
 // stamp gives a unit its timestamp: on the stream's timeline where that goes
@@ -81,8 +110,8 @@ func (o *outlet) stamp(u *stream.Unit) uint32 {
 	defer o.mu.Unlock()
 	ts := u.Packets[0].Timestamp + o.offset
 	if o.started {
-		if ahead := int32(ts - o.last); ahead < tick {
-			ts = o.last + tick
+		if ahead := int32(ts - o.last); ahead < o.tick {
+			ts = o.last + uint32(o.tick)
 		}
 	}
 	o.started = true
@@ -94,16 +123,33 @@ func (o *outlet) stamp(u *stream.Unit) uint32 {
 // connection is full, or the machine has lost its network.
 var errRefused = errors.New("the packet was not taken")
 
-// write sends one packet. If it is refused, it was not sent at all, and the same
-// one may be tried again: its number is not used for any other.
-func (o *outlet) write(p *rtp.Packet, ts uint32) error {
+// burst sends packets one behind the other, and returns how many were taken. If
+// one is refused, it was not sent at all, and the same one may be tried again:
+// its number is not used for any other.
+func (o *outlet) burst(packets []*rtp.Packet, ts uint32) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.to == nil {
-		return io.ErrClosedPipe
+		return 0, io.ErrClosedPipe
 	}
-	seq := o.seq
-	o.header.SequenceNumber, o.header.Timestamp, o.header.Marker = seq, ts, p.Marker
+	if o.batch != nil && !o.batch.begin() {
+		return 0, errRefused
+	}
+	sent, err := 0, error(nil)
+	for ; sent < len(packets) && err == nil; sent++ {
+		if err = o.write(packets[sent], ts); err != nil {
+			break
+		}
+	}
+	if o.batch != nil && !o.batch.end() && err == nil {
+		err = errRefused
+	}
+	return sent, err
+}
+
+// write sends one packet. o.mu is held.
+func (o *outlet) write(p *rtp.Packet, ts uint32) error {
+	o.header.SequenceNumber, o.header.Timestamp, o.header.Marker = o.seq, ts, p.Marker
 	n, err := o.to.WriteRTP(&o.header, p.Payload)
 	if err != nil {
 		return err
@@ -111,8 +157,10 @@ func (o *outlet) write(p *rtp.Packet, ts uint32) error {
 	if n == 0 { // pion logs the error and says no more
 		return errRefused
 	}
+	if o.repair != nil {
+		o.repair.sent(p, o.seq, ts)
+	}
 	o.seq++
-	o.repair.sent(p, seq, ts)
 	o.count.Packets++
 	o.count.Bytes += uint64(len(p.Payload))
 	return nil
@@ -125,7 +173,7 @@ func (o *outlet) resend(n *rtcp.TransportLayerNack) {
 		n.Nacks[i].Range(func(seq uint16) bool {
 			o.mu.Lock()
 			defer o.mu.Unlock()
-			if o.to == nil || n.MediaSSRC != o.header.SSRC {
+			if o.to == nil || o.repair == nil || n.MediaSSRC != o.header.SSRC {
 				return false
 			}
 			p, ok := o.repair.again(seq, now, o.rtt)
@@ -143,8 +191,7 @@ func (o *outlet) resend(n *rtcp.TransportLayerNack) {
 	}
 }
 
-// listen takes in the peer's reports for as long as the session lives. Somebody
-// must: unread, they would stop the sender reports too.
+// listen takes in the peer's reports for as long as the session lives.
 func (o *outlet) listen(life context.Context, from *webrtc.RTPSender) {
 	for {
 		packets, _, err := from.ReadRTCP()
@@ -188,40 +235,13 @@ func (o *outlet) onWish(again context.CancelCauseFunc) {
 	o.mu.Unlock()
 }
 
-// hear takes the round trip from a receiver report (RFC 3550, 6.4.1).
-func (o *outlet) hear(r *rtcp.ReceiverReport, now time.Time) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for _, b := range r.Reports {
-		if b.SSRC != o.header.SSRC || b.LastSenderReport == 0 {
-			continue
-		}
-		gone := int32(ntpMiddle(now) - b.LastSenderReport - b.Delay) // in 1/65536 s
-		if gone < 0 || gone > 60<<16 {
-			continue
-		}
-		rtt := time.Duration(gone) * time.Second / 65536
-		if o.rtt == 0 {
-			o.rtt = rtt
-		} else {
-			o.rtt += (rtt - o.rtt) / 4
-		}
-	}
-}
-
-// ntpMiddle is the middle 32 bits of the NTP time.
-func ntpMiddle(t time.Time) uint32 {
-	const since1900 = 2208988800
-	s := uint64(t.Unix()+since1900) & 0xffff
-	f := uint64(t.Nanosecond()) << 16 / uint64(time.Second)
-	return uint32(s<<16 | f)
-}
-
 func (o *outlet) counts() Counts {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	c := o.count
-	c.Refused = o.repair.refused
+	if o.repair != nil {
+		c.Refused = o.repair.refused
+	}
 	c.RoundTrip = o.rtt
 	return c
 }

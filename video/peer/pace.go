@@ -5,44 +5,69 @@ import (
 	"time"
 )
 
-// gap spaces the packets of one picture. A key picture of 150 packets written
+// pace spaces the packets of one picture. A key picture of 150 packets written
 // at once overruns the receiver's socket (208 KiB by default) or the queue of
-// the line; a burst every millisecond does not.
-type gap struct {
-	burst int
+// the line; a few every millisecond do not. An ordinary picture goes out whole.
+type pace struct {
+	// each is how many packets a millisecond brings, most how many may have been
+	// saved up.
+	each, most int
+
 	timer *time.Timer
-	n     int
+	saved int
+	since time.Time // up to when packets were saved up
 }
 
+func newPace(each, most int) pace { return pace{each: each, most: most, saved: most} }
+
 const (
-	// burstViewer is for a local network: about 150 Mbit/s at most.
-	burstViewer = 16
-	// burstLeg is for a line of 50 Mbit/s that others share: about 20 Mbit/s.
-	burstLeg  = 2
-	burstTime = time.Millisecond
+	// paceViewer is for a local network: about 150 Mbit/s, and a picture of a
+	// camera of 8 Mbit/s at once.
+	paceViewer, saveViewer = 16, 32
+	// paceLeg is for a line of 50 Mbit/s that others share: about 20 Mbit/s.
+	paceLeg, saveLeg = 2, 2
 )
 
-// wait waits where the next packet must.
-func (g *gap) wait(ctx context.Context) error {
-	if g.n++; g.n <= g.burst {
-		return nil
+// take waits until packets may be sent, and says how many of want.
+func (p *pace) take(ctx context.Context, want int) (int, error) {
+	if p.saved < min(want, p.most) {
+		p.earn(time.Now())
 	}
-	g.n = 1
-	return g.sleep(ctx, burstTime)
+	for p.saved == 0 {
+		if err := p.sleep(ctx, time.Millisecond); err != nil {
+			return 0, err
+		}
+		p.earn(time.Now())
+	}
+	n := min(want, p.saved)
+	p.saved -= n
+	return n, nil
+}
+
+// earn saves up what the time since brought.
+func (p *pace) earn(now time.Time) {
+	gone := now.Sub(p.since)
+	if gone >= time.Second {
+		p.since, p.saved = now, p.most
+		return
+	}
+	n := int(gone * time.Duration(p.each) / time.Millisecond)
+	p.saved = min(p.saved+n, p.most)
+	p.since = p.since.Add(time.Duration(n) * time.Millisecond / time.Duration(p.each))
 }
 
 // sleep waits for d or the end of ctx.
-func (g *gap) sleep(ctx context.Context, d time.Duration) error {
-	if g.timer == nil {
-		g.timer = time.NewTimer(d)
+func (p *pace) sleep(ctx context.Context, d time.Duration) error {
+	if p.timer == nil {
+		p.timer = time.NewTimer(d)
 	} else {
-		g.timer.Reset(d)
+		p.timer.Reset(d)
 	}
 	select {
-	case <-g.timer.C:
+	case <-p.timer.C:
 		return nil
 	case <-ctx.Done():
-		g.timer.Stop()
+		p.timer.Stop()
 		return ctx.Err()
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 
 	"stationd/video/stream"
@@ -49,11 +50,21 @@ func (w *wishes) grant(now time.Time) bool {
 	return true
 }
 
-// play sends from to the peer until ctx or the stream ends.
-func play(ctx context.Context, from *stream.Stream, out *outlet, name string, burst int) error {
-	pace := gap{burst: burst}
+// playing is one session's way of sending.
+type playing struct {
+	name string
+	from *stream.Stream
+	out  *outlet
+	tell func(rtcp.Packet) // to the peer
+	pace pace
+	// begin is the moment of the stream's zero, as the peer is told it.
+	begin time.Time
+}
+
+// play sends to the peer until ctx or the stream ends.
+func (p *playing) play(ctx context.Context) error {
 	for {
-		err := playOnce(ctx, from, out, name, &pace)
+		err := p.playOnce(ctx)
 		switch {
 		case errors.Is(err, errAgain):
 		case errors.Is(err, io.EOF):
@@ -67,13 +78,13 @@ func play(ctx context.Context, from *stream.Stream, out *outlet, name string, bu
 var errAgain = errors.New("the peer wants a key picture")
 
 // playOnce sends until the peer is to begin anew (errAgain).
-func playOnce(ctx context.Context, from *stream.Stream, out *outlet, name string, pace *gap) error {
+func (p *playing) playOnce(ctx context.Context) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	out.onWish(stop)
-	defer out.onWish(nil)
+	p.out.onWish(stop)
+	defer p.out.onWish(nil)
 
-	reader := from.Read(stream.ReadOptions{Name: name, Capacity: behind, FromCache: true, Pace: true})
+	reader := p.from.Read(stream.ReadOptions{Name: p.name, Capacity: behind, FromCache: true, Pace: true})
 	defer reader.Close()
 	begun, skipped := false, uint64(0)
 	for {
@@ -87,29 +98,46 @@ func playOnce(ctx context.Context, from *stream.Stream, out *outlet, name string
 		// What a reader passes over to find its first key picture is no loss.
 		if now := reader.Skipped(); now != skipped {
 			if begun {
-				out.skipped(now - skipped)
+				p.out.skipped(now - skipped)
 			}
 			skipped = now
 		}
 		begun = true
-		ts := out.stamp(u)
-		for _, p := range u.Packets {
-			if err := pace.wait(ctx); err != nil {
-				return context.Cause(ctx)
-			}
-			if err := send(ctx, out, p, ts, pace); err != nil {
-				return err
-			}
+		if err := p.send(ctx, u); err != nil {
+			return err
 		}
 	}
 }
 
-// send sends one packet, however long the peer takes. Meanwhile the reader falls
+// send sends one unit, however long the peer takes. Meanwhile the reader falls
 // behind, and goes on at a newer key picture: so the camera is not held up, the
 // picture that was begun is finished, and no sequence number is missing.
-func send(ctx context.Context, out *outlet, p *rtp.Packet, ts uint32, pace *gap) error {
+func (p *playing) send(ctx context.Context, u *stream.Unit) error {
+	ts := p.out.stamp(u)
+	for rest := u.Packets; len(rest) > 0; {
+		n, err := p.pace.take(ctx, len(rest))
+		if err != nil {
+			return context.Cause(ctx)
+		}
+		if err := p.burst(ctx, rest[:n], ts); err != nil {
+			return err
+		}
+		rest = rest[n:]
+	}
+	if p.begin.IsZero() {
+		p.begin = u.Arrival.Add(-u.PTS)
+	}
+	if r := p.out.report(u, p.begin, time.Now()); r != nil {
+		p.tell(r)
+	}
+	return nil
+}
+
+// burst sends packets until the last is on its way.
+func (p *playing) burst(ctx context.Context, packets []*rtp.Packet, ts uint32) error {
 	for {
-		err := out.write(p, ts)
+		n, err := p.out.burst(packets, ts)
+		packets = packets[n:]
 		switch {
 		case err == nil:
 			return nil
@@ -118,7 +146,7 @@ func send(ctx context.Context, out *outlet, p *rtp.Packet, ts uint32, pace *gap)
 		case !errors.Is(err, errRefused):
 			return errors.Join(errPeerGone, err)
 		}
-		if pace.sleep(ctx, refusedPause) != nil {
+		if p.pace.sleep(ctx, refusedPause) != nil {
 			return context.Cause(ctx)
 		}
 	}

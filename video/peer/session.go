@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/pion/rtcp"
 	"github.com/pion/webrtc/v4"
 
 	"stationd/agent/station"
@@ -127,6 +128,9 @@ func (s *Session) Err() error { return s.cause() }
 
 // Close ends the session. It does not wait; Done tells.
 func (s *Session) Close() { s.end(errClosed) }
+
+// tell sends a report to the peer, if it can be reached.
+func (s *Session) tell(p rtcp.Packet) { _ = s.pc.WriteRTCP([]rtcp.Packet{p}) }
 
 // Counts is what the session did so far.
 func (s *Session) Counts() Counts { return s.counts() }

@@ -65,11 +65,11 @@ func (h *Hub) Watch(ctx context.Context, offer string, s *stream.Stream) (*Sessi
 }
 
 func (h *Hub) watch(ctx context.Context, r *running, offer string, from *stream.Stream) (*Session, error) {
-	s, err := h.open(r, "viewer", r.answering)
+	s, err := h.open(r, "viewer", r.watching)
 	if err != nil {
 		return nil, fmt.Errorf("open viewer: %w", err)
 	}
-	out := newOutlet()
+	out := pictureOutlet(stream.H264, r.udp)
 	sender, err := s.pc.AddTrack(out)
 	if err != nil {
 		s.abandon()
@@ -82,7 +82,10 @@ func (h *Hub) watch(ctx context.Context, r *running, offer string, from *stream.
 	s.out, s.counts = out, out.counts
 	h.keep(s)
 	s.help(func() { out.listen(s.life, sender) })
-	go s.run(func(ctx context.Context) error { return play(ctx, from, out, "viewer "+s.ID, burstViewer) })
+	go s.run(func(ctx context.Context) error {
+		p := playing{name: "viewer " + s.ID, from: from, out: out, tell: s.tell, pace: newPace(paceViewer, saveViewer)}
+		return p.play(ctx)
+	})
 	return s, nil
 }
 
