@@ -51,6 +51,8 @@ type Viewer struct {
 	cfg Config
 	pc  *webrtc.PeerConnection
 
+	connecting sync.WaitGroup
+
 	mu        sync.Mutex
 	track     *webrtc.TrackRemote
 	sequences []uint16
@@ -142,7 +144,28 @@ func (v *Viewer) Offer() (string, error) {
 
 // Take takes the answer and connects.
 func (v *Viewer) Take(answer string) error {
-	return v.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: answer})
+	if err := v.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: answer}); err != nil {
+		return err
+	}
+	v.connecting.Go(v.hurry)
+	return nil
+}
+
+// hurry has pion look at its pairs as often as a browser does until it has
+// connected: by itself it looks five times a second, and so loses a fifth of a
+// second over what had an answer after a millisecond. A further candidate makes
+// it look; these lead nowhere, to the port of RFC 863 and those after it.
+func (v *Viewer) hurry() {
+	const every, times = 20 * time.Millisecond, 5
+	for n := range times {
+		time.Sleep(every)
+		if v.State() != webrtc.PeerConnectionStateConnecting && v.State() != webrtc.PeerConnectionStateNew {
+			return
+		}
+		_ = v.pc.AddICECandidate(webrtc.ICECandidateInit{ // one that is not taken hurries nothing
+			Candidate: fmt.Sprintf("candidate:9%d 1 udp 1 127.0.0.1 %d typ host", n, 9+n),
+		})
+	}
 }
 
 // Watch watches what a WHEP address shows. client brings the login, if one is
@@ -250,7 +273,10 @@ func (v *Viewer) Sequences() (sequences []uint16, packets int) {
 }
 
 // Close hangs up and waits for everything to end.
-func (v *Viewer) Close() { _ = v.pc.GracefulClose() }
+func (v *Viewer) Close() {
+	_ = v.pc.GracefulClose()
+	v.connecting.Wait()
+}
 
 // split takes Annex-B apart.
 func split(b []byte) [][]byte {
