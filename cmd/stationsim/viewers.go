@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -68,7 +69,7 @@ func viewers(ctx context.Context, args []string, out, errs io.Writer) error {
 	} else {
 		defer http.DefaultClient.CloseIdleConnections()
 	}
-	fmt.Fprintf(out, "%d viewers watch %s for %s\n", w.count, w.whep, w.span)
+	fmt.Fprintf(out, "%d viewers watch %s for %s\n", w.count, cmp.Or(w.camera, w.whep), w.span)
 	return w.run(ctx, out)
 }
 
