@@ -12,6 +12,7 @@ require (
 	github.com/goccy/go-yaml v1.18.0
 	github.com/invopop/jsonschema v0.13.0
 	github.com/kardianos/service v1.3.0
+	github.com/kerberos-io/onvif v1.0.0
 	github.com/mochi-mqtt/server/v2 v2.7.9
 	github.com/pb33f/libopenapi v0.28.1
 	github.com/pb33f/libopenapi-validator v0.9.0

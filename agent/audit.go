@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -38,6 +39,14 @@ func appendAudit(tx *store.Tx, row station.Audit) error {
 		return err
 	}
 	return store.Put(tx, auditHead, chainHead{Seq: row.Seq, Chain: row.Chain})
+}
+
+// Done writes down what somebody did that changes no record of the node: a camera
+// was turned.
+func (a *Agent) Done(ctx context.Context, actor station.Actor, action, subject, detail string) error {
+	return a.store.Update(ctx, station.LaneNormal, func(tx *store.Tx) error {
+		return appendAudit(tx, station.Audit{At: a.now(), Actor: actor, Action: action, Subject: subject, Result: "ok", Detail: detail})
+	})
 }
 
 // auditText bounds each text of a row, in characters: rows are kept for ever, and

@@ -19,6 +19,7 @@ import (
 	"stationd/devices"
 	"stationd/devices/gb26875"
 	"stationd/devices/notify"
+	"stationd/devices/onvif"
 	"stationd/devices/sound"
 	"stationd/uplink"
 	"stationd/uplink/centre"
@@ -47,6 +48,8 @@ type Config struct {
 	// FireAlarm is where the transmission units of fire-alarm systems report
 	// (GB/T 26875.3). Without listen there is no such line.
 	FireAlarm gb26875.Config `yaml:"fire_alarm"`
+	// ONVIF is how cameras are looked for, asked, turned and listened to.
+	ONVIF onvif.Config `yaml:"onvif"`
 	// Notify is how messages about alarms are sent.
 	Notify notify.Config `yaml:"notify"`
 	// Sound is the daemon's own voice, on the PC's audio output.
@@ -88,6 +91,7 @@ func DefaultConfig() Config {
 		Console:   console.DefaultConfig(),
 		Devices:   devices.DefaultConfig(),
 		FireAlarm: gb26875.DefaultConfig(),
+		ONVIF:     onvif.DefaultConfig(),
 		Notify:    notify.DefaultConfig(),
 		Sound:     sound.DefaultConfig(),
 		Video:     video.DefaultConfig(),
@@ -161,6 +165,7 @@ func (c Config) Validate() error {
 		{"console", c.Console.Validate()},
 		{"devices", c.Devices.Validate()},
 		{"fire_alarm", c.FireAlarm.Validate()},
+		{"onvif", c.ONVIF.Validate()},
 		{"notify", c.Notify.Validate()},
 		{"sound", c.Sound.Validate()},
 		{"video", c.Video.Validate()},

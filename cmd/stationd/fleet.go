@@ -18,6 +18,7 @@ import (
 	"stationd/agent/station"
 	"stationd/devices"
 	"stationd/devices/gb26875"
+	"stationd/devices/onvif"
 )
 
 // Setting up many stations at once: `stationd fleet` makes, of the one table of a
@@ -44,7 +45,7 @@ func fleet(table, out string, w io.Writer) error {
 	// Judged by the families that the program has; what a station's own folder adds
 	// is known there only.
 	judge := devices.New(devices.DefaultConfig(), devices.Deps{
-		Families: familiesOf(""), Feeds: []string{gb26875.FamilyName}, Log: slog.New(slog.DiscardHandler),
+		Families: familiesOf(""), Feeds: []string{gb26875.FamilyName, onvif.FamilyName}, Log: slog.New(slog.DiscardHandler),
 	})
 	split, faults := agent.SplitByStation(raw, judge.Check)
 	if len(faults) > 0 {

@@ -22,6 +22,7 @@ import (
 	"stationd/devices/broker"
 	"stationd/devices/gb26875"
 	"stationd/devices/notify"
+	"stationd/devices/onvif"
 	"stationd/devices/payload"
 	"stationd/devices/sound"
 	"stationd/devices/sparkplug"
@@ -43,6 +44,7 @@ type node struct {
 	agent   *agent.Agent
 	devices *devices.Set
 	fires   *gb26875.Server // nil where no transmission unit is listened to
+	onvif   *onvif.Set
 	sound   *sound.Sound
 	hub     *peer.Hub
 	video   *video.Set
@@ -96,11 +98,12 @@ func openNode(cfg Config, log *slog.Logger) (_ *node, err error) {
 		log.Warn("mapping file cannot be used", "file", p.File, "line", p.Line, "problem", p.Message, "hint", p.Hint)
 	}
 	n.devices = devices.New(cfg.Devices, devices.Deps{
-		Node: n.store.Node(), Sink: n.agent, GivenUp: n.agent.ReadingGivenUp, Families: families, Feeds: []string{gb26875.FamilyName}, Log: log.With("room", "devices"),
+		Node: n.store.Node(), Sink: n.agent, GivenUp: n.agent.ReadingGivenUp, Families: families, Feeds: []string{gb26875.FamilyName, onvif.FamilyName}, Log: log.With("room", "devices"),
 	})
 	if cfg.FireAlarm.Listen != "" {
 		n.fires = n.openFireAlarm()
 	}
+	n.onvif = n.openONVIF()
 	n.hub = peer.New(cfg.Video.Peer, log.With("room", "media"))
 	if cfg.Centre.Enabled() {
 		if err := n.openCentre(); err != nil {
@@ -149,6 +152,19 @@ func (n *node) openFireAlarm() *gb26875.Server {
 	})
 }
 
+// openONVIF prepares the conversations with cameras. What one detects stands under
+// the camera's ID, with which the names of what is behind it begin.
+func (n *node) openONVIF() *onvif.Set {
+	return onvif.New(n.cfg.ONVIF, onvif.Deps{
+		Handle: func(ctx context.Context, camera string, readings ...payload.Reading) error {
+			return n.devices.Take(ctx, onvif.FamilyName, camera, readings...)
+		},
+		Odd:  func(device string, raw []byte, err error) { n.devices.Odd(onvif.FamilyName, device, raw, err) },
+		Note: n.agent.Done,
+		Log:  n.log.With("room", "onvif"),
+	})
+}
+
 // familiesOf are the program's payload families and those of a folder.
 func familiesOf(folder string) *payload.Catalogue { return payload.Families(folder, sparkplug.New()) }
 
@@ -178,6 +194,7 @@ func (n *node) openConsole() (err error) {
 	routes = append(routes, n.video.Routes()...)
 	routes = append(routes, n.archive.Routes()...)
 	routes = append(routes, n.devices.Routes()...)
+	routes = append(routes, n.onvif.Routes()...)
 	kind := "station"
 	if n.centre != nil {
 		kind = "centre"
@@ -204,10 +221,12 @@ func (n *node) apply(r agent.Registry) {
 			}
 		}
 	}
-	sources := make([]video.Source, 0, len(r.Cameras))
+	sources, spoken := make([]video.Source, 0, len(r.Cameras)), make([]onvif.Camera, 0, len(r.Cameras))
 	for _, c := range r.Cameras {
+		spoken = append(spoken, onvif.Camera{Camera: c.Camera, Password: c.Password})
 		sources = append(sources, video.Source{Camera: c.Camera, Password: c.Password})
 	}
+	n.onvif.Apply(spoken)
 	n.video.Apply(sources, r.Remote)
 }
 
@@ -227,6 +246,7 @@ func (n *node) parts() []part {
 		{"record", true, n.archive.Run},
 		{"media", true, n.hub.Run},
 		{"video", true, n.video.Run},
+		{"onvif", false, n.onvif.Run},
 		{"console", false, n.console.Run},
 		{"sound", false, n.sound.Run},
 		{"import", false, n.importSensors},

@@ -26,6 +26,9 @@ func Defaults(class string) []station.Rule {
 		all = append(all, is(station.KindDoor, station.ClassDoor))
 	case station.ClassMotion:
 		all = append(all, is(station.KindMotion, station.ClassMotion))
+		for _, seen := range []string{"intrusion", "line_crossed", "person"} { // by cameras that can tell
+			all = append(all, is(station.KindMotion, seen))
+		}
 	case station.ClassTemperature:
 		all = append(all, station.Rule{Kind: station.KindTemperature, Field: station.ClassTemperature, Op: "gt", Value: 60.0, Clear: clear(55)})
 	case station.ClassLevel: // a float switch; for a gauge only its owner knows the limit
