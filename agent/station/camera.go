@@ -113,6 +113,7 @@ const (
 	CameraUnauthorized CameraStatus = "unauthorized" // wrong user name or password; retried slowly
 	CameraNoSlot       CameraStatus = "no-slot"      // the camera has no session left (453, 503); retried slowly
 	CameraUnsupported  CameraStatus = "unsupported"  // no picture format that we can use
+	CameraUntrusted    CameraStatus = "untrusted"    // it shows a certificate that is not known (rtsps)
 	CameraIdle         CameraStatus = "idle"         // let go of, since nobody wants it now (OnDemand)
 )
 

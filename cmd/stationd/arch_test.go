@@ -81,7 +81,7 @@ var libraries = map[string][]string{
 	"github.com/pion/ice/v4":               {"video/peer"},
 	"github.com/pion/interceptor":          {"video/peer", "video/peer/peertest"},
 	"github.com/pion/logging":              {"video/peer"},
-	"github.com/pion/rtcp":                 {"video/peer", "video/videotest", "video/peer/peertest"},
+	"github.com/pion/rtcp":                 {"video/peer", "video/rtsp", "video/videotest", "video/peer/peertest"},
 	"github.com/pion/rtp":                  {"video/peer", "video/rtsp", "video/stream", "video/videotest", "video/peer/peertest"},
 	"github.com/pion/transport/v4":         {"video/peer/peertest"},
 	"github.com/pion/webrtc/v4":            {"video/peer", "video/peer/peertest"},

@@ -15,7 +15,13 @@ type backoff struct {
 	cfg    Config
 	status station.CameraStatus // of the last failure
 	base   time.Duration
+	// quick is until when a camera that was good is called often, if it is merely
+	// away: an attempt that finds nobody costs it nothing.
+	quick time.Time
 }
+
+// quickFor is how long a camera takes to start again.
+const quickFor = time.Minute
 
 // spread is the largest part that chance adds.
 const spread = 0.25
@@ -26,7 +32,7 @@ func newBackoff(cfg Config) *backoff { return &backoff{cfg: cfg} }
 func (b *backoff) next(status station.CameraStatus) time.Duration {
 	first, most := b.cfg.RetryMin, b.cfg.RetryMax
 	switch status {
-	case station.CameraUnauthorized, station.CameraUnsupported:
+	case station.CameraUnauthorized, station.CameraUnsupported, station.CameraUntrusted:
 		first, most = b.cfg.RetryDenied, 5*b.cfg.RetryDenied
 	case station.CameraNoSlot:
 		first, most = b.cfg.RetryDenied/2, 5*b.cfg.RetryDenied
@@ -37,8 +43,17 @@ func (b *backoff) next(status station.CameraStatus) time.Duration {
 		b.base = min(2*b.base, most)
 	}
 	b.status = status
+	if status == station.CameraOffline && time.Now().Before(b.quick) {
+		b.base = first / 2
+	}
 	return b.base + time.Duration(rand.Float64()*spread*float64(b.base))
 }
 
 // reset forgets the failures, after a session that was good.
-func (b *backoff) reset() { b.base = 0 }
+func (b *backoff) reset() {
+	b.base = 0
+	b.quick = time.Now().Add(quickFor)
+}
+
+// hurried tells whether the camera is expected back at any moment.
+func (b *backoff) hurried() bool { return time.Now().Before(b.quick) }

@@ -2,6 +2,7 @@ package rtsp
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -65,11 +66,17 @@ func (s *Source) classify(err error) *failure {
 		return fail(station.CameraUnauthorized, "the camera asks for a way of logging in that is not known",
 			"set the camera's RTSP authentication to digest")
 	}
-	var transport liberrors.ErrClientTransportHeaderInvalid
-	var udp liberrors.ErrClientServerRequestedUDP
-	if errors.As(err, &udp) || errors.As(err, &transport) {
-		return fail(station.CameraUnsupported, "the camera does not send its video over TCP",
-			"allow RTP over RTSP (TCP) in the camera's settings")
+	var certificate *tls.CertificateVerificationError
+	if errors.As(err, &certificate) {
+		return untrusted(certificate)
+	}
+	var plain tls.RecordHeaderError
+	if errors.As(err, &plain) {
+		return fail(station.CameraUnsupported, "the camera does not speak TLS at this address",
+			"write rtsp:// in the address, or the port of its encrypted service (usually 322)")
+	}
+	if s.badTransport(err) {
+		return s.noTransport()
 	}
 	var sdp liberrors.ErrClientSDPInvalid
 	if errors.As(err, &sdp) {
@@ -82,6 +89,7 @@ func (s *Source) classify(err error) *failure {
 	var timeout net.Error
 	var requestTimeout liberrors.ErrClientRequestTimedOut
 	var mediaTimeout liberrors.ErrClientTCPTimeout
+	var udpTimeout liberrors.ErrClientUDPTimeout
 	switch {
 	case errors.Is(err, errRedirect), errors.Is(err, errLoop):
 		return fail(station.CameraUnsupported, "the camera sends us to another address",
@@ -94,7 +102,7 @@ func (s *Source) classify(err error) *failure {
 			"check the port (usually 554) and that RTSP is switched on in the camera")
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
 		return fail(station.CameraOffline, "there is no way to the camera", wiring)
-	case errors.As(err, &mediaTimeout):
+	case errors.As(err, &mediaTimeout), errors.As(err, &udpTimeout):
 		return fail(station.CameraOffline, "the camera has stopped sending", wiring)
 	case errors.As(err, &requestTimeout), errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded),
 		errors.As(err, &timeout) && timeout.Timeout():
@@ -105,6 +113,31 @@ func (s *Source) classify(err error) *failure {
 	}
 	return fail(station.CameraOffline, "the connection to the camera has failed",
 		"the log has the details")
+}
+
+// badTransport tells that the camera wants its packets to go another way.
+func (s *Source) badTransport(err error) bool {
+	var header liberrors.ErrClientTransportHeaderInvalid
+	var udp liberrors.ErrClientServerRequestedUDP
+	var tcp liberrors.ErrClientServerRequestedTCP
+	var ports liberrors.ErrClientServerPortsNotProvided
+	var delivery liberrors.ErrClientTransportHeaderInvalidDelivery
+	var group liberrors.ErrClientTransportHeaderNoDestination
+	var channels liberrors.ErrClientTransportHeaderInterleavedIDsInUse
+	return errors.As(err, &header) || errors.As(err, &udp) || errors.As(err, &tcp) ||
+		errors.As(err, &ports) || errors.As(err, &delivery) || errors.As(err, &group) || errors.As(err, &channels)
+}
+
+func (s *Source) noTransport() *failure {
+	switch s.cfg.Transport {
+	case station.TransportUDP:
+		return fail(station.CameraUnsupported, "the camera does not send its video over UDP", "set the transport to TCP or automatic")
+	case station.TransportMulticast:
+		return fail(station.CameraUnsupported, "the camera does not send its video by multicast",
+			"switch multicast on in the camera's settings, or set the transport to TCP")
+	}
+	return fail(station.CameraUnsupported, "the camera does not send its video over TCP",
+		"allow RTP over RTSP (TCP) in the camera's settings")
 }
 
 func (s *Source) classifyStatus(code base.StatusCode) *failure {
@@ -126,8 +159,7 @@ func (s *Source) classifyStatus(code base.StatusCode) *failure {
 		f = fail(station.CameraOffline, "the camera does not know this stream",
 			"check the path of the address; the camera's manual lists it")
 	case base.StatusUnsupportedTransport:
-		f = fail(station.CameraUnsupported, "the camera does not send its video over TCP",
-			"allow RTP over RTSP (TCP) in the camera's settings")
+		f = s.noTransport()
 	default:
 		f = fail(station.CameraOffline, "the camera has refused", "the log has the details")
 	}

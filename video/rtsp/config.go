@@ -15,10 +15,14 @@ import (
 type Config struct {
 	// Camera is its ID, for states and log lines.
 	Camera string `yaml:"-"`
-	// URL is rtsp://host[:port]/path, without user name and password.
+	// URL is rtsp://host[:port]/path, or rtsps, without user name and password.
 	URL      string         `yaml:"-"`
 	Username string         `yaml:"-"`
 	Password station.Secret `yaml:"-"`
+	// Transport, Fingerprint and Mute are as station.Camera has them.
+	Transport   station.Transport `yaml:"-"`
+	Fingerprint string            `yaml:"-"`
+	Mute        bool              `yaml:"-"`
 
 	// RequestTimeout bounds connecting and each answer of the camera.
 	RequestTimeout time.Duration `yaml:"request_timeout"`
@@ -29,7 +33,8 @@ type Config struct {
 	// watch.
 	KeyTimeout time.Duration `yaml:"key_timeout"`
 	// RetryMin is the first waiting time after a failure; it doubles with each
-	// further one up to RetryMax.
+	// further one up to RetryMax. After a good session the first minute is spent
+	// with half of it, since a camera that starts again is back within it.
 	RetryMin time.Duration `yaml:"retry_min"`
 	RetryMax time.Duration `yaml:"retry_max"`
 	// RetryDenied is the first waiting time after a refused password or an
@@ -112,8 +117,8 @@ func parseURL(s string) (*url.URL, error) {
 	switch {
 	case err != nil:
 		return nil, invalid("write rtsp://host:554/path", "the address cannot be read")
-	case u.Scheme != "rtsp":
-		return nil, invalid("write rtsp://host:554/path", "the address does not begin with rtsp://")
+	case u.Scheme != "rtsp" && u.Scheme != "rtsps":
+		return nil, invalid("write rtsp://host:554/path", "the address begins neither with rtsp:// nor with rtsps://")
 	case u.Hostname() == "":
 		return nil, invalid("write rtsp://host:554/path", "the address has no host")
 	case u.User != nil:

@@ -13,14 +13,14 @@ type accessUnit struct {
 	// ticks is the RTP timestamp without its wrap, from an arbitrary base.
 	ticks   int64
 	arrival time.Time // of its first packet
-	// picture: it has a slice at all. key: it is an IDR picture.
+	// picture: it has a slice at all. key: decoding can start with it.
 	picture, key bool
 	// damaged: part of it is missing, or of what came since the one before.
 	damaged bool
 }
 
-// depacketizer turns RTP packets into access units (RFC 6184, modes 0 and 1).
-// It is made for cameras rather than for the RFC:
+// depacketizer turns RTP packets into access units: H.264 in modes 0 and 1, H.265
+// without DONs. It is made for cameras rather than for the RFCs:
 //
 //   - A unit ends with the marker or when the timestamp changes, for cameras
 //     that set no marker; and only with the timestamp, for those that set it on
@@ -32,6 +32,7 @@ type accessUnit struct {
 //
 // A hostile camera can make it hold at most one unit of maxUnit bytes.
 type depacketizer struct {
+	syntax
 	emit func(accessUnit)
 
 	started   bool
@@ -46,9 +47,9 @@ type depacketizer struct {
 	afterGap   bool // there was a gap before its first packet
 	size       int
 	seenSlice  bool
-	atStart    bool // its first slice is the picture's first
-	fragment   []byte
-	fragmented bool // fragment is open
+	atStart    bool   // its first slice is the picture's first
+	piece      []byte // of the NALU that comes in fragments
+	fragmented bool   // piece is open
 
 	markerEnds  bool // the last unit was ended by a marker
 	everySlice  bool // markers mean nothing
@@ -64,13 +65,6 @@ const (
 	maxGap  = 1000
 )
 
-const (
-	typeSlice = 1
-	typeIDR   = 5
-	typeSTAPA = 24
-	typeFUA   = 28
-)
-
 // push takes one packet. It keeps the payload.
 func (d *depacketizer) push(p *rtp.Packet, now time.Time) {
 	if !d.inOrder(p.SequenceNumber) {
@@ -79,10 +73,10 @@ func (d *depacketizer) push(p *rtp.Packet, now time.Time) {
 	if d.open && p.Timestamp != d.timestamp {
 		d.flush(false)
 	}
-	if len(p.Payload) == 0 {
+	if len(p.Payload) < d.head {
 		return // some send them to keep connections open
 	}
-	if d.open && d.everySlice && d.seenSlice && slicePlace(p.Payload) == firstSlice {
+	if d.open && d.everySlice && d.seenSlice && d.place(p.Payload) == firstSlice {
 		d.flush(false) // and the timestamp stands still
 	}
 	if !d.open {
@@ -120,7 +114,7 @@ func (d *depacketizer) inOrder(seq uint16) bool {
 
 func (d *depacketizer) begin(p *rtp.Packet, now time.Time) {
 	d.ticks += int64(int32(p.Timestamp - d.timestamp))
-	if d.markerEnds && p.Timestamp == d.timestamp && slicePlace(p.Payload) == laterSlice {
+	if d.markerEnds && p.Timestamp == d.timestamp && d.place(p.Payload) == laterSlice {
 		d.everySlice = true
 		d.gap = true // the rest of the picture has gone already
 	}
@@ -154,13 +148,13 @@ func (d *depacketizer) flush(byMarker bool) {
 
 // take reads one payload.
 func (d *depacketizer) take(payload []byte) {
-	switch payload[0] & 0x1f {
-	case typeFUA:
+	switch d.form(payload) {
+	case formFragment:
 		d.takeFragment(payload)
 		return
-	case typeSTAPA:
+	case formAggregate:
 		d.closeFragment()
-		rest := payload[1:]
+		rest := payload[d.head:]
 		for len(rest) >= 2 {
 			n := int(rest[0])<<8 | int(rest[1])
 			rest = rest[2:]
@@ -174,8 +168,7 @@ func (d *depacketizer) take(payload []byte) {
 			d.add(rest[:n:n])
 			rest = rest[n:]
 		}
-	case 25, 26, 27, 29:
-		// Interleaved modes, which were not negotiated.
+	case formForeign:
 		d.closeFragment()
 		d.unit.damaged = true
 	default:
@@ -185,28 +178,28 @@ func (d *depacketizer) take(payload []byte) {
 }
 
 func (d *depacketizer) takeFragment(p []byte) {
-	if len(p) < 2 {
+	if len(p) < d.head+1 {
 		d.unit.damaged = true
 		return
 	}
-	start, end := p[1]&0x80 != 0, p[1]&0x40 != 0
-	if start {
+	head, first, last, rest := d.fragment(p)
+	if first {
 		d.closeFragment()
 		d.fragmented = true
-		d.fragment = append(make([]byte, 0, 16<<10), p[0]&0xe0|p[1]&0x1f)
+		d.piece = append(make([]byte, 0, 16<<10), head[:d.head]...)
 	}
 	if !d.fragmented {
 		d.unit.damaged = true // its beginning was lost, or was before ours
 		return
 	}
-	if d.size+len(d.fragment)+len(p) > maxUnit {
+	if d.size+len(d.piece)+len(p) > maxUnit {
 		d.dropFragment()
 		d.unit.damaged = true
 		return
 	}
-	d.fragment = append(d.fragment, p[2:]...)
-	if end {
-		n := d.fragment
+	d.piece = append(d.piece, rest...)
+	if last {
+		n := d.piece
 		d.dropFragment()
 		d.add(n[:len(n):len(n)])
 	}
@@ -221,7 +214,7 @@ func (d *depacketizer) closeFragment() {
 }
 
 func (d *depacketizer) dropFragment() {
-	d.fragment, d.fragmented = nil, false
+	d.piece, d.fragmented = nil, false
 }
 
 // add appends a NALU, taken out of Annex-B where it is wrapped.
@@ -241,15 +234,16 @@ func (d *depacketizer) addOne(n []byte) {
 	if len(n) == 0 {
 		return
 	}
-	if n[0]&0x80 != 0 || d.size+len(n) > maxUnit || len(d.unit.nalus) >= maxNALUs {
+	see := d.look(n)
+	if see.broken || d.size+len(n) > maxUnit || len(d.unit.nalus) >= maxNALUs {
 		d.unit.damaged = true
 		return
 	}
-	if t := n[0] & 0x1f; t >= typeSlice && t <= typeIDR {
+	if see.slice {
 		if !d.seenSlice {
 			d.seenSlice = true
-			d.atStart = len(n) > 1 && n[1]&0x80 != 0
-			d.unit.key = t == typeIDR
+			d.atStart = see.first
+			d.unit.key = see.key
 		}
 		d.unit.picture = true
 	}
@@ -264,17 +258,28 @@ const (
 	laterSlice        // another slice
 )
 
-// slicePlace looks at first_mb_in_slice, the first number of the slice header:
-// it is zero in the first slice.
-func slicePlace(payload []byte) int {
-	t, at := payload[0]&0x1f, 1
-	if t == typeFUA && len(payload) > 1 && payload[1]&0x80 != 0 {
-		t, at = payload[1]&0x1f, 2
+// place looks at what a payload begins with.
+func (d *depacketizer) place(payload []byte) int {
+	see := look{}
+	switch d.form(payload) {
+	case formFragment:
+		if len(payload) <= d.head+1 {
+			return noSlice
+		}
+		head, first, _, rest := d.fragment(payload)
+		if !first {
+			return noSlice
+		}
+		begin := [3]byte{head[0], head[1]}
+		begin[d.head] = rest[0]
+		see = d.look(begin[:d.head+1])
+	case formSingle:
+		see = d.look(payload)
 	}
 	switch {
-	case t != typeSlice && t != typeIDR || len(payload) <= at:
+	case !see.slice || len(payload) <= d.head:
 		return noSlice
-	case payload[at]&0x80 != 0:
+	case see.first:
 		return firstSlice
 	}
 	return laterSlice

@@ -38,7 +38,7 @@ type got struct {
 
 func feed(packets ...*rtp.Packet) []got {
 	var out []got
-	d := depacketizer{emit: func(u accessUnit) {
+	d := depacketizer{syntax: h264, emit: func(u accessUnit) {
 		out = append(out, got{u.ticks, u.nalus, u.key, u.damaged})
 	}}
 	for i, p := range packets {
@@ -182,20 +182,20 @@ func TestDepacketize(t *testing.T) {
 
 func TestDepacketizeBounds(t *testing.T) {
 	t.Run("bytes", func(t *testing.T) {
-		d := depacketizer{emit: func(accessUnit) {}}
+		d := depacketizer{syntax: h264, emit: func(accessUnit) {}}
 		big := make([]byte, 60000)
 		copy(big, []byte{0x7c, 0x85})
 		for seq := range uint16(2000) { // 120 MB of one NALU
 			d.push(packet(seq, 0, false, big...), timeBase)
 			big[1] = 0x05
-			if n := cap(d.fragment); n > 2*maxUnit {
+			if n := cap(d.piece); n > 2*maxUnit {
 				t.Fatalf("holds %d bytes", n)
 			}
 		}
 	})
 	t.Run("NALUs", func(t *testing.T) {
 		var u accessUnit
-		d := depacketizer{emit: func(x accessUnit) { u = x }}
+		d := depacketizer{syntax: h264, emit: func(x accessUnit) { u = x }}
 		for seq := range uint16(5000) {
 			d.push(packet(seq, 0, seq == 4999, slice...), timeBase)
 		}
@@ -233,7 +233,7 @@ func FuzzDepacketize(f *testing.F) {
 		total := len(in)
 		var seq uint16
 		var timestamp uint32
-		d := depacketizer{}
+		d := depacketizer{syntax: h264}
 		now := timeBase
 		d.emit = func(u accessUnit) {
 			if len(u.nalus) == 0 && !u.damaged {

@@ -115,7 +115,7 @@ func (c *fakeCamera) serve(conn net.Conn) {
 				body = c.sdp
 				status += fmt.Sprintf("Content-Type: application/sdp\r\nContent-Base: %s/\r\nContent-Length: %d\r\n", url, len(body))
 			case "SETUP":
-				status += "Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\nSession: 1\r\n"
+				status += "Transport: " + header.Get("Transport") + "\r\nSession: 1\r\n"
 			}
 		}
 		if _, err := fmt.Fprintf(conn, "%sCSeq: %s\r\n\r\n%s", status, header.Get("CSeq"), body); err != nil {

@@ -60,10 +60,10 @@ func TestStatusCodes(t *testing.T) {
 func TestOtherFormats(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ sdp, word string }{
-		"H265":       {"m=video 0 RTP/AVP 96\r\na=control:v\r\na=rtpmap:96 H265/90000\r\n", "H265"},
-		"MJPEG":      {"m=video 0 RTP/AVP 26\r\na=control:v\r\n", "M-JPEG"},
-		"audio only": {"m=audio 0 RTP/AVP 8\r\na=control:a\r\n", "no video"},
-		"no media":   {"", ""},
+		"H265 with DONs": {"m=video 0 RTP/AVP 96\r\na=control:v\r\na=rtpmap:96 H265/90000\r\na=fmtp:96 sprop-max-don-diff=2\r\n", "interleaved"},
+		"MJPEG":          {"m=video 0 RTP/AVP 26\r\na=control:v\r\n", "M-JPEG"},
+		"audio only":     {"m=audio 0 RTP/AVP 8\r\na=control:a\r\n", "no video"},
+		"no media":       {"", ""},
 		"interleaved": {
 			"m=video 0 RTP/AVP 96\r\na=control:v\r\na=rtpmap:96 H264/90000\r\na=fmtp:96 packetization-mode=2\r\n",
 			"interleaved",
@@ -94,10 +94,46 @@ func TestManners(t *testing.T) {
 	if n := cam.count("DESCRIBE " + cam.url() + "?channel=1&subtype=0"); n != 1 {
 		t.Error("the address was changed")
 	}
-	if n := cam.count("SETUP"); n != 1 {
-		t.Errorf("%d tracks were set up, want the video alone", n)
+	if n := cam.count("SETUP"); n != 2 {
+		t.Errorf("%d tracks were set up, want picture and sound", n)
 	}
 	eventually(t, "TEARDOWN", func() bool { return cam.count("TEARDOWN") == 1 })
+}
+
+// A muted camera is not asked for its sound; one that refuses it, or would put it
+// where the picture comes, is watched without.
+func TestWithoutSound(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		answer string
+		mute   bool
+		setups int
+	}{
+		"muted":             {"", true, 1},
+		"refused":           {"RTSP/1.0 404 Not Found\r\n", false, 2},
+		"on one channel":    {"RTSP/1.0 200 OK\r\nSession: 1\r\nTransport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n", false, 3},
+		"no transport":      {"RTSP/1.0 200 OK\r\nSession: 1\r\n", false, 3},
+		"other than wished": {"RTSP/1.0 200 OK\r\nSession: 1\r\nTransport: RTP/AVP;unicast;server_port=1-2\r\n", false, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cam := newFakeCamera(t)
+			cam.play = func(p *player) { p.forever() }
+			cam.answer = func(method, url string) string {
+				if method == "SETUP" && strings.HasSuffix(url, "audio") {
+					return c.answer
+				}
+				return ""
+			}
+			cfg := fast(cam.url())
+			cfg.Mute = c.mute
+			r := run(t, cfg)
+			state, _ := r.await(0, station.CameraOnline)
+			if state.Sound != "" || cam.count("SETUP") != c.setups {
+				t.Errorf("sound %q after %d set-ups, want %d", state.Sound, cam.count("SETUP"), c.setups)
+			}
+		})
+	}
 }
 
 // A camera may move us to another path of its own, but not to another host: that

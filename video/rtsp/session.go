@@ -2,6 +2,7 @@ package rtsp
 
 import (
 	"context"
+	"errors"
 	"net"
 	"strings"
 	"sync"
@@ -12,6 +13,8 @@ import (
 	"github.com/bluenviron/gortsplib/v4/pkg/base"
 	"github.com/bluenviron/gortsplib/v4/pkg/description"
 	"github.com/bluenviron/gortsplib/v4/pkg/format"
+	"github.com/bluenviron/gortsplib/v4/pkg/liberrors"
+	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 
 	"stationd/agent/station"
@@ -27,41 +30,57 @@ const (
 	// steadyAfter is how long pictures must have come for a session to count as
 	// a good one.
 	steadyAfter = 10 * time.Second
+	// hurriedDial bounds connecting to a camera that was there a moment ago.
+	hurriedDial = 2 * time.Second
 )
 
 // session is one connection to the camera, from dialling to TEARDOWN.
 type session struct {
-	s      *Source
-	began  time.Time
-	client *gortsplib.Client
-	dials  int
+	s         *Source
+	began     time.Time
+	client    *gortsplib.Client
+	transport gortsplib.Transport
+	hurried   bool
+	dials     int
 
-	// Written by the library's reading goroutine, as times since began.
+	// What comes is taken in by one goroutine of the library over TCP, by one for
+	// each track and its reports over UDP; one packet at a time.
+	mu     sync.Mutex
+	video  depacketizer
+	ear    *ear // nil without sound
+	clocks clocks
+
+	// As times since began.
 	picture  atomic.Int64 // the last one
 	key      atomic.Int64 // the last good one
 	firstKey atomic.Int64
+	packets  atomic.Int64
 	errors   atomic.Int64
 	lost     atomic.Uint64
 	keySeen  chan struct{} // closed with the first key picture
+
+	clockOffset atomic.Int64 // in seconds
 }
 
-func newSession(s *Source) *session {
-	return &session{s: s, began: time.Now(), keySeen: make(chan struct{})}
+func newSession(s *Source, hurried bool) *session {
+	return &session{s: s, began: time.Now(), transport: s.transport(), hurried: hurried, keySeen: make(chan struct{})}
 }
 
 // run connects, plays, and returns why it ended, nil when ctx did. It is done
 // with the stream when it returns.
 func (se *session) run(ctx context.Context) error {
 	s := se.s
-	tcp := gortsplib.TransportTCP // or it would try UDP first
 	se.client = &gortsplib.Client{
 		Scheme:            s.url.Scheme,
 		Host:              s.url.Host,
-		Transport:         &tcp,
+		Transport:         &se.transport, // or it would choose by itself
+		TLSConfig:         s.tlsConfig(),
 		ReadTimeout:       s.cfg.RequestTimeout,
 		WriteTimeout:      s.cfg.RequestTimeout,
 		UserAgent:         "stationd",
 		DialContext:       se.dial,
+		ListenPacket:      listenPacket,
+		OnResponse:        se.keepHome,
 		OnPacketsLost:     func(uint64) {}, // the depacketizer knows better
 		OnDecodeError:     func(error) { se.errors.Add(1) },
 		OnTransportSwitch: func(error) {},
@@ -107,10 +126,17 @@ func (se *session) dial(ctx context.Context, network, address string) (net.Conn,
 	if se.dials++; se.dials > maxDials {
 		return nil, errLoop
 	}
+	if se.hurried {
+		// A camera that is starting lets the first packets go by; better call anew
+		// than wait for the system to do so.
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, min(hurriedDial, se.s.cfg.RequestTimeout))
+		defer cancel()
+	}
 	return se.s.cfg.Dial(ctx, network, address)
 }
 
-// play sets the video track up and starts it.
+// play sets the tracks up and starts them.
 func (se *session) play() error {
 	s := se.s
 	u := &base.URL{Scheme: s.url.Scheme, Host: s.url.Host, Path: s.url.Path, RawPath: s.url.RawPath, RawQuery: s.url.RawQuery, User: s.user}
@@ -118,43 +144,147 @@ func (se *session) play() error {
 	if err != nil {
 		return err
 	}
-	media, h264, err := choose(desc)
+	media, video, params, err := choose(desc)
 	if err != nil {
 		return err
 	}
 	if _, err := se.client.Setup(desc.BaseURL, media, 0, 0); err != nil {
 		return err
 	}
-	sps, pps := h264.SafeParams()
-	s.to.Announce(stream.Params{Codec: stream.H264, SPS: sps, PPS: pps})
-	d := depacketizer{emit: se.write}
-	se.client.OnPacketRTP(media, h264, func(p *rtp.Packet) {
-		d.push(p, time.Now())
-		se.lost.Store(d.packetsLost)
-	})
+	se.video = depacketizer{syntax: h264, emit: se.write}
+	if params.Codec == stream.H265 {
+		se.video.syntax = h265
+	}
+	if sound, f, ear := findSound(desc); ear != nil && !s.cfg.Mute && !s.deaf {
+		switch _, err := se.client.Setup(desc.BaseURL, sound, 0, 0); {
+		case err == nil:
+			se.ear, params.Sound = ear, ear.sound
+			ear.emit = se.hear
+			se.client.OnPacketRTP(sound, f, se.soundPacket)
+			se.client.OnPacketRTCP(sound, func(p rtcp.Packet) { se.report(p, &se.clocks.sound) })
+		case refusal(err): // it is watched without sound
+		case s.badTransport(err):
+			return errDeaf
+		default:
+			return err
+		}
+	}
+	s.to.Announce(params)
+	se.client.OnPacketRTP(media, video, se.videoPacket)
+	se.client.OnPacketRTCP(media, func(p rtcp.Packet) { se.report(p, &se.clocks.video) })
 	_, err = se.client.Play(nil)
 	return err
 }
 
-// choose picks the track that we can use, or says what there is instead.
-func choose(desc *description.Session) (*description.Media, *format.H264, error) {
-	var h264 *format.H264
-	if media := desc.FindFormat(&h264); media != nil && !media.IsBackChannel {
-		if h264.PacketizationMode >= 2 {
-			return nil, nil, fail(station.CameraUnsupported, "the camera sends H.264 in interleaved mode, which is not supported",
-				"choose another stream of the camera")
-		}
-		return media, h264, nil
-	}
+// errDeaf tells that the camera sets up its sound in a way that would spoil the
+// picture.
+var errDeaf = errors.New("the sound cannot be set up beside the picture")
+
+// refusal tells that the camera answered, and said no.
+func refusal(err error) bool {
+	var code liberrors.ErrClientBadStatusCode
+	return errors.As(err, &code)
+}
+
+// choose picks the video that we can use, or says what there is instead.
+func choose(desc *description.Session) (*description.Media, format.Format, stream.Params, error) {
+	other := ""
 	for _, m := range desc.Medias {
-		if m.Type == description.MediaTypeVideo && len(m.Formats) > 0 {
-			return nil, nil, fail(station.CameraUnsupported, "the camera sends "+m.Formats[0].Codec()+", which is not supported",
-				"set this stream, or the sub-stream, to H.264 in the camera's settings")
+		if m.Type != description.MediaTypeVideo || m.IsBackChannel {
+			continue
+		}
+		for _, f := range m.Formats {
+			switch f := f.(type) {
+			case *format.H264:
+				if f.PacketizationMode >= 2 {
+					return nil, nil, stream.Params{}, interleaved("H.264")
+				}
+				sps, pps := f.SafeParams()
+				return m, f, stream.Params{Codec: stream.H264, SPS: sps, PPS: pps}, nil
+			case *format.H265:
+				if f.MaxDONDiff > 0 {
+					return nil, nil, stream.Params{}, interleaved("H.265")
+				}
+				vps, sps, pps := f.SafeParams()
+				return m, f, stream.Params{Codec: stream.H265, VPS: vps, SPS: sps, PPS: pps}, nil
+			}
+			if other == "" {
+				other = f.Codec()
+			}
 		}
 	}
-	return nil, nil, fail(station.CameraUnsupported, "there is no video at this address",
+	if other != "" {
+		return nil, nil, stream.Params{}, fail(station.CameraUnsupported, "the camera sends "+other+", which is not supported",
+			"set this stream, or the sub-stream, to H.264 in the camera's settings")
+	}
+	return nil, nil, stream.Params{}, fail(station.CameraUnsupported, "there is no video at this address",
 		"check the path of the address; the camera's manual lists it")
 }
+
+func interleaved(codec string) error {
+	return fail(station.CameraUnsupported, "the camera sends "+codec+" in interleaved mode, which is not supported",
+		"choose another stream of the camera")
+}
+
+func (se *session) videoPacket(p *rtp.Packet) {
+	se.mu.Lock()
+	defer se.mu.Unlock()
+	se.packets.Add(1)
+	se.video.push(p, time.Now())
+	se.countLost()
+}
+
+func (se *session) soundPacket(p *rtp.Packet) {
+	se.mu.Lock()
+	defer se.mu.Unlock()
+	se.packets.Add(1)
+	se.ear.push(p)
+	se.countLost()
+}
+
+func (se *session) countLost() {
+	lost := se.video.packetsLost
+	if se.ear != nil {
+		lost += se.ear.lost
+	}
+	se.lost.Store(lost)
+}
+
+// hear passes a frame of sound on. se.mu is held.
+func (se *session) hear(frame []byte, ticks int64) {
+	rate := se.ear.sound.Rate
+	pts := span(ticks, int64(rate))
+	if at, ok := se.clocks.onVideo(ticks, rate, se.video.ticks); ok {
+		pts = stream.FromTicks(at)
+	}
+	se.s.to.WriteSound(frame, pts, time.Now())
+}
+
+// report takes in what the camera says of its clock.
+func (se *session) report(p rtcp.Packet, of *track) {
+	sr, ok := p.(*rtcp.SenderReport)
+	if !ok {
+		return
+	}
+	se.mu.Lock()
+	defer se.mu.Unlock()
+	switch {
+	case of == &se.clocks.sound && se.ear != nil && se.ear.started:
+		of.report(sr, se.ear.ticks, se.ear.timestamp)
+	case of == &se.clocks.video && se.video.started:
+		of.report(sr, se.video.ticks, se.video.timestamp)
+		if of.known {
+			// What is told changes only when it is off by more than a second.
+			off, told := time.Until(of.wall), time.Duration(se.clockOffset.Load())*time.Second
+			if d := off - told; d > time.Second || d < -time.Second {
+				se.clockOffset.Store(int64(off.Round(time.Second) / time.Second))
+			}
+		}
+	}
+}
+
+// offset is how far the camera's clock is ahead of ours.
+func (se *session) offset() time.Duration { return time.Duration(se.clockOffset.Load()) * time.Second }
 
 // write passes an access unit on. It runs in the library's reading goroutine,
 // which must not be held up: the camera would drop pictures at its end.
@@ -195,7 +325,7 @@ func (se *session) watch(ctx context.Context, ended <-chan error) error {
 	for {
 		changed := se.s.to.Changed()
 		if keySeen == nil {
-			se.s.online()
+			se.s.online(se)
 		}
 		select {
 		case <-ctx.Done():
@@ -215,9 +345,15 @@ func (se *session) watch(ctx context.Context, ended <-chan error) error {
 			picture, patience = playing, max(cfg.RequestTimeout, cfg.PictureTimeout)
 		}
 		switch {
+		case se.transport == gortsplib.TransportUDP && se.s.cfg.Transport == station.TransportAuto &&
+			se.packets.Load() == 0 && now-playing > min(udpPatience, patience):
+			return errNoUDP
 		case se.errors.Load() > maxErrors:
 			return fail(station.CameraOffline, "the camera sends packets that do not belong to its stream",
 				"it has probably started again; a new connection is made")
+		case now-picture > patience && se.packets.Load() == 0 && se.transport != gortsplib.TransportTCP:
+			return fail(station.CameraOffline, "the camera is connected, but nothing of it comes over UDP",
+				"let UDP through the switches and firewalls between, or set the transport to TCP or automatic")
 		case now-picture > patience:
 			return fail(station.CameraOffline, "the camera is connected but sends no picture",
 				"if this goes on, restart the camera")

@@ -3,10 +3,14 @@ package rtsp
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"log/slog"
 	"net/url"
+	"strconv"
 	"sync"
 	"time"
+
+	"github.com/bluenviron/gortsplib/v4"
 
 	"stationd/agent/station"
 	"stationd/video/stream"
@@ -26,6 +30,12 @@ type Source struct {
 	bad     error // of the address
 	onState func(Status)
 
+	// Of Run's goroutine: since when TCP is used although UDP would be tried,
+	// and why.
+	overTCP time.Time
+	why     string
+	deaf    bool // leaves the sound out
+
 	mu      sync.Mutex
 	state   Status
 	stats   Stats
@@ -38,6 +48,8 @@ type Stats struct {
 	Attempts uint64
 	// PacketsLost on the way, as far as sequence numbers tell.
 	PacketsLost uint64
+	// Session is how many of them in the session that runs.
+	Session uint64
 }
 
 // New returns a source that writes to the stream. Nothing is opened before Run.
@@ -76,7 +88,8 @@ func (s *Source) Stats() Stats {
 	defer s.mu.Unlock()
 	st := s.stats
 	if s.current != nil {
-		st.PacketsLost += s.current.lost.Load()
+		st.Session = s.current.lost.Load()
+		st.PacketsLost += st.Session
 	}
 	return st
 }
@@ -89,12 +102,20 @@ func (s *Source) Run(ctx context.Context) error {
 	}
 	wait := newBackoff(s.cfg)
 	for ctx.Err() == nil {
-		se := newSession(s)
+		se := newSession(s, wait.hurried())
 		s.enter(se)
 		err := se.run(ctx)
 		s.leave(se)
 		if err == nil {
 			break
+		}
+		if errors.Is(err, errDeaf) && !s.deaf {
+			s.deaf = true
+			s.log.Warn("camera is watched without sound", "err", err)
+			continue
+		}
+		if s.fallBack(se, err) {
+			continue
 		}
 		f := s.diagnose(err)
 		s.to.Lost(f.cause)
@@ -131,11 +152,40 @@ func (s *Source) leave(se *session) {
 }
 
 // online tells that pictures are coming, and of what kind.
-func (s *Source) online() {
+func (s *Source) online(se *session) {
 	p, _ := s.to.Params()
-	if s.set(Status{Status: station.CameraOnline, Codec: p.Codec, Width: p.Width, Height: p.Height}) {
-		s.log.Info("camera online", "codec", p.Codec, "width", p.Width, "height", p.Height)
+	st := Status{
+		Status: station.CameraOnline, Codec: p.Codec, Width: p.Width, Height: p.Height,
+		Transport: transportNames[se.transport], ClockOffset: se.offset(),
 	}
+	if p.Sound != nil {
+		st.Sound = p.Sound.Codec
+	}
+	switch off := st.ClockOffset; {
+	case off > clockTolerance, off < -clockTolerance:
+		st.Cause, st.Hint = clockOff(off), "set the camera to a time server (NTP) and its time zone; recordings go by the station's clock"
+	case se.transport == gortsplib.TransportTCP && s.why != "":
+		st.Cause, st.Hint = s.why+", so TCP is used", "let UDP through the switches and firewalls between, or set the transport to TCP"
+	}
+	was := s.State().Status
+	if s.set(st) && was != st.Status {
+		s.log.Info("camera online", "codec", p.Codec, "width", p.Width, "height", p.Height, "transport", st.Transport, "sound", st.Sound)
+	}
+}
+
+// clockTolerance is how wrong a camera's clock may be before it is told.
+const clockTolerance = 5 * time.Second
+
+func clockOff(off time.Duration) string {
+	how := "ahead of"
+	if off < 0 {
+		off, how = -off, "behind"
+	}
+	text := off.String()
+	if days := int(off / (24 * time.Hour)); days > 1 {
+		text = strconv.Itoa(days) + " days"
+	}
+	return "the camera's clock is " + text + " " + how + " the station's"
 }
 
 // set takes over a new state; it is false when nothing has changed.

@@ -15,7 +15,7 @@ const redialAfter = 12_000; // still no new picture: the connection is of no use
 const backoffMost = 15_000;
 
 /** @param {string|undefined} status of a camera whose source cannot give pictures */
-const isDown = (status) => status === 'offline' || status === 'unauthorized' || status === 'no-slot' || status === 'unsupported';
+const isDown = (status) => status === 'offline' || status === 'unauthorized' || status === 'no-slot' || status === 'unsupported' || status === 'untrusted';
 
 /**
  * Watches one camera for as long as the component lives.
