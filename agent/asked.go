@@ -136,12 +136,13 @@ func (a *Agent) askable(tx *store.Tx, id string, what station.AskedWhat, back bo
 	return al, nil
 }
 
-// standsSo tells whether the alarm, as its station told it last, is as was asked.
+// standsSo tells whether the alarm, as its station told it last, is as was asked. To
+// take over what is taken over is news to the station: its clock runs.
 func standsSo(al station.Alarm, x station.Asked) bool {
 	if x.What == station.AskedSeen {
 		return !al.CentreSeenAt.IsZero()
 	}
-	return al.CentreTakenAt.IsZero() == x.Back
+	return x.Back && al.CentreTakenAt.IsZero()
 }
 
 func (a *Agent) putAsked(tx *store.Tx, x station.Asked, now time.Time) error {

@@ -49,9 +49,9 @@ func TestTakenOverByTheParent(t *testing.T) {
 	if al.CentreSeenAt.IsZero() || al.CentreTakenBy != parent.Name || al.CentreSeenBy != parent.Name || al.Answered() || al.State != station.StateRaised || len(al.Notes) != 1 {
 		t.Fatalf("%+v", al)
 	}
-	r.clock.add(time.Hour)
+	r.clock.add(9 * time.Minute)
 	r.step()
-	if resp := r.response(id); !resp.Taken || resp.Next != "" || resp.Stopped != "" || resp.Step != 1 {
+	if resp := r.response(id); !resp.Taken || resp.Next != "" || resp.Stopped != "" || resp.Step != 1 || !resp.TakenUntil.Equal(r.clock.now().Add(time.Minute)) {
 		t.Fatalf("taken over, and the list goes on: %+v", resp)
 	}
 	if got := strings.Join(out.list(), " "); strings.Contains(got, "off") {
@@ -88,7 +88,7 @@ func TestHandedBackToAClosedStation(t *testing.T) {
 	r := responding(t, &outbox{})
 	r.contacts()
 	r.clock.at = time.Date(2026, 11, 23, 23, 0, 0, 0, time.FixedZone("CST", 8*3600))
-	r.must(r.do(station.CommandPutDuty, "", station.Duty{Open: station.Hours{{From: "08:30", To: "17:30"}}, Escalate: station.DefaultDuty().Escalate, DeskSeconds: 30, ParentSeconds: 60}))
+	r.must(r.do(station.CommandPutDuty, "", station.Duty{Open: station.Hours{{From: "08:30", To: "17:30"}}, Escalate: station.DefaultDuty().Escalate, DeskSeconds: 30, ParentSeconds: 60, TakeOverSeconds: 3 * 3600}))
 	r.addSensor("a", station.ClassSmoke)
 	r.report("a", station.KindSmoke, true)
 	id := r.live()[0].ID
@@ -96,16 +96,113 @@ func TestHandedBackToAClosedStation(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.must(r.doAs(parent, station.NewID(), station.CommandTakeOverAlarm, id, station.TakeOverOrder{}))
-	r.clock.add(10 * time.Hour) // it opens, and the centre goes on
-	r.step()
+	goOn := func(n int) {
+		for range n {
+			r.clock.add(2 * time.Hour)
+			r.step()
+			r.must(r.doAs(parent, station.NewID(), station.CommandTakeOverAlarm, id, station.TakeOverOrder{}))
+		}
+	}
+	goOn(5) // it opens, and the centre says again and again that it deals with it
 	if resp := r.response(id); !resp.Taken || told(resp) != "parent:delivered" {
 		t.Fatalf("%+v", resp)
 	}
-	r.clock.add(12 * time.Hour) // closed again
+	goOn(6) // closed again
 	r.must(r.doAs(parent, station.NewID(), station.CommandTakeOverAlarm, id, station.TakeOverOrder{Back: true}))
 	r.clock.add(121 * time.Second)
 	r.step()
 	if resp := r.response(id); resp.Taken || told(resp) != "parent:delivered first:waiting second:waiting" {
+		t.Errorf("%+v", resp)
+	}
+}
+
+// A parent that takes over and then lets it lie has its time and no more: the next
+// contact is told, once, over a restart and a clock that is set, and both ends are
+// told who it was.
+func TestTheParentLetsItLie(t *testing.T) {
+	dir := t.TempDir()
+	var id string
+	at := time.Date(2026, 11, 21, 10, 0, 0, 0, time.FixedZone("CST", 8*3600))
+	t.Run("before the restart", func(t *testing.T) {
+		r := respondingOn(t, dir, &outbox{})
+		r.contacts()
+		r.addSensor("a", station.ClassSmoke)
+		r.report("a", station.KindSmoke, true)
+		id = r.live()[0].ID
+		r.clock.add(61 * time.Second)
+		r.step()
+		r.must(r.doAs(parent, station.NewID(), station.CommandTakeOverAlarm, id, station.TakeOverOrder{By: "lisi"}))
+		r.clock.add(8 * time.Minute)
+		r.step()
+		// It says that it goes on: its time begins anew.
+		r.must(r.doAs(parent, station.NewID(), station.CommandTakeOverAlarm, id, station.TakeOverOrder{By: "lisi"}))
+		r.clock.add(4 * time.Minute)
+		r.step()
+		if resp := r.response(id); !resp.Taken || resp.Step != 1 || !resp.TakenUntil.Equal(r.clock.now().Add(6*time.Minute)) {
+			t.Fatalf("%+v", resp)
+		}
+		at = r.clock.now()
+	})
+	r := respondingOn(t, dir, &outbox{})
+	r.clock.at = at.Add(5 * time.Minute)
+	r.step()
+	if resp := r.response(id); !resp.Taken || resp.Step != 1 {
+		t.Fatalf("too early: %+v", resp)
+	}
+	r.clock.add(61 * time.Second)
+	r.step()
+	r.step()
+	resp := r.response(id)
+	if resp.Taken || resp.Step != 2 || !resp.TakenUntil.IsZero() || !resp.HandedBack || strings.Count(told(resp), "second:") != 1 {
+		t.Errorf("nobody is told: %+v", resp)
+	}
+	al := r.live()[0]
+	if !al.CentreTakenAt.IsZero() || al.CentreLapsedBy != parent.Name || !al.CentreLapsedAt.Equal(r.clock.now()) || al.Answered() {
+		t.Errorf("%+v", al)
+	}
+	if types := r.types(); types[len(types)-1] != "changed" {
+		t.Errorf("the parent is not told: %v", types)
+	}
+	// It may try again, and an answer ends it.
+	r.must(r.doAs(parent, station.NewID(), station.CommandTakeOverAlarm, id, station.TakeOverOrder{}))
+	if al := r.live()[0]; al.CentreTakenAt.IsZero() || !al.CentreLapsedAt.IsZero() {
+		t.Errorf("%+v", al)
+	}
+	r.must(r.answer(id, station.AnswerReceived))
+	r.clock.add(time.Hour)
+	r.step()
+	if resp := r.response(id); resp.Step != 2 || resp.Stopped != "answered" || !resp.TakenUntil.IsZero() {
+		t.Errorf("%+v", resp)
+	}
+	for _, bad := range []int{-1, 59, 4*3600 + 1} {
+		d := station.DefaultDuty()
+		d.TakeOverSeconds = bad
+		r.refused(r.do(station.CommandPutDuty, "", d), "setup.invalid", "takeOverSeconds")
+	}
+}
+
+// The wall clock is set while the parent has its time: it has no more of it, and no less.
+func TestTheParentsTimeAndASteppedClock(t *testing.T) {
+	var up uptime
+	r := responding(t, &outbox{}, func(_ *agent.Config, d *agent.Deps) { d.Elapsed = up.elapsed })
+	r.contacts()
+	r.addSensor("a", station.ClassSmoke)
+	r.report("a", station.KindSmoke, true)
+	id := r.live()[0].ID
+	r.must(r.doAs(parent, station.NewID(), station.CommandTakeOverAlarm, id, station.TakeOverOrder{}))
+	for _, step := range []time.Duration{-year, 2 * year, -year} {
+		up.add(3 * time.Minute)
+		r.clock.add(3*time.Minute + step)
+		r.step()
+		resp := r.response(id)
+		if left := resp.TakenUntil.Sub(r.clock.now()); !resp.Taken || left <= 0 || left > 10*time.Minute {
+			t.Fatalf("after a step of %s it has %s: %+v", step, left, resp)
+		}
+	}
+	up.add(61 * time.Second)
+	r.clock.add(61 * time.Second)
+	r.step()
+	if resp := r.response(id); resp.Taken || resp.Step != 1 {
 		t.Errorf("%+v", resp)
 	}
 }

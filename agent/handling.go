@@ -215,14 +215,25 @@ func prepareTakeOver(a *Agent, cmd station.Command) (plan, error) {
 		return plan{}, err
 	}
 	detail := strings.TrimSpace(body.By + map[bool]string{true: " handed back"}[body.Back])
-	return a.onAlarm(cmd, detail, func(_ *store.Tx, now alarm.Now, _ *condition, al *station.Alarm) (alarm.Outcome, error) {
+	return a.onAlarm(cmd, detail, func(tx *store.Tx, now alarm.Now, _ *condition, al *station.Alarm) (alarm.Outcome, error) {
+		taken := !al.CentreTakenAt.IsZero()
 		switch {
-		case body.Back == al.CentreTakenAt.IsZero():
+		case body.Back && !taken:
 			return alarm.Outcome{}, nil // it stands so already
 		case body.Back:
 			al.CentreTakenAt, al.CentreTakenBy = time.Time{}, ""
+		case taken:
+			// It deals with it still, and has its time again.
+			if err := a.holdAgain(tx, *al); err != nil {
+				return alarm.Outcome{}, err
+			}
+			if al.CentreTakenBy == who && strings.TrimSpace(body.Note) == "" {
+				return alarm.Outcome{}, nil
+			}
+			al.CentreTakenBy = who
 		default:
 			al.CentreTakenAt, al.CentreTakenBy = now.Wall, who
+			al.CentreLapsedAt, al.CentreLapsedBy = time.Time{}, ""
 			if al.CentreSeenAt.IsZero() {
 				al.CentreSeenAt, al.CentreSeenBy = now.Wall, who
 			}

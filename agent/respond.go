@@ -32,6 +32,8 @@ type respondClock struct {
 	// Anybody waits for somebody who has not been told, and comes on duty or is
 	// added: the list is at its end for now.
 	Anybody bool `json:"anybody,omitempty"`
+	// Taken waits for the end of the time that a parent has which took over.
+	Taken bool `json:"taken,omitempty"`
 }
 
 // lookAgainAfter is how often it is looked whether anybody can be told of an alarm
@@ -84,6 +86,23 @@ func (a *Agent) respond(tx *store.Tx, al station.Alarm) error {
 		return s.stop(why)
 	}
 	return nil
+}
+
+// holdAgain gives the parent, which has taken the alarm over, its time again.
+func (a *Agent) holdAgain(tx *store.Tx, al station.Alarm) error {
+	resp, known, err := store.Get[station.Response](tx, key(responseTable, al.ID))
+	if err != nil || !known || !resp.Taken || resp.Stopped != "" {
+		return err
+	}
+	duty, err := dutyOf(tx)
+	if err != nil {
+		return err
+	}
+	now, err := a.moment(tx)
+	if err != nil {
+		return err
+	}
+	return step{a: a, tx: tx, alarm: al, duty: duty, now: now.Wall, tick: now.Tick, resp: &resp}.hold()
 }
 
 // quiet is why nobody outside is told of the alarm; empty when they are.
@@ -164,22 +183,43 @@ func (s step) resume() error {
 	return s.start()
 }
 
-// hold stops the clock: the parent has taken the alarm over, and nobody further
-// needs to be told. It is no answer: what was noted still goes out, and neither the
-// siren nor the loudspeaker falls silent.
+// hold lets the clock wait for the parent alone: it has taken the alarm over, or
+// says again that it deals with it, and for a while nobody further needs to be told.
+// It is no answer: what was noted still goes out, and neither the siren nor the
+// loudspeaker falls silent.
 func (s step) hold() error {
+	limit := time.Duration(s.duty.TakeOverSeconds) * time.Second
 	s.resp.Taken, s.resp.HandedBack, s.resp.Next, s.resp.NextAt = true, false, "", time.Time{}
-	if err := s.tx.Delete(key(clockTable, s.alarm.ID)); err != nil {
+	s.resp.TakenUntil = s.now.Add(limit)
+	if err := store.Put(s.tx, key(clockTable, s.alarm.ID), respondClock{Due: s.tick.Add(limit), Taken: true}); err != nil {
+		return err
+	}
+	if err := markSteady(s.tx, alarm.Now{Tick: s.tick, Wall: s.now}); err != nil {
 		return err
 	}
 	return s.keep()
+}
+
+// lapse goes on by itself where the parent took the alarm over and has said nothing
+// since: the next contact is told at once. Both ends are told who let it lie.
+func (s step) lapse() error {
+	al := s.alarm
+	al.CentreLapsedAt, al.CentreLapsedBy = s.now, al.CentreTakenBy
+	al.CentreTakenAt, al.CentreTakenBy = time.Time{}, ""
+	s.alarm = al
+	s.resp.Taken, s.resp.TakenUntil, s.resp.HandedBack = false, time.Time{}, true
+	s.resp.Parent, s.resp.Closed = s.closed() || s.resp.Parent && !s.resp.Closed, s.closed()
+	if err := s.tellNext(); err != nil {
+		return err
+	}
+	return s.a.tell(s.tx, alarm.Now{Tick: s.tick, Wall: s.now}, changed(&al), "")
 }
 
 // release goes on where the parent has handed the alarm back: the desk has its time
 // again; where nobody is at it, the next contact is told at once. The parent is not
 // told once more: it knows.
 func (s step) release() error {
-	s.resp.Taken, s.resp.HandedBack = false, true
+	s.resp.Taken, s.resp.TakenUntil, s.resp.HandedBack = false, time.Time{}, true
 	if s.closed() {
 		s.resp.Parent, s.resp.Closed = true, true
 		return s.tellNext()
@@ -197,6 +237,8 @@ func (s step) due(clock respondClock) error {
 		return s.arm(time.Duration(max(s.duty.DeskSeconds, 1)) * time.Second)
 	case clock.Due == 0, s.tick < clock.Due:
 		return nil
+	case clock.Taken:
+		return s.lapse()
 	case clock.Opening && s.parentHas():
 		return s.wait()
 	case clock.Anybody:
@@ -328,7 +370,7 @@ func (s step) handOver(closed bool) error {
 // stop ends the response: nobody further is told, what has not gone out is held
 // back, sirens fall silent.
 func (s step) stop(why string) error {
-	s.resp.Stopped, s.resp.Next, s.resp.NextAt = why, "", time.Time{}
+	s.resp.Stopped, s.resp.Next, s.resp.NextAt, s.resp.TakenUntil = why, "", time.Time{}, time.Time{}
 	by := map[string]bool{}
 	for _, x := range s.alarm.Answers {
 		if !x.Undone {
@@ -392,6 +434,9 @@ func dutyOf(tx *store.Tx) (station.Duty, error) {
 	d, known, err := store.Get[station.Duty](tx, dutyKey)
 	if err == nil && !known {
 		d = station.DefaultDuty()
+	}
+	if d.TakeOverSeconds == 0 {
+		d.TakeOverSeconds = station.DefaultDuty().TakeOverSeconds
 	}
 	return d, err
 }

@@ -72,7 +72,7 @@ func (a *Agent) responseOf(tx *store.Tx, alarm string) (*station.Response, error
 	if !known {
 		resp = station.Response{Alarm: alarm, Tellings: []station.Telling{}}
 	}
-	if err != nil || resp.NextAt.IsZero() {
+	if err != nil || resp.NextAt.IsZero() && resp.TakenUntil.IsZero() {
 		return &resp, err
 	}
 	clock, waits, err := store.Get[respondClock](tx, key(clockTable, alarm))
@@ -84,8 +84,12 @@ func (a *Agent) responseOf(tx *store.Tx, alarm string) (*station.Response, error
 		return nil, err
 	}
 	// Where the clock was set since, what is left of the wait counts.
-	if next := now.Wall.Add(time.Duration(clock.Due - now.Tick)); next.Sub(resp.NextAt).Abs() > clockBack {
-		resp.NextAt = next
+	told := &resp.NextAt
+	if clock.Taken {
+		told = &resp.TakenUntil
+	}
+	if next := now.Wall.Add(time.Duration(clock.Due - now.Tick)); next.Sub(*told).Abs() > clockBack {
+		*told = next
 	}
 	return &resp, nil
 }

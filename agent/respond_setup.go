@@ -23,6 +23,8 @@ const (
 	mostWays     = 10 // of one contact
 	// mostWait bounds how long anybody has to answer.
 	mostWait = 3600
+	// mostTakeOver bounds how long an alarm is left to a silent parent, in seconds.
+	mostTakeOver = 4 * 3600
 	// testTime bounds how long somebody waits for what became of a test message.
 	testTime = 45 * time.Second
 )
@@ -288,6 +290,9 @@ func preparePutDuty(a *Agent, cmd station.Command) (plan, error) {
 	}
 	if d.ParentSeconds < 10 || d.ParentSeconds > mostWait {
 		return plan{}, invalid("parentSeconds", "use 10 to 3600", "%d seconds cannot be used", d.ParentSeconds)
+	}
+	if d.TakeOverSeconds != 0 && (d.TakeOverSeconds < 60 || d.TakeOverSeconds > mostTakeOver) {
+		return plan{}, invalid("takeOverSeconds", "use 60 to 14400, which is four hours", "%d seconds cannot be used", d.TakeOverSeconds)
 	}
 	if !slices.Contains(d.Escalate, station.SeverityCritical) {
 		return plan{}, invalid("escalate", "leave critical among them", "nobody would be told of a fire that the desk does not answer")

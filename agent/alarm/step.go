@@ -181,7 +181,8 @@ func (r *Record) again(now Now, m Marks, lim Limits, rise, calm, past bool) Outc
 	if r.news(m, rise, calm && back) {
 		al.Test, al.Before = al.Test && m.Test, len(al.Answers)
 		// What the parent took over was what had been before; this it has not seen.
-		al.CentreSeenAt, al.CentreTakenAt, al.CentreSeenBy, al.CentreTakenBy = time.Time{}, time.Time{}, "", ""
+		al.CentreSeenAt, al.CentreTakenAt, al.CentreLapsedAt = time.Time{}, time.Time{}, time.Time{}
+		al.CentreSeenBy, al.CentreTakenBy, al.CentreLapsedBy = "", "", ""
 		set(r, &r.Entered, false)
 	}
 	quiet := now.Wall.Sub(al.RaisedAt)/repeatQuiet == al.LastAt.Sub(al.RaisedAt)/repeatQuiet

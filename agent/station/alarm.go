@@ -114,6 +114,11 @@ type Alarm struct {
 	// officer.
 	CentreSeenBy  string `json:"centreSeenBy,omitempty"`
 	CentreTakenBy string `json:"centreTakenBy,omitempty"`
+	// CentreLapsedAt is when the centre's time ran out: it had taken the alarm over
+	// and said nothing more, and the station goes on by itself. CentreLapsedBy is who
+	// had taken it.
+	CentreLapsedAt time.Time `json:"centreLapsedAt,omitzero"`
+	CentreLapsedBy string    `json:"centreLapsedBy,omitempty"`
 
 	// Why is the signal that raised it.
 	Why *Signal `json:"why,omitempty"`

@@ -113,11 +113,15 @@ type Duty struct {
 	// ParentSeconds is how long a parent that was handed an alarm has to confirm
 	// that it has it. After that the contacts here are told all the same.
 	ParentSeconds int `json:"parentSeconds"`
+	// TakeOverSeconds is how long an alarm is left to a parent that has taken it
+	// over and says nothing more. After that the next contact is told. Zero is the
+	// default: without a limit a forgotten alarm would call nobody.
+	TakeOverSeconds int `json:"takeOverSeconds,omitempty"`
 }
 
 // DefaultDuty is always open, and tells of all but minor alarms.
 func DefaultDuty() Duty {
-	return Duty{Escalate: []Severity{SeverityCritical, SeverityMajor}, DeskSeconds: 30, ParentSeconds: 60}
+	return Duty{Escalate: []Severity{SeverityCritical, SeverityMajor}, DeskSeconds: 30, ParentSeconds: 60, TakeOverSeconds: 600}
 }
 
 // DutyView is the settings with what they mean now.

@@ -24,10 +24,12 @@ type Response struct {
 	// is handed back at opening.
 	Closed bool `json:"closed,omitempty"`
 	// Taken tells that the parent has taken the alarm over: nobody further is told
-	// until it hands the alarm back. What sounds goes on sounding.
-	Taken bool `json:"taken,omitempty"`
-	// HandedBack tells that the parent gave the alarm back: it is not relied upon
-	// any more.
+	// until it hands the alarm back, or TakenUntil, when it has not said again that it
+	// deals with it. What sounds goes on sounding.
+	Taken      bool      `json:"taken,omitempty"`
+	TakenUntil time.Time `json:"takenUntil,omitzero"`
+	// HandedBack tells that the parent gave the alarm back, or let its time run out:
+	// it is not relied upon any more.
 	HandedBack bool `json:"handedBack,omitempty"`
 	// Stopped is why nobody further is told: "answered", "cleared", "shelved",
 	// "suppressed"; empty while it goes on or when the list is at its end.

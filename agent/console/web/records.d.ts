@@ -11,7 +11,7 @@ export interface Alarm {
   sensor?: string; name: string; place?: string;
   raisedAt: string; lastAt: string; count: number; deviceTime?: string; late?: boolean; values?: Values;
   returnedAt?: string; clearedAt?: string; answers?: Answer[]; before?: number; cameras?: string[]; clip?: string;
-  centreAt?: string; centreSeenAt?: string; centreTakenAt?: string; centreSeenBy?: string; centreTakenBy?: string;
+  centreAt?: string; centreSeenAt?: string; centreTakenAt?: string; centreSeenBy?: string; centreTakenBy?: string; centreLapsedAt?: string; centreLapsedBy?: string;
   why?: Signal | null; seq?: number; skew?: number; important?: boolean; test?: boolean; shelf?: Shelf | null; suppressed?: string;
   chattering?: boolean; incident?: string; takenBy?: Taker | null; notes?: Note[];
 }
@@ -30,7 +30,7 @@ export interface Telling {
 }
 export interface Call { by: string; name: string; at: string; to: string; reached: boolean; note?: string }
 export interface Response {
-  alarm: string; tellings?: Telling[] | null; calls?: Call[]; next?: string; nextAt?: string; step: number; parent?: boolean; closed?: boolean; answeredAt?: string;
+  alarm: string; tellings?: Telling[] | null; calls?: Call[]; next?: string; nextAt?: string; step: number; parent?: boolean; closed?: boolean; answeredAt?: string; taken?: boolean; takenUntil?: string;
 }
 export interface Person { relation: string; name: string; phone: string; age?: number; note?: string }
 export interface People { sensor: string; flat?: string; list?: Person[] | null }

@@ -3,7 +3,8 @@
 // Both go to the station as a wish, and are a fact when the station has said so.
 import { html, signal, useEffect } from '../html.js';
 import { t } from '../words/words.js';
-import { hm } from '../words/times.js';
+import { age, hm } from '../words/times.js';
+import { now } from '../state/clock.js';
 import { newKey, Problem, post, request } from '../state/api.js';
 import { failure } from '../state/answering.js';
 import { may, session } from '../state/session.js';
@@ -21,9 +22,15 @@ const asking = signal(/** @type {Set<string>} */ (new Set()));
 /** @param {Alarm} alarm @param {'seen'|'takeover'} what @returns {Asked|undefined} */
 const asked = (alarm, what) => details.value.get(alarm.id)?.asked?.find((x) => x.what === what);
 
-/** Whether it can be taken over from here now. @param {Alarm} alarm */
+/** Until when the station leaves it to us; empty when it is not ours. @param {Alarm} alarm */
+const until = (alarm) => {
+  const r = details.value.get(alarm.id)?.response;
+  return alarm.centreTakenAt && r?.taken && r.takenUntil && Date.parse(r.takenUntil) > 0 ? r.takenUntil : '';
+};
+
+/** Whether it can be taken over from here now, or once more: the station's clock runs. @param {Alarm} alarm */
 export const takeable = (alarm) =>
-  isForeign(alarm.node) && may('answer') && alarm.state !== 'cleared' && served('/alarms/{id}/takeover') && !alarm.centreTakenAt && asked(alarm, 'takeover')?.state !== 'waiting';
+  isForeign(alarm.node) && may('answer') && alarm.state !== 'cleared' && served('/alarms/{id}/takeover') && (!alarm.centreTakenAt || !!until(alarm)) && asked(alarm, 'takeover')?.state !== 'waiting';
 
 /** @param {Alarm} alarm @param {boolean} back */
 async function wish(alarm, back) {
@@ -80,6 +87,7 @@ export function CentreHands({ alarm }) {
   const over = asked(alarm, 'takeover');
   const busy = asking.value.has(alarm.id);
   const waits = over?.state === 'waiting';
+  const end = until(alarm);
   const failed = over && (over.state === 'refused' || over.state === 'expired') && !!over.back === !!alarm.centreTakenAt;
   return html`<div class="hand-over">
     <span data-testid="hand-seen" data-confirmed=${alarm.centreSeenAt ? 'true' : 'false'}>${alarm.centreSeenAt
@@ -89,7 +97,9 @@ export function CentreHands({ alarm }) {
       ? t(over.back ? 'hand.back.waits' : 'hand.waits', { time: hm(over.until) })
       : alarm.centreTakenAt ? `✓ ${t('hand.taken', { name: alarm.centreTakenBy ?? '', time: hm(alarm.centreTakenAt) })}` : ''}</span>
     ${failed && !waits && html`<strong data-testid="hand-failed">${t(over.state === 'expired' ? 'hand.expired' : 'hand.refused')}</strong>`}
-    ${takeable(alarm) && html`<button type="button" data-testid="take-over" aria-keyshortcuts="G" title=${t('hand.hint')} disabled=${busy} onClick=${() => takeOver(alarm)}>${t('hand.take')}<kbd>G</kbd></button>`}
+    ${alarm.centreLapsedAt && !alarm.centreTakenAt && html`<strong data-testid="hand-lapsed">${t('hand.lapsed', { name: alarm.centreLapsedBy ?? '', time: hm(alarm.centreLapsedAt) })}</strong>`}
+    ${end && !waits && html`<span data-testid="hand-until">${t('hand.until', { time: hm(end), left: age(Date.parse(end) - now.value) })}</span>`}
+    ${takeable(alarm) && html`<button type="button" data-testid="take-over" aria-keyshortcuts="G" title=${t(end ? 'hand.still.hint' : 'hand.hint')} disabled=${busy} onClick=${() => takeOver(alarm)}>${t(end ? 'hand.still' : 'hand.take')}<kbd>G</kbd></button>`}
     ${alarm.centreTakenAt && !waits && may('answer') && html`<button type="button" data-testid="hand-back" disabled=${busy} onClick=${() => wish(alarm, true)}>${t('hand.back')}</button>`}
   </div>`;
 }

@@ -41,6 +41,7 @@ function lines(alarm, response) {
   for (const n of alarm.notes ?? []) list.push({ at: n.at, what: `${n.name || n.by} “${n.text}”`, word: t('told.note'), weight: 1 });
   if (alarm.takenBy) list.push({ at: alarm.takenBy.at, what: [alarm.takenBy.name || alarm.takenBy.by, alarm.takenBy.seat].filter(Boolean).join(' · '), word: t('told.taken'), weight: 1 });
   if (alarm.centreTakenAt) list.push({ at: alarm.centreTakenAt, what: alarm.centreTakenBy || t('told.next.parent'), word: t('told.centre.takes'), look: 'y', weight: 2 });
+  if (alarm.centreLapsedAt) list.push({ at: alarm.centreLapsedAt, what: alarm.centreLapsedBy || t('told.next.parent'), word: t('told.centre.lapsed'), look: 'bad', weight: 3 });
   if (alarm.returnedAt) list.push({ at: alarm.returnedAt, what: alarm.name, word: t('told.returned'), weight: 1 });
   if (alarm.clearedAt && alarm.state === 'cleared') list.push({ at: alarm.clearedAt, what: t('told.alarm'), word: t('alarm.over'), weight: 3 });
   return list.sort((a, b) => Date.parse(a.at) - Date.parse(b.at));
@@ -58,10 +59,12 @@ export function Told({ alarm, detail, most = 6 }) {
   const response = detail?.response;
   const all = lines(alarm, response);
   const next = alarm.state === 'raised' && response?.nextAt && Date.parse(response.nextAt) > 0 ? response : null;
-  const shown = chosenLines(all, next ? most - 1 : most);
+  const until = alarm.state === 'raised' && response?.taken && response.takenUntil && Date.parse(response.takenUntil) > 0 ? response.takenUntil : '';
+  const shown = chosenLines(all, next || until ? most - 1 : most);
   return html`<section class="card told"><h2>${t('told')}${all.length > shown.length ? html`<span class="more-lines">${t('told.more', { n: all.length - shown.length })}</span>` : ''}</h2>
     <dl>${shown.map((l) => html`<div key=${l.at + l.what + l.word} class=${l.look}><dt>${hms(l.at)}</dt><dd title=${l.what}>${l.what}</dd><dd class="w">${l.word}</dd></div>`)}
       ${next && html`<div class="next" data-testid="next-contact"><dt>${hms(next.nextAt ?? '')}</dt><dd>${t('told.next', { name: nextName(next.next) })}</dd><dd class="w" data-testid="countdown">${countdown(next.nextAt ?? '')}</dd></div>`}
+      ${until && html`<div class="next" data-testid="taken-until"><dt>${hms(until)}</dt><dd>${t('told.centre.until', { time: hm(until) })}</dd><dd class="w">${countdown(until)}</dd></div>`}
     </dl>
     <${Centre} alarm=${alarm} detail=${detail} />
   </section>`;

@@ -10,6 +10,7 @@ import { HoursField, SeverityField } from '../ui/hours.js';
 import { LoadProblem, useLoad } from '../ui/load.js';
 
 const waits = [0, 15, 30, 60, 120, 300];
+const takeOvers = [300, 600, 900, 1800, 3600];
 
 export function Duty() {
   const { data, problem, again } = useLoad('/hours');
@@ -25,7 +26,7 @@ export function Duty() {
     setD({ ...d, ...part });
   };
   const send = async () => {
-    await put('/hours', { open: d.open ?? [], escalate: d.escalate ?? [], deskSeconds: d.deskSeconds, parentSeconds: d.parentSeconds });
+    await put('/hours', { open: d.open ?? [], escalate: d.escalate ?? [], deskSeconds: d.deskSeconds, parentSeconds: d.parentSeconds, takeOverSeconds: d.takeOverSeconds });
     setSaved(true);
     again();
   };
@@ -37,6 +38,7 @@ export function Duty() {
       <${SeverityField} label=${t('duty.escalate')} value=${d.escalate ?? []} onValue=${(/** @type {string[]} */ v) => change({ escalate: v })} />
       <div class="two"><${Field} label=${t('duty.desk')} hint=${t('duty.desk.hint')} value=${String(d.deskSeconds)} onValue=${(/** @type {string} */ v) => change({ deskSeconds: Number(v) })} name="desk" options=${options(d.deskSeconds)} />
       <${Field} label=${t('duty.parent')} hint=${t('duty.parent.hint')} value=${String(d.parentSeconds)} onValue=${(/** @type {string} */ v) => change({ parentSeconds: Number(v) })} name="parent" options=${options(d.parentSeconds)} /></div>
+      ${d.parent && html`<${Field} label=${t('duty.takeover')} hint=${t('duty.takeover.hint')} value=${String(d.takeOverSeconds)} onValue=${(/** @type {string} */ v) => change({ takeOverSeconds: Number(v) })} name="takeover" options=${[...new Set([...takeOvers, d.takeOverSeconds])].sort((a, b) => a - b).map((n) => [String(n), span(n * 1000)])} />`}
     <//></section>`;
 }
 

@@ -1,5 +1,6 @@
 // @ts-check
-// Sentences about rule templates that a centre gives to its stations.
+// Sentences about what a centre does at its stations: rule templates that it gives
+// to them, and alarms that it takes over for a while.
 
 export const PUSH = /** @type {const} */ ({
   'push.title': ['下发到各站', 'At the stations'],
@@ -30,6 +31,14 @@ export const PUSH = /** @type {const} */ ({
   'policy.some': ['这几类不接受', 'Not for these classes'],
   'policy.none': ['一律不接受', 'Take none'],
   'policy.why': ['原因（中心会看到）', 'Why (the centre sees it)'],
+  'duty.takeover': ['中心接管后等多久', 'How long the centre has that took over'],
+  'duty.takeover.hint': ['到时没有结果也没有再按“仍在处理”，就接着通知下一位。', 'After that, unless it says again that it deals with it, the next contact is told.'],
+  'told.centre.lapsed': ['没有结果，站里接着通知', 'brought no result; the station goes on'],
+  'told.centre.until': ['中心处理中，{time} 还没结果就接着通知', 'The centre deals with it; after {time} the next is told'],
+  'hand.until': ['站里等到 {time}，剩 {left}', 'The station waits until {time}, {left} left'],
+  'hand.still': ['仍在处理', 'Still on it'],
+  'hand.still.hint': ['告诉站里中心仍在处理，重新计时', 'Tells the station that the centre still deals with it; its clock starts again'],
+  'hand.lapsed': ['{name} 接管后没有结果，站里 {time} 起已接着通知', '{name} took over and brought no result; the station went on at {time}'],
   'problem.template.local': ['站里有自己的规则：第 {version} 版，{name}', 'The station has rules of its own: version {version} by {name}'],
   'problem.template.removed': ['站里 {name} 把它删除了', '{name} has removed it at the station'],
   'problem.template.older': ['站里已有更新的第 {version} 版', 'The station has version {version} already'],
