@@ -153,9 +153,18 @@ func (a *Agent) sensorRoutes() []station.Route {
 		{Pattern: "POST " + one + "/adoption", Permission: station.PermConfigure, Resource: "sensor/{id}", Summary: "Adopt a device that appeared by itself", Body: station.AdoptionOrder{}, Reply: station.Sensor{}, Params: commandParams, Handler: a.order(station.CommandAdoptSensor)},
 		{Pattern: "POST " + one + "/credential", Permission: station.PermConfigure, Resource: "sensor/{id}", Summary: "Make an account at the built-in broker for one sensor, with the topics that it needs; the password is shown this once", Reply: station.DeviceCredential{}, Params: commandParams, Handler: a.put(station.CommandPutCredential, "")},
 		{Pattern: "POST " + one + "/replacement", Permission: station.PermConfigure, Resource: "sensor/{id}", Summary: "Put a new device in the place of a broken one; name, rules and history stay", Body: station.ReplacementOrder{}, Reply: station.Sensor{}, Params: commandParams, Handler: a.order(station.CommandReplaceSensor)},
+		{Pattern: "GET " + one + "/service", Permission: station.PermWatch, Resource: "sensor/{id}", Summary: "A sensor's maintenance or test, and what it has reported in a maintenance so far", Reply: station.ServiceView{}, Handler: station.Handler(a.getService)},
 		{Pattern: "PUT " + one + "/service", Permission: station.PermConfigure, Resource: "sensor/{id}", Summary: "Take a sensor out of ordinary service for a time: maintenance or test", Body: station.ServiceOrder{}, Reply: station.Sensor{}, Params: commandParams, Handler: a.order(station.CommandServiceSensor)},
 		{Pattern: "DELETE " + one + "/service", Permission: station.PermConfigure, Resource: "sensor/{id}", Summary: "Put a sensor back into ordinary service", Status: http.StatusNoContent, Params: commandParams, Handler: a.remove(station.CommandEndService)},
 	}
+}
+
+func (a *Agent) getService(w http.ResponseWriter, r *http.Request) error {
+	v, err := a.ServiceOf(r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	return station.WriteJSON(w, http.StatusOK, v)
 }
 
 // order serves a request whose body is the command's body as it is.

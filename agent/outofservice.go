@@ -8,11 +8,13 @@ import (
 
 // A sensor in maintenance raises nothing that is shown; what it would have raised
 // is kept as suppressed. One on trial raises alarms that are marked as such. Both
-// end by themselves.
+// end by themselves. A person who ends a maintenance is shown what the sensor has
+// reported in it, and by ending it says that what came and went was the work.
 
 // heedService follows a change of a sensor's service, in the transaction that
 // stores the sensor: the end is waited for, and its live alarms are hidden or shown.
-func (a *Agent) heedService(tx *store.Tx, before, after station.Sensor, actor string) error {
+// who is nobody when the time has ended it.
+func (a *Agent) heedService(tx *store.Tx, before, after station.Sensor, who station.Actor) error {
 	now, err := a.moment(tx)
 	if err != nil {
 		return err
@@ -28,14 +30,18 @@ func (a *Agent) heedService(tx *store.Tx, before, after station.Sensor, actor st
 	if err != nil {
 		return err
 	}
+	var by *station.Answer
+	if who.Account != "" {
+		by = &station.Answer{Kind: station.AnswerTest, By: who.Account, Name: who.Name, At: now.Wall}
+	}
 	for _, c := range all {
 		var out alarm.Outcome
 		if is {
 			out = c.Hide(now, alarm.Maintenance)
 		} else {
-			out = c.Show(now, alarm.Maintenance)
+			out = c.Serviced(now, by)
 		}
-		if err := a.follow(tx, now, c, out, actor, &reportChange{}); err != nil {
+		if err := a.follow(tx, now, c, out, who.Account, &reportChange{}); err != nil {
 			return err
 		}
 	}
@@ -89,10 +95,55 @@ func (a *Agent) endService(tx *store.Tx, now alarm.Now, id string, change *repor
 	}
 	s.Service = nil
 	change.registry = true
-	if err := a.serviceChanged(tx, s, "", now.Wall); err != nil {
+	if err := a.serviceChanged(tx, s, station.Actor{}, now.Wall); err != nil {
 		return err
 	}
 	return appendAudit(tx, station.Audit{At: now.Wall, Actor: station.System(), Action: "sensor.service", Subject: "sensor/" + id, Result: "ok", Detail: "ended by its time"})
+}
+
+// mostWorked bounds the alarms that are looked at for what was reported in a service.
+const mostWorked = 500
+
+// ServiceOf is a sensor's service with what it has reported in it.
+func (a *Agent) ServiceOf(id string) (v station.ServiceView, err error) {
+	err = a.store.View(func(tx *store.Tx) error {
+		s, err := ownSensor(tx, id)
+		if err != nil {
+			return err
+		}
+		v, err = serviceView(tx, s)
+		return err
+	})
+	return v, err
+}
+
+func serviceView(tx *store.Tx, s station.Sensor) (v station.ServiceView, err error) {
+	if v.Service = s.Service; !inMaintenance(s) {
+		return v, nil
+	}
+	table := key(bySensorTable, s.ID) + "/"
+	n := 0
+	err = store.EachReverse(tx, table, func(k store.Key, _ bool) error {
+		al, ok, err := store.Get[station.Alarm](tx, alarmTable+k[len(table):])
+		if err != nil || !ok {
+			return err
+		}
+		if n++; n > mostWorked || al.LastAt.Before(s.Service.Since) && !al.Live() {
+			return store.ErrStop
+		}
+		if al.Worked == 0 || al.LastAt.Before(s.Service.Since) {
+			return nil
+		}
+		v.Times += al.Worked
+		if al.LastAt.After(v.LastAt) {
+			v.LastAt = al.LastAt
+		}
+		if al.Live() && al.ReturnedAt.IsZero() {
+			v.Standing++
+		}
+		return nil
+	})
+	return v, err
 }
 
 // sensorGone ends what a removed sensor's conditions wait for. Its latched alarms

@@ -46,34 +46,46 @@ func prepareServiceSensor(a *Agent, cmd station.Command) (plan, error) {
 		if !s.Adopted {
 			return nil, station.Errorf(409, "sensor.stranger", "adopt it first", "nobody has adopted this device yet")
 		}
-		s.Service = &service
-		return s, a.serviceChanged(tx, s, cmd.Actor.Account, now)
+		next := service
+		if inMaintenance(s) && next.Mode == station.ServiceMaintenance {
+			next.Since = s.Service.Since // it goes on
+		}
+		s.Service = &next
+		return s, a.serviceChanged(tx, s, cmd.Actor, now)
 	}}, nil
 }
 
 func prepareEndService(a *Agent, cmd station.Command) (plan, error) {
 	now := a.now()
-	return plan{subject: "sensor/" + cmd.Subject, lane: station.LaneNormal, registry: true, apply: func(tx *store.Tx) (any, error) {
+	v, err := a.ServiceOf(cmd.Subject)
+	if err != nil {
+		return plan{}, err
+	}
+	detail := ""
+	if v.Times > 0 {
+		detail = fmt.Sprintf("in maintenance: %d times, last at %s", v.Times, v.LastAt.Format(time.DateTime))
+	}
+	return plan{subject: "sensor/" + cmd.Subject, detail: detail, lane: station.LaneNormal, registry: true, apply: func(tx *store.Tx) (any, error) {
 		s, err := ownSensor(tx, cmd.Subject)
 		if err != nil || s.Service == nil {
 			return s, err
 		}
 		s.Service = nil
-		return s, a.serviceChanged(tx, s, cmd.Actor.Account, now)
+		return s, a.serviceChanged(tx, s, cmd.Actor, now)
 	}}, nil
 }
 
 // serviceChanged keeps a sensor whose service has begun or ended.
-func (a *Agent) serviceChanged(tx *store.Tx, s station.Sensor, actor string, at time.Time) error {
+func (a *Agent) serviceChanged(tx *store.Tx, s station.Sensor, who station.Actor, at time.Time) error {
 	before, _, err := store.Get[station.Sensor](tx, key(sensorTable, s.ID))
 	if err != nil {
 		return err
 	}
-	if err := a.heedService(tx, before, s, actor); err != nil {
+	if err := a.heedService(tx, before, s, who); err != nil {
 		return err
 	}
 	if err := store.Put(tx, key(sensorTable, s.ID), s); err != nil {
 		return err
 	}
-	return appendEvent(tx, station.LaneNormal, station.EventSensorChanged, "sensor/"+s.ID, actor, at, s)
+	return appendEvent(tx, station.LaneNormal, station.EventSensorChanged, "sensor/"+s.ID, who.Account, at, s)
 }

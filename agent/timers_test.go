@@ -2,6 +2,7 @@ package agent_test
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -175,6 +176,93 @@ func TestServiceEndsInTime(t *testing.T) {
 			t.Errorf("%s: test %t", al.Kind, al.Test)
 		}
 	}
+}
+
+// TestWhatAMaintenanceLeaves: what came and went in it is told to the person who ends
+// it, and is no alarm then; what still holds is, and so is all of it when nobody but
+// the clock ends it.
+func TestWhatAMaintenanceLeaves(t *testing.T) {
+	l := newLife(t, t.TempDir(), time.Time{})
+	begin := func(id string) {
+		t.Helper()
+		l.must(l.do(station.CommandServiceSensor, id, station.ServiceOrder{Mode: station.ServiceMaintenance, Minutes: 60, Why: "清洗"}))
+	}
+	puff := func(id string, times int) {
+		t.Helper()
+		for range times {
+			l.report(id, station.KindSmoke, true)
+			l.pass(time.Minute)
+			l.report(id, station.KindSmoke, false)
+			l.pass(time.Minute)
+		}
+	}
+	view := func(id string) station.ServiceView {
+		t.Helper()
+		v, err := l.ServiceOf(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	for _, id := range []string{"worked", "burns", "before", "forgotten"} {
+		l.addSensor(id, station.ClassSmoke)
+	}
+	l.report("before", station.KindSmoke, true)
+	for _, id := range []string{"worked", "burns", "before", "forgotten"} {
+		begin(id)
+	}
+	l.report("before", station.KindSmoke, false)
+	puff("worked", 3)
+	begin("worked") // it takes longer
+	puff("burns", 1)
+	l.report("burns", station.KindSmoke, true)
+	puff("forgotten", 2)
+	if n := len(l.live()); n != 0 {
+		t.Fatalf("%d alarms while they are worked on", n)
+	}
+	if v := view("worked"); v.Times != 3 || v.Standing != 0 || v.LastAt.IsZero() || v.Service == nil {
+		t.Errorf("%+v", v)
+	}
+	if v := view("burns"); v.Times != 2 || v.Standing != 1 {
+		t.Errorf("%+v", v)
+	}
+	l = l.end(time.Second) // and the program is started again
+	for _, id := range []string{"worked", "burns", "before"} {
+		l.must(l.do(station.CommandEndService, id, nil))
+	}
+	live := map[string]station.Alarm{}
+	for _, al := range l.live() {
+		live[al.Sensor] = al
+	}
+	if len(live) != 2 || !live["burns"].ReturnedAt.IsZero() || live["before"].ReturnedAt.IsZero() || live["before"].Worked != 0 {
+		t.Errorf("%+v", live)
+	}
+	page, err := l.FindAlarms(agent.AlarmFilter{Sensor: "worked", Limit: 10})
+	if err != nil || len(page.Alarms) != 1 {
+		t.Fatalf("%+v %v", page, err)
+	}
+	if al := page.Alarms[0]; al.Worked != 3 || al.Verdict() != station.AnswerTest || al.Answers[0].Name != admin.Name || al.Live() || al.Suppressed != "" {
+		t.Errorf("the record does not tell of it: %+v", al)
+	}
+	found := false
+	for _, row := range l.audit(10) {
+		found = found || row.Action == station.CommandEndService && row.Subject == "sensor/worked" && strings.HasPrefix(row.Detail, "in maintenance: 3 times, last at ")
+	}
+	if !found {
+		t.Errorf("the audit does not tell of it: %+v", l.audit(10))
+	}
+	// Whoever takes it back has the alarm.
+	l.must(l.answer(page.Alarms[0].ID, station.AnswerUndo))
+	if n := len(l.live()); n != 3 {
+		t.Errorf("%d alarms", n)
+	}
+	l.pass(time.Hour)
+	for _, al := range l.live() {
+		if al.Sensor == "forgotten" && al.Worked == 2 && al.Suppressed == "" && !al.ReturnedAt.IsZero() && !al.Answered() {
+			return
+		}
+	}
+	t.Errorf("nobody has looked, and nobody is told: %+v", l.live())
 }
 
 // TestSchedules: a door that stands open when its schedule begins to watch raises

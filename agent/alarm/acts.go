@@ -120,6 +120,24 @@ func (r *Record) Show(now Now, why string) Outcome {
 	return r.settle(now, station.EventAlarmChanged)
 }
 
+// Serviced ends the maintenance of the sensor. What came and went wholly inside it
+// belongs to the work: where a person ends the maintenance, by is that person's word
+// for it, and the alarm is over without having been one. Anything else comes into
+// sight: what still holds, what was known before, and whatever there was when
+// nobody but the clock has ended it.
+func (r *Record) Serviced(now Now, by *station.Answer) Outcome {
+	al := r.Alarm
+	if al == nil || al.Suppressed != Maintenance {
+		return Outcome{}
+	}
+	if by == nil || al.Worked == 0 || r.Entered || al.ReturnedAt.IsZero() {
+		return r.Show(now, Maintenance)
+	}
+	al.Suppressed = ""
+	al.Answers = append(al.Answers, *by)
+	return r.settle(now, station.EventAlarmAnswered)
+}
+
 // Rearm judges a condition that holds when its schedule begins to watch.
 func (r *Record) Rearm(now Now, m Marks, lim Limits) Outcome {
 	if !r.Holds || r.Alarm != nil || r.RaiseAt != 0 {

@@ -5,7 +5,7 @@
 // A [Record] is one alarm condition of one sensor: whether it holds, what is
 // waited for, and the one alarm that lives of it. It is stored between two steps.
 // The steps are Signal (a rule has judged), Tick (a deadline has come), Settle (a
-// person has answered), Shelve and Unshelve, Hide and Show, Rearm and Gone. Each
+// person has answered), Shelve and Unshelve, Hide and Show, Serviced, Rearm and Gone. Each
 // returns an [Outcome].
 //
 // The package has no store, no clock and starts nothing. Deadlines are [Tick]s,

@@ -21,7 +21,7 @@ func TestRandomLives(t *testing.T) {
 		lives = 300
 	}
 	kinds := []station.AlarmKind{station.KindSmoke, station.KindDoor, station.KindSOS, station.KindTemperature}
-	names := []string{"on", "on", "on", "off", "off", "receive", "judge", "undo", "shelve", "unshelf", "service", "serviced", "hide", "show", "gone", "2h"}
+	names := []string{"on", "on", "on", "off", "off", "receive", "judge", "undo", "shelve", "unshelf", "service", "serviced", "expired", "hide", "show", "gone", "2h"}
 	for seed := range uint64(lives) {
 		rnd := rand.New(rand.NewPCG(seed, 1))
 		timing := station.Timing{}
@@ -44,13 +44,20 @@ func TestRandomLives(t *testing.T) {
 				trail = append(trail, d.String())
 			default:
 				name := names[rnd.IntN(len(names))]
+				before, shown := p.Alarm, p.Entered
 				acts[name](p)
 				trail = append(trail, name)
+				if name == "serviced" && before != nil && !before.Live() && (shown || before.Worked == 0 || before.ReturnedAt.IsZero()) {
+					fail("the end of maintenance ended what was not of it: %+v", before)
+				}
+				if name == "expired" && before != nil && before.Kind.LifeSafety() && !before.Live() {
+					fail("nobody judged alarm %s", before.ID)
+				}
 			}
 			check(p, fail)
 		}
 		// In the end a person looks at all there is.
-		acts["serviced"](p)
+		acts[[]string{"serviced", "expired"}[rnd.IntN(2)]](p)
 		acts["show"](p)
 		acts["off"](p)
 		p.wait(3 * time.Hour)

@@ -137,6 +137,9 @@ func (r *Record) raise(now Now, m Marks, lim Limits, past bool) Outcome {
 	if m.Hidden == Maintenance || !r.Kind.LifeSafety() {
 		al.Suppressed = m.Hidden
 	}
+	if m.Hidden == Maintenance {
+		al.Worked = 1
+	}
 	if !r.Kind.LifeSafety() {
 		al.Shelf = r.Shelf
 		if !al.Late {
@@ -189,6 +192,9 @@ func (r *Record) again(now Now, m Marks, lim Limits, rise, calm, past bool) Outc
 	fresh := al.Late && !m.Late && !m.Retained // what was old news is so now
 	if back {
 		al.ReturnedAt = time.Time{}
+		if al.Suppressed == Maintenance {
+			al.Worked++
+		}
 		if al.Shelf != nil && r.Kind.LifeSafety() {
 			r.unshelve()
 		}

@@ -99,9 +99,13 @@ var acts = map[string]func(*point){
 		p.marks.Hidden = alarm.Maintenance
 		p.note(p.Hide(p.now, alarm.Maintenance))
 	},
-	"serviced": func(p *point) {
+	"serviced": func(p *point) { // a person ends it
 		p.marks.Hidden = ""
-		p.note(p.Show(p.now, alarm.Maintenance))
+		p.note(p.Serviced(p.now, &station.Answer{Kind: station.AnswerTest, By: "li", At: p.now.Wall}))
+	},
+	"expired": func(p *point) { // its time does
+		p.marks.Hidden = ""
+		p.note(p.Serviced(p.now, nil))
 	},
 	"hide": func(p *point) { p.note(p.Hide(p.now, alarm.Bridge)) },
 	"show": func(p *point) { p.note(p.Show(p.now, alarm.Bridge)) },
@@ -112,7 +116,7 @@ var acts = map[string]func(*point){
 // TestStateTable goes from every state by every event: for a door, which ends by
 // itself, and for smoke, which a person must judge.
 func TestStateTable(t *testing.T) {
-	events := []string{"on", "off", "receive", "judge", "undo", "shelve", "unshelf", "service", "serviced", "hide", "show", "gone", "2h"}
+	events := []string{"on", "off", "receive", "judge", "undo", "shelve", "unshelf", "service", "serviced", "hide", "show", "gone", "2h", "expired"}
 	const (
 		n  = alarm.Normal
 		u  = alarm.Unacked
@@ -127,21 +131,27 @@ func TestStateTable(t *testing.T) {
 		kind station.AlarmKind
 		from alarm.State
 		path string // from normal
-		//          on  off rec jdg und shv uns svc svd hid shw gon 2h
+		//          on  off rec jdg und shv uns svc svd hid shw gon 2h  exp
 		want []alarm.State
 	}{
-		{station.KindDoor, n, "", []alarm.State{u, n, n, n, n, n, n, n, n, n, n, n, n}},
-		{station.KindDoor, u, "on", []alarm.State{u, n, a, a, u, s, u, o, u, h, u, n, u}},
-		{station.KindDoor, a, "on receive", []alarm.State{a, n, a, a, u, s, a, o, a, h, a, n, a}},
-		{station.KindDoor, s, "on shelve", []alarm.State{s, n, s, s, s, s, u, o, s, s, s, n, u}},
-		{station.KindDoor, h, "on hide", []alarm.State{h, n, h, h, h, s, h, o, h, h, u, n, h}},
-		{station.KindDoor, o, "on service", []alarm.State{o, n, o, o, o, o, o, o, u, h, o, n, o}},
-		{station.KindSmoke, n, "", []alarm.State{u, n, n, n, n, n, n, n, n, n, n, n, n}},
-		{station.KindSmoke, u, "on", []alarm.State{u, r, a, a, u, u, u, o, u, u, u, r, u}},
-		{station.KindSmoke, a, "on receive", []alarm.State{a, r, a, a, u, a, a, o, a, a, a, r, a}},
-		{station.KindSmoke, r, "on off", []alarm.State{u, r, r, n, r, s, r, o, r, r, r, r, r}},
-		{station.KindSmoke, s, "on off shelve", []alarm.State{u, s, s, n, s, s, r, o, s, s, s, s, r}},
-		{station.KindSmoke, o, "on service", []alarm.State{o, o, o, o, o, o, o, o, u, o, o, o, o}},
+		{station.KindDoor, n, "", []alarm.State{u, n, n, n, n, n, n, n, n, n, n, n, n, n}},
+		{station.KindDoor, u, "on", []alarm.State{u, n, a, a, u, s, u, o, u, h, u, n, u, u}},
+		{station.KindDoor, a, "on receive", []alarm.State{a, n, a, a, u, s, a, o, a, h, a, n, a, a}},
+		{station.KindDoor, s, "on shelve", []alarm.State{s, n, s, s, s, s, u, o, s, s, s, n, u, s}},
+		{station.KindDoor, h, "on hide", []alarm.State{h, n, h, h, h, s, h, o, h, h, u, n, h, h}},
+		{station.KindDoor, o, "on service", []alarm.State{o, n, o, o, o, o, o, o, u, h, o, n, o, u}},
+		{station.KindSmoke, n, "", []alarm.State{u, n, n, n, n, n, n, n, n, n, n, n, n, n}},
+		{station.KindSmoke, u, "on", []alarm.State{u, r, a, a, u, u, u, o, u, u, u, r, u, u}},
+		{station.KindSmoke, a, "on receive", []alarm.State{a, r, a, a, u, a, a, o, a, a, a, r, a, a}},
+		{station.KindSmoke, r, "on off", []alarm.State{u, r, r, n, r, s, r, o, r, r, r, r, r, r}},
+		{station.KindSmoke, s, "on off shelve", []alarm.State{u, s, s, n, s, s, r, o, s, s, s, s, r, s}},
+		{station.KindSmoke, o, "on service", []alarm.State{o, o, o, o, o, o, o, o, u, o, o, o, o, u}},
+		{station.KindSmoke, o, "on service off", []alarm.State{o, o, o, n, o, o, o, o, r, o, o, o, o, r}}, // known before
+		{station.KindSmoke, o, "service on", []alarm.State{o, o, o, o, o, o, o, o, u, o, o, o, o, u}},
+		{station.KindSmoke, o, "service on off", []alarm.State{o, o, o, n, o, o, o, o, n, o, o, o, o, r}},
+		{station.KindSmoke, o, "service on off on off", []alarm.State{o, o, o, n, o, o, o, o, n, o, o, o, o, r}},
+		{station.KindSmoke, n, "service on off serviced", []alarm.State{u, n, n, n, n, n, n, n, n, n, n, n, n, n}},
+		{station.KindSmoke, r, "service on off expired", []alarm.State{u, r, r, n, r, s, r, o, r, r, r, r, r, r}},
 	} {
 		for i, event := range events {
 			t.Run(fmt.Sprintf("%s/%s/%s", c.kind, c.from, event), func(t *testing.T) {

@@ -136,6 +136,9 @@ type Alarm struct {
 	// Suppressed is why the alarm is kept without being shown as one:
 	// "maintenance", "bridge", "schedule", "flood"; empty when it is not.
 	Suppressed string `json:"suppressed,omitempty"`
+	// Worked is how often the condition began to hold while its sensor was in
+	// maintenance.
+	Worked int `json:"worked,omitempty"`
 	// Chattering tells that it came and went at least three times in a minute;
 	// it is held until it has been quiet for a while.
 	Chattering bool `json:"chattering,omitempty"`

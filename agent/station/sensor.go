@@ -74,6 +74,16 @@ type Service struct {
 	Why   string      `json:"why,omitempty"`
 }
 
+// ServiceView is a sensor's service, and what it has reported in it so far.
+type ServiceView struct {
+	Service *Service `json:"service" jsonschema:"nullable"`
+	// Times is how often a condition began to hold, LastAt when it last said so.
+	Times  int       `json:"times"`
+	LastAt time.Time `json:"lastAt,omitzero"`
+	// Standing is how many conditions hold now: when maintenance ends they are alarms.
+	Standing int `json:"standing"`
+}
+
 // Current is the mode at now; empty in ordinary service, and of a nil Service. One
 // from the future is from before the clock was set back, and over.
 func (s *Service) Current(now time.Time) ServiceMode {

@@ -19,6 +19,7 @@ export function marksOf(alarm) {
   if (alarm.chattering) list.push(['chattering', t('mark.chattering')]);
   if (alarm.shelf) list.push(['shelved', t('mark.shelved', { time: hm(alarm.shelf.until) })]);
   if (alarm.suppressed) list.push(['suppressed', t(`mark.suppressed.${/** @type {'maintenance'} */ (known(alarm.suppressed))}`)]);
+  if (alarm.worked && alarm.suppressed !== 'maintenance') list.push(['worked', t('mark.worked', { n: alarm.worked })]);
   if (Math.abs(alarm.skew ?? 0) > skewTold) list.push(['skewed', t((alarm.skew ?? 0) > 0 ? 'mark.clock.fast' : 'mark.clock.slow', { span: span(Math.abs(alarm.skew ?? 0) / 1e6) })]);
   return list;
 }

@@ -1,21 +1,41 @@
 // @ts-check
 // What is done to a device: it is serviced or tried out for a time, gets an
 // account of its own, or makes room for a new one.
-import { html, useState } from '../html.js';
+import { html, useEffect, useState } from '../html.js';
 import { t } from '../words/words.js';
 import { when } from '../words/times.js';
-import { newKey, post, put, remove } from '../state/api.js';
+import { get, newKey, post, put, remove } from '../state/api.js';
 import { now } from '../state/clock.js';
 import { loadAll, sensors } from '../state/store.js';
+import { served } from '../state/served.js';
 import { Field, Form } from '../ui/form.js';
+import { useLoad } from '../ui/load.js';
 import { RemoveButton } from '../ui/remove.js';
 
 /** @typedef {import('../records.js').Sensor} Sensor */
 
 const lengths = [30, 120, 480, 1440, 4320];
+const lookAgain = 5000; // ms, for what a sensor in maintenance reports
 
 /** @param {string} id @param {string} rest */
 const path = (id, rest) => `/sensors/${encodeURIComponent(id)}/${rest}`;
+
+/** @typedef {{times: number, lastAt?: string, standing: number}} Worked */
+
+/** What was reported in a maintenance, and what becomes of it at its end. @param {Worked} w */
+const workedWords = (w) => `${t('service.worked', { n: w.times, time: when(w.lastAt, now.value) })}${t(w.standing ? 'service.worked.stands' : 'service.worked.over')}`;
+
+/** What the sensor has reported in its maintenance; null where it is none, or nothing. @param {Sensor} sensor @returns {Worked|null} */
+function useWorked(sensor) {
+  const wanted = sensor.service?.mode === 'maintenance' && served('/sensors/{id}/service');
+  const { data, again } = useLoad(wanted ? path(sensor.id, 'service') : '');
+  useEffect(() => {
+    if (!wanted) return;
+    const timer = setInterval(again, lookAgain);
+    return () => clearInterval(timer);
+  }, [wanted]);
+  return wanted && data?.times ? data : null;
+}
 
 /** @param {{sensor: Sensor}} props */
 export function ServiceCard({ sensor }) {
@@ -23,12 +43,17 @@ export function ServiceCard({ sensor }) {
   const [mode, setMode] = useState('maintenance');
   const [minutes, setMinutes] = useState(String(lengths[1]));
   const [why, setWhy] = useState('');
+  const [ended, setEnded] = useState('');
   const s = sensor.service;
+  const worked = useWorked(sensor);
   if (s) {
     return html`<section class="card" data-testid="service"><h2>${t('service')}</h2><p><b>${t(`service.${s.mode}`)}</b> · ${s.name || s.by} · ${when(s.since, now.value)} → ${when(s.until, now.value)}</p>
       ${s.why && html`<p>${s.why}</p>`}<p class="note">${t(`service.${s.mode}.hint`)}</p>
+      ${worked && html`<p data-testid="service-worked" class=${worked.standing ? 'warn' : ''}>${workedWords(worked)}</p>`}
       <button type="button" class="btn" data-testid="service-end" onClick=${async () => {
+        const last = await get(path(sensor.id, 'service'));
         await remove(path(sensor.id, 'service'));
+        setEnded(last?.times ? `${t('service.ended')} ${workedWords(last)}` : '');
         await loadAll();
       }}>${t('service.end')}</button></section>`;
   }
@@ -38,6 +63,7 @@ export function ServiceCard({ sensor }) {
     setOpen(false);
   };
   return html`<section class="card" data-testid="service"><h2>${t('service')}</h2>
+    ${ended && !open && html`<p class="said" role="status" data-testid="service-ended">${ended}</p>`}
     ${!open && html`<button type="button" class="btn" data-testid="service-begin" onClick=${() => setOpen(true)}>${t('service.begin')}</button>`}
     ${open && html`<${Form} submit=${t('service.begin')} onSubmit=${send} onCancel=${() => setOpen(false)}>
       <div class="two">
