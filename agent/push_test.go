@@ -143,8 +143,8 @@ func TestTemplateReachesAStationThatWasAway(t *testing.T) {
 	})
 	r := newRigOn(t, dir, nil, withRules, centre)
 	r.clock.add(20 * 24 * time.Hour)
-	r.run()
 	line.lay(false)
+	r.run()
 	if x := r.settled("mute", "west"); x.State != station.PushDone || x.Accepted != 1 || x.Command != first {
 		t.Fatalf("%+v", x)
 	}
