@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"encoding/hex"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,6 +27,7 @@ type AlarmFilter struct {
 	Severity station.Severity
 	From, To time.Time
 	Text     string // part of the name, the place or a note
+	Camera   string // in whose sight it was, or whose own it is
 	// Before is the ID of an alarm; those before it are wanted.
 	Before string
 	// Limit is how many at most.
@@ -36,7 +38,8 @@ func (f *AlarmFilter) passes(al *station.Alarm) bool {
 	return (f.Kind == "" || al.Kind == f.Kind) && (f.Sensor == "" || al.Sensor == f.Sensor) &&
 		(f.Severity == "" || al.Severity == f.Severity) &&
 		(f.From.IsZero() || !al.RaisedAt.Before(f.From)) && (f.To.IsZero() || al.RaisedAt.Before(f.To)) &&
-		(f.Text == "" || says(al, f.Text))
+		(f.Text == "" || says(al, f.Text)) &&
+		(f.Camera == "" || al.Sensor == f.Camera || slices.Contains(al.Cameras, f.Camera))
 }
 
 func says(al *station.Alarm, text string) bool {

@@ -50,6 +50,7 @@ var arrows = map[string][]string{
 	"video":                   {"agent/station", "video/peer", "video/rtsp", "video/stream"},
 	"video/peer":              {"agent/station", "video/stream"},
 	"video/peer/peertest":     {},
+	"video/playback":          {"agent/station", "video/record"},
 	"video/record":            {"agent/station", "agent/store/disk", "video/stream"},
 	"video/rtsp":              {"agent/station", "video/stream"},
 	"video/stream":            {},
@@ -63,6 +64,7 @@ var testArrows = map[string][]string{
 	"agent/console": {"agent", "agent/store"}, // the routes are tried on the real core
 	// What the simulated estate says is held against the families that read it.
 	"devices/devicestest": {"devices/broker", "devices/payload", "devices/rule", "devices/sparkplug"},
+	"video/playback":      {"agent/store/disk", "video/stream"}, // a small archive, and what it records
 }
 
 // libraries tells for each module who alone may import it.

@@ -24,6 +24,7 @@ import (
 	"stationd/uplink"
 	"stationd/uplink/centre"
 	"stationd/video"
+	"stationd/video/playback"
 	"stationd/video/record"
 )
 
@@ -59,6 +60,8 @@ type Config struct {
 	Video video.Config `yaml:"video"`
 	// Record is the rolling record and the clips.
 	Record record.Config `yaml:"record"`
+	// Playback is what people have made of the record: the files of exports.
+	Playback playback.Config `yaml:"playback"`
 	// Uplink is the line to the parent. Without a URL there is none.
 	Uplink uplink.Config `yaml:"uplink"`
 	// Centre makes this node a centre: it accepts stations where listen is set.
@@ -96,6 +99,7 @@ func DefaultConfig() Config {
 		Sound:     sound.DefaultConfig(),
 		Video:     video.DefaultConfig(),
 		Record:    record.DefaultConfig(),
+		Playback:  playback.DefaultConfig(),
 		Uplink:    uplink.DefaultConfig(),
 		Centre:    CentreConfig{Config: centre.DefaultConfig(), Hosts: []string{"localhost", "127.0.0.1"}},
 	}
@@ -106,6 +110,7 @@ func DefaultConfig() Config {
 func (c *Config) settle() {
 	c.Store.Dir, c.Store.Node = filepath.Join(c.Data, "store"), c.Node
 	c.Record.Dir = filepath.Join(c.Data, "video")
+	c.Playback.Dir = filepath.Join(c.Data, "exports")
 	if u, err := url.Parse(c.Station.AnswerURL); err == nil && u.Hostname() != "" && !slices.Contains(c.Console.Hosts, u.Hostname()) {
 		c.Console.Hosts = append(slices.Clone(c.Console.Hosts), u.Hostname()) // links lead there
 	}
@@ -170,6 +175,7 @@ func (c Config) Validate() error {
 		{"sound", c.Sound.Validate()},
 		{"video", c.Video.Validate()},
 		{"record", c.Record.Validate()},
+		{"playback", c.Playback.Validate()},
 		{"uplink", c.Uplink.Validate()},
 		{"centre", c.Centre.Config.Validate()},
 	} {

@@ -30,6 +30,7 @@ import (
 	"stationd/uplink/centre"
 	"stationd/video"
 	"stationd/video/peer"
+	"stationd/video/playback"
 	"stationd/video/record"
 )
 
@@ -42,6 +43,7 @@ type node struct {
 	store   *store.Store
 	archive *record.Archive
 	agent   *agent.Agent
+	play    *playback.Playback
 	devices *devices.Set
 	fires   *gb26875.Server // nil where no transmission unit is listened to
 	onvif   *onvif.Set
@@ -110,6 +112,7 @@ func openNode(cfg Config, log *slog.Logger) (_ *node, err error) {
 			return nil, err
 		}
 	}
+	n.play = playback.New(cfg.Playback, playback.Deps{Archive: n.archive, Alarms: n.alarmsAt, Room: n.roomForExports, Log: log.With("room", "playback")})
 	n.video = video.New(cfg.Video, video.Deps{Hub: n.hub, Archive: n.archive, Events: n.agent, Remote: n.remote(), Log: log.With("room", "video")})
 	if cfg.Uplink.Enabled() {
 		n.uplink = uplink.New(cfg.Uplink, uplink.Deps{
@@ -193,6 +196,7 @@ func (n *node) openConsole() (err error) {
 	routes := n.agent.Routes()
 	routes = append(routes, n.video.Routes()...)
 	routes = append(routes, n.archive.Routes()...)
+	routes = append(routes, n.play.Routes()...)
 	routes = append(routes, n.devices.Routes()...)
 	routes = append(routes, n.onvif.Routes()...)
 	kind := "station"

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -17,6 +18,7 @@ import (
 	"stationd/agent/console"
 	"stationd/agent/station"
 	"stationd/agent/store"
+	"stationd/agent/store/disk"
 	"stationd/uplink"
 	"stationd/uplink/centre"
 	"stationd/uplink/protocol"
@@ -61,6 +63,22 @@ func cursorOf(st *store.Store, target string, lane station.Lane) (c store.Cursor
 		return err
 	})
 	return c, err
+}
+
+// alarmsAt are the alarms in a camera's sight, as playback shows them.
+func (n *node) alarmsAt(camera string, from, to time.Time, most int) ([]station.Alarm, error) {
+	page, err := n.agent.FindAlarms(agent.AlarmFilter{Camera: camera, From: from, To: to, Limit: most})
+	slices.Reverse(page.Alarms)
+	return page.Alarms, err
+}
+
+// roomForExports tells whether an export may be written: it leaves as much of the
+// disk free as a clip does.
+func (n *node) roomForExports(bytes int64) error {
+	if n.store.Guard().Spare() < disk.Bytes(bytes)+n.cfg.Record.ClipsMinFree {
+		return station.ErrNoSpace
+	}
+	return nil
 }
 
 // outgoing are the clips that the uplink uploads.
