@@ -145,6 +145,9 @@ type Deps struct {
 	// Deliver makes one try to send a message and ends within its own time; nil
 	// sends nothing. An error is a problem without secrets.
 	Deliver func(context.Context, station.ChannelLink, station.Message) (station.Delivery, error)
+	// CheckExport tells whether an export that is ordered can be made; nil makes
+	// none.
+	CheckExport func(station.Export) error
 	// Rules is what is known of rules; without it they are stored as they come and
 	// cannot be tried.
 	Rules Rules
@@ -209,7 +212,13 @@ type Agent struct {
 	// ask wakes whoever sends orders to stations.
 	ask chan struct{}
 	// cut wakes the clip loop.
-	cut chan struct{}
+	cut         chan struct{}
+	checkExport func(station.Export) error
+	// exporting is closed and renewed when an export is ordered or taken back.
+	exporting struct {
+		sync.Mutex
+		more chan struct{}
+	}
 	// uploads is closed and renewed when a clip becomes ready.
 	uploads struct {
 		sync.Mutex
@@ -298,6 +307,8 @@ func New(cfg Config, deps Deps) *Agent {
 	}
 	a.history = history.New(cfg.History, deps.Store, a.now, a.log)
 	a.uploads.more = make(chan struct{})
+	a.exporting.more = make(chan struct{})
+	a.checkExport = deps.CheckExport
 	var err error
 	if a.cards, err = readCards(); err != nil {
 		a.log.Error("the program's own step cards cannot be read", "err", err)

@@ -59,6 +59,8 @@ var orders = map[string]order{
 	station.CommandPutDevice:     {station.PermConfigure, about("device"), preparePutDevice},
 	station.CommandRemoveDevice:  {station.PermConfigure, about("device"), prepareRemoveDevice},
 	station.CommandRemoveClip:    {station.PermConfigure, about("clip"), prepareRemoveClip},
+	station.CommandExport:        {station.PermVideo, about("camera"), prepareExport},
+	station.CommandRemoveExport:  {station.PermVideo, about("camera"), prepareRemoveExport},
 	station.CommandPutAccount:    {station.PermAccounts, about("account"), preparePutAccount},
 	station.CommandRemoveAccount: {station.PermAccounts, about("account"), prepareRemoveAccount},
 	station.CommandPutContact:    {station.PermConfigure, about("contact"), preparePutContact},

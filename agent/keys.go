@@ -18,6 +18,7 @@ const (
 	clipTable    = store.Key("clip/")
 	cuttingTable = store.Key("cutting/") // clips still to be made
 	uploadTable  = store.Key("upload/")  // clips still to be uploaded
+	exportTable  = store.Key("export/")
 	cameraTable  = store.Key("camera/")
 	camStTable   = store.Key("camstate/")
 	brokerTable  = store.Key("broker/")

@@ -51,7 +51,7 @@ var (
 // Routes are the core's routes.
 func (a *Agent) Routes() []station.Route {
 	return slices.Concat(a.alarmRoutes(), a.coreRoutes(), a.respondRoutes(), a.sensorRoutes(), a.csvRoutes(), a.joiningRoutes(), a.peopleRoutes(),
-		a.planRoutes(), a.cardRoutes(), a.shiftNoteRoutes(), a.displayRoutes(), a.ruleRoutes())
+		a.planRoutes(), a.cardRoutes(), a.shiftNoteRoutes(), a.displayRoutes(), a.ruleRoutes(), a.exportRoutes())
 }
 
 // coreRoutes are those of sensors, cameras and accounts.

@@ -86,6 +86,7 @@ func openNode(cfg Config, log *slog.Logger) (_ *node, err error) {
 		CheckSensor:  func(sn station.Sensor) error { return n.devices.Check(sn) },
 		BrokerHealth: n.brokerHealth,
 		CheckBroker:  func(b station.Broker) error { return n.devices.CheckBroker(b) },
+		CheckExport:  func(x station.Export) error { return n.play.CheckExport(x) },
 		Rules:        judging(),
 		CheckChannel: notify.Check, Deliver: notify.New(cfg.Notify, notify.Deps{Publish: n.publish}).Send, Loudspeaker: n.sound,
 	})
@@ -112,7 +113,7 @@ func openNode(cfg Config, log *slog.Logger) (_ *node, err error) {
 			return nil, err
 		}
 	}
-	n.play = playback.New(cfg.Playback, playback.Deps{Archive: n.archive, Alarms: n.alarmsAt, Room: n.roomForExports, Log: log.With("room", "playback")})
+	n.play = playback.New(cfg.Playback, playback.Deps{Archive: n.archive, Alarms: n.alarmsAt, Exports: n.agent, May: maySee, Room: n.roomForExports, Log: log.With("room", "playback")})
 	n.video = video.New(cfg.Video, video.Deps{Hub: n.hub, Archive: n.archive, Events: n.agent, Remote: n.remote(), Log: log.With("room", "video")})
 	if cfg.Uplink.Enabled() {
 		n.uplink = uplink.New(cfg.Uplink, uplink.Deps{
@@ -254,6 +255,7 @@ func (n *node) parts() []part {
 		{"console", false, n.console.Run},
 		{"sound", false, n.sound.Run},
 		{"import", false, n.importSensors},
+		{"playback", false, n.play.Run},
 	}
 	if n.fires != nil {
 		parts = append(parts, part{"fire alarm", false, n.fires.Run})

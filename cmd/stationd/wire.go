@@ -72,6 +72,11 @@ func (n *node) alarmsAt(camera string, from, to time.Time, most int) ([]station.
 	return page.Alarms, err
 }
 
+// maySee tells whether somebody may see a camera's pictures.
+func maySee(who station.Actor, camera string) bool {
+	return account.Authorize(who, station.PermVideo, "camera/"+camera) == nil
+}
+
 // roomForExports tells whether an export may be written: it leaves as much of the
 // disk free as a clip does.
 func (n *node) roomForExports(bytes int64) error {

@@ -93,7 +93,7 @@ func (f *film) addRun(r *rendition, x *run) taken {
 	t := f.tracks[x.track]
 	at := x.base
 	take := taken{}
-	if t == nil && src.sound {
+	if t == nil && src.sound && len(f.order) > 0 {
 		// Sound from before the first picture is left out.
 		for from := ticksOf(f.firstPicture(), src.scale); take.skip < len(x.samples) && at < from; take.skip++ {
 			at += uint64(x.samples[take.skip].duration)

@@ -38,7 +38,14 @@ func openArchive(t testing.TB) *archive {
 	cfg.VolumeSize = 4 * disk.MiB
 	cfg.MaxBytes = 512 * disk.MiB
 	cfg.MinFree, cfg.ClipsMinFree = 64*disk.MiB, 32*disk.MiB
-	a, err := record.Open(cfg, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	return openWith(t, cfg)
+}
+
+func logTo(t testing.TB) *slog.Logger { return slog.New(slog.NewTextHandler(t.Output(), nil)) }
+
+func openWith(t testing.TB, cfg record.Config) *archive {
+	t.Helper()
+	a, err := record.Open(cfg, logTo(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,7 +174,7 @@ func open(t testing.TB, a *archive, deps playback.Deps) *playback.Playback {
 	cfg := playback.DefaultConfig()
 	cfg.Dir = filepath.Join(t.TempDir(), "exports")
 	deps.Archive = a.Archive
-	deps.Log = slog.New(slog.NewTextHandler(t.Output(), nil))
+	deps.Log = logTo(t)
 	return playback.New(cfg, deps)
 }
 

@@ -37,6 +37,7 @@ func (p *Playback) serveMedia(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	quiet := r.URL.Query().Get("sound") == "0"
 	every := 0
 	if text := r.URL.Query().Get("every"); text != "" {
 		if every, err = strconv.Atoi(text); err != nil || every < 0 || every > 600_000 {
@@ -51,6 +52,9 @@ func (p *Playback) serveMedia(w http.ResponseWriter, r *http.Request) error {
 	first, err := p.rendition(list[0].Init)
 	if err != nil {
 		return gone(err)
+	}
+	if quiet {
+		first = first.quiet()
 	}
 	list, until, err := p.alike(list, first, to)
 	if err != nil {
@@ -87,6 +91,9 @@ func (p *Playback) alike(list []record.Entry, first *rendition, to time.Time) ([
 		r, err := p.rendition(list[i].Init)
 		if err != nil {
 			return nil, to, err
+		}
+		if first.asked != nil {
+			r = r.quiet()
 		}
 		if string(r.init) != string(first.init) {
 			return list[:i], list[i].Start, nil

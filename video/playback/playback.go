@@ -46,6 +46,8 @@ type Deps struct {
 	Alarms func(camera string, from, to time.Time, most int) ([]station.Alarm, error)
 	// Exports is where exports are ordered and noted; without it none are made.
 	Exports Exports
+	// May tells whether somebody may see a camera's pictures.
+	May func(who station.Actor, camera string) bool
 	// Room tells whether so many bytes may be written to the disk now:
 	// station.ErrNoSpace where not.
 	Room func(bytes int64) error
@@ -56,14 +58,11 @@ type Deps struct {
 
 // Exports is the list of exports that people have ordered.
 type Exports interface {
-	// WaitingExports are those that are not made yet, the oldest first.
-	WaitingExports() ([]station.Export, error)
-	// KeptExports are those whose files are kept.
-	KeptExports() ([]station.Export, error)
-	// Export is one of them.
+	// Exports lists them, the newest first; Export is one of them.
+	Exports() ([]station.Export, error)
 	Export(id string) (station.Export, error)
-	// ExportMade notes what became of one.
-	ExportMade(ctx context.Context, x station.Export) error
+	// ExportDone notes what became of one; false when it was taken back meanwhile.
+	ExportDone(ctx context.Context, x station.Export) (kept bool, err error)
 	// ExportsChanged is closed when one is ordered or taken back.
 	ExportsChanged() <-chan struct{}
 }
@@ -74,6 +73,7 @@ type Playback struct {
 	archive *record.Archive
 	alarms  func(string, time.Time, time.Time, int) ([]station.Alarm, error)
 	exports Exports
+	may     func(station.Actor, string) bool
 	room    func(int64) error
 	log     *slog.Logger
 	now     func() time.Time
@@ -90,11 +90,14 @@ const mostDecoders = 2
 // New makes it ready; nothing runs yet.
 func New(cfg Config, deps Deps) *Playback {
 	p := &Playback{
-		cfg: cfg, archive: deps.Archive, alarms: deps.Alarms, exports: deps.Exports, room: deps.Room, log: deps.Log, now: deps.Now,
+		cfg: cfg, archive: deps.Archive, alarms: deps.Alarms, exports: deps.Exports, may: deps.May, room: deps.Room, log: deps.Log, now: deps.Now,
 		decode: make(chan struct{}, mostDecoders), renditions: map[record.InitID]*rendition{}, progress: map[string]float64{},
 	}
 	if p.now == nil {
 		p.now = time.Now
+	}
+	if p.may == nil {
+		p.may = func(station.Actor, string) bool { return false }
 	}
 	if p.room == nil {
 		p.room = func(int64) error { return nil }

@@ -18,6 +18,20 @@ type rendition struct {
 	init   []byte
 	codecs string
 	asIs   bool // fragments can be sent as they are stored
+	// asked is the rendition that this one is without its sound.
+	asked *rendition
+}
+
+// quiet is the rendition without sound.
+func (r *rendition) quiet() *rendition {
+	if r.asked != nil {
+		return r
+	}
+	q := *r
+	q.asked, q.sound, q.pcm, q.codecs = r, nil, nil, codecName(r.picture)
+	q.init = writeInit([]*track{r.picture})
+	q.asIs = len(r.tracks) == 1
+	return &q
 }
 
 func newRendition(segment []byte) (*rendition, error) {

@@ -28,9 +28,10 @@ type Archive struct {
 	waiting atomic.Int64 // bytes in queue
 
 	mu        sync.Mutex
-	volumes   []*volume // the oldest first
-	active    *volume   // the newest, when one is open for writing
-	seq       uint64    // of the newest volume
+	volumes   []*volume          // the oldest first
+	active    *volume            // the newest, when one is open for writing
+	leaving   map[uint64]*volume // dropped, and removed when those who read them are done
+	seq       uint64             // of the newest volume
 	cameras   map[string]*camera
 	recording int           // Record calls that run
 	changed   chan struct{} // closed and renewed when something was written or a Record ends
@@ -97,6 +98,7 @@ func Open(cfg Config, log *slog.Logger) (*Archive, error) {
 		space:     cfg.Space,
 		clock:     newClock(time.Now),
 		queue:     make(chan *fragment, queueFragments),
+		leaving:   map[uint64]*volume{},
 		cameras:   map[string]*camera{},
 		changed:   make(chan struct{}),
 		aside:     map[string]disk.Bytes{},

@@ -84,10 +84,15 @@ func (a *Archive) Hold(camera string, from, to time.Time) (release func()) {
 	return func() { a.unpin(held) }
 }
 
-// volume finds a volume by its number and pins it; nil when it is gone.
+// volume finds a volume by its number and pins it; nil when it is gone. One that was
+// dropped is there for as long as somebody holds it.
 func (a *Archive) volume(seq uint64) *volume {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if v := a.leaving[seq]; v != nil {
+		pin([]*volume{v})
+		return v
+	}
 	for _, v := range a.volumes {
 		if v.seq == seq {
 			pin([]*volume{v})

@@ -147,17 +147,9 @@ func (a *Archive) Fragments(camera string, from, to time.Time) iter.Seq2[Fragmen
 
 // Init is the init segment that a fragment names.
 func (a *Archive) Init(id InitID) ([]byte, error) {
-	a.mu.Lock()
-	var v *volume
-	for _, x := range a.volumes {
-		if x.seq == id.Volume {
-			v = x
-			pin([]*volume{v})
-		}
-	}
-	a.mu.Unlock()
+	v := a.volume(id.Volume)
 	if v == nil {
-		return nil, errGone
+		return nil, errDropped
 	}
 	defer a.unpin([]*volume{v})
 	var segment []byte

@@ -103,6 +103,9 @@ func (a *Archive) drop(v *volume) {
 	v.dropped = true
 	a.volumes = slices.DeleteFunc(a.volumes, func(x *volume) bool { return x == v })
 	pinned := v.pins > 0
+	if pinned && v.seq > 0 {
+		a.leaving[v.seq] = v
+	}
 	a.mu.Unlock()
 	if !pinned {
 		a.removeVolume(v)
@@ -130,6 +133,7 @@ func (a *Archive) unpin(volumes []*volume) {
 	for _, v := range volumes {
 		if v.pins--; v.pins == 0 && v.dropped {
 			remove = append(remove, v)
+			delete(a.leaving, v.seq)
 		}
 	}
 	a.mu.Unlock()
