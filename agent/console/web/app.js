@@ -23,12 +23,13 @@ import { Claim, Login, LoginAgain } from './pages/gate.js';
 import { Health } from './pages/health.js';
 import { Nodes } from './pages/nodes.js';
 import { PerformancePage } from './pages/performance.js';
+import { Playback } from './pages/playback.js';
 import { Records } from './pages/records.js';
 import { Sensors } from './pages/sensors.js';
 import { Setup } from './pages/setup.js';
 
 /** @type {Record<string, any>} */
-const pages = { desk: Desk, cameras: Cameras, sensors: Sensors, records: Records, health: Health, nodes: Nodes, accounts: Accounts, audit: AuditPage, setup: Setup, performance: PerformancePage };
+const pages = { desk: Desk, cameras: Cameras, sensors: Sensors, records: Records, health: Health, nodes: Nodes, accounts: Accounts, audit: AuditPage, setup: Setup, performance: PerformancePage, playback: Playback };
 /** @type {Record<string, string>} */
 const needs = { accounts: 'accounts', audit: 'audit' };
 

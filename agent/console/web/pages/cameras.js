@@ -11,6 +11,7 @@ import { centre, may } from '../state/session.js';
 import { cameraRow, cameras, loaded, nodeName } from '../state/store.js';
 import { Player } from '../live/player.js';
 import { CameraDialog } from './camera-dialog.js';
+import { hasPlayback } from './playback.js';
 
 /** @typedef {import('../records.js').CameraRow} CameraRow */
 /** @typedef {import('../records.js').Camera} Camera */
@@ -91,6 +92,7 @@ function One({ id, onEdit }) {
       if (history.length > 1) history.back();
       else go('cameras');
     }}>‹ ${t('back')}</a><h1>${camera.name}</h1><div class="grow"></div>
+      ${hasPlayback() && html`<a class="btn" href=${href('playback', camera.id)} data-testid="to-playback">${t('play.open')}</a>`}
       ${may('configure') && !centre.value && html`<button type="button" class="btn" onClick=${() => onEdit(camera)}>${t('change')}</button>`}</div>
     <div class="onecam">
       ${may('video') ? html`<${Player} key=${camera.id} camera=${camera.id} node=${camera.node} testid="live-video" />` : html`<p class="empty">${t('video.notAllowed')}</p>`}

@@ -12,6 +12,7 @@ import { may } from '../state/session.js';
 import { served } from '../state/served.js';
 import { alarms, details, loadDetail, nodeName } from '../state/store.js';
 import { ClipView } from '../live/clip.js';
+import { PlaybackLink } from './playback.js';
 import { Before } from '../desk/before.js';
 import { Facts } from '../desk/facts.js';
 import { Measured } from '../desk/measured.js';
@@ -115,6 +116,7 @@ function OneRecord({ id }) {
       choose(alarm.id);
       go('desk');
     }}>${t('record.toDesk')}</button>`}
+    ${alarm && html`<${PlaybackLink} cameras=${alarm.cameras ?? []} at=${alarm.raisedAt} />`}
     ${detail?.clip?.status === 'ready' && may('video') && html`<a class="btn" href=${`/api/v1/clips/${encodeURIComponent(detail.clip.id)}/video.mp4`} download=${`${id}.mp4`}>${t('record.save')}</a>`}</div>`;
   if (!alarm) return html`<main class="page">${top}<div class="empty"><p>${problem ? problem.message : t('loading')}</p></div></main>`;
   return html`<main class="page record">${top}

@@ -8,11 +8,12 @@ import { lang, seat, theme } from '../state/prefs.js';
 import { href, route } from '../state/route.js';
 import { centre, display, logout, may, session } from '../state/session.js';
 import { happening } from '../state/store.js';
+import { hasPlayback } from '../pages/playback.js';
 import { hasSetup } from '../pages/setup.js';
 import { Lamps } from './lamps.js';
 import { Popup } from './popup.js';
 
-/** @param {{page: 'desk'|'nodes'|'cameras'|'sensors'|'records'|'health'|'accounts'|'audit'|'setup'|'performance', onClick?: () => void}} props */
+/** @param {{page: 'desk'|'nodes'|'cameras'|'sensors'|'records'|'health'|'accounts'|'audit'|'setup'|'performance'|'playback', onClick?: () => void}} props */
 function NavLink({ page, onClick }) {
   const here = route.value.page === page;
   const count = page === 'desk' && !here ? happening.value.length : 0;
@@ -29,7 +30,7 @@ export function Bar() {
     <nav aria-label=${t('nav')}>
       <${NavLink} page="desk" />
       ${centre.value && html`<${NavLink} page="nodes" />`}
-      <${NavLink} page="cameras" /><${NavLink} page="sensors" /><${NavLink} page="records" /><${NavLink} page="health" />
+      <${NavLink} page="cameras" />${hasPlayback() && html`<${NavLink} page="playback" />`}<${NavLink} page="sensors" /><${NavLink} page="records" /><${NavLink} page="health" />
       ${!display.value && hasSetup() && html`<${NavLink} page="setup" />`}
     </nav>
     <${Lamps} />

@@ -2,9 +2,11 @@
 // Every sentence of the console: Chinese first, English beside it. "{x}" is
 // filled in. Words of the duty room; no model's terms, no codes.
 
+import { PLAYBACK } from './playback.js';
 import { PUSH } from './push.js';
 
 export const MESSAGES = /** @type {const} */ ({
+  ...PLAYBACK,
   ...PUSH,
   // the frame
   'app.name': ['工作站', 'Station'],
