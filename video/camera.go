@@ -5,28 +5,42 @@ import (
 	"time"
 
 	"stationd/agent/station"
-	"stationd/video/stream"
 )
 
-// A camera of this node: its stream stays for as long as the camera is in the
-// set, whatever becomes of the source; the source and the recorder are jobs.
+// A camera of this node: its feeds, and the recorder that reads one of them.
 type camera struct {
-	src    Source
-	stream *stream.Stream
-	// said is what the source last said, state what that and the stream's own
-	// facts come to.
-	said, state station.CameraState
+	src   Source
+	main  *feed
+	sub   *feed // nil without one
+	state station.CameraState
 
-	source, record, look *job
+	record   *job
+	recorded *feed
+}
+
+// feeds lists what there is.
+func (c *camera) feeds() []*feed {
+	if c.sub == nil {
+		return []*feed{c.main}
+	}
+	return []*feed{c.main, c.sub}
+}
+
+// subSource is the camera as its smaller stream.
+func subSource(src Source) Source {
+	src.URL = src.Sub
+	return src
 }
 
 // add takes in a new camera. s.mu is held, here and below.
 func (s *Set) add(src Source) {
 	c := &camera{
-		src:    src,
-		stream: stream.New(stream.Config{}),
-		said:   station.CameraState{Status: station.CameraConnecting},
-		state:  station.CameraState{Camera: src.ID, Node: src.Node, Status: station.CameraConnecting, Since: time.Now()},
+		src:   src,
+		main:  newFeed("main", src),
+		state: station.CameraState{Camera: src.ID, Node: src.Node, Status: station.CameraConnecting, Since: time.Now()},
+	}
+	if src.Sub != "" {
+		c.sub = newFeed("sub", subSource(src))
 	}
 	s.cameras[src.ID] = c
 	if s.runs() {
@@ -36,50 +50,70 @@ func (s *Set) add(src Source) {
 
 // start starts the jobs of a camera.
 func (s *Set) start(c *camera) {
-	before := s.leaving[c.src.ID]
-	delete(s.leaving, c.src.ID)
-	s.startSource(c, before)
+	for _, f := range c.feeds() {
+		s.watchOver(c, f)
+		s.adjust(c, f)
+	}
 	s.startRecord(c)
-	id, pictures := c.src.ID, c.stream
-	c.look = s.begin(nil, s.log, "look after camera", func(ctx context.Context) error {
-		return s.watchOver(ctx, id, pictures)
-	})
 }
 
-func (s *Set) startSource(c *camera, before *job) {
-	src, to := c.src, c.stream
-	c.source = s.begin(before, s.log.With("camera", src.ID), "source", func(ctx context.Context) error {
-		return s.pull(ctx, src, to, func(said station.CameraState) { s.hear(src, to, said) })
-	})
+// recordFeed is the one that is recorded.
+func (c *camera) recordFeed() *feed {
+	if c.src.RecordSub && c.sub != nil {
+		return c.sub
+	}
+	return c.main
 }
 
 func (s *Set) startRecord(c *camera) {
 	if !c.src.Record || s.deps.Archive == nil {
 		return
 	}
-	id, from := c.src.ID, c.stream
+	id, f := c.src.ID, c.recordFeed()
+	c.recorded = f
+	s.hold(c, f)
 	c.record = s.begin(c.record, s.log.With("camera", id), "record", func(ctx context.Context) error {
-		return s.deps.Archive.Record(ctx, id, from)
+		return s.deps.Archive.Record(ctx, id, f.stream)
 	})
+}
+
+func (s *Set) stopRecord(c *camera) {
+	c.record.stop()
+	if c.recorded != nil {
+		s.drop(c, c.recorded)
+		c.recorded = nil
+	}
 }
 
 // change takes over new settings; only what they concern is started again.
 func (s *Set) change(c *camera, src Source) {
-	old := c.src
+	was, recorded := c.src, c.recordFeed()
 	c.src = src
 	c.state.Node = src.Node
-	if !s.runs() {
-		return
+	s.readdress(c, c.main, src)
+	var old *feed
+	switch {
+	case c.sub != nil && src.Sub == "":
+		old, c.sub = c.sub, nil
+	case c.sub != nil:
+		s.readdress(c, c.sub, subSource(src))
+	case src.Sub != "":
+		c.sub = newFeed("sub", subSource(src))
+		if s.runs() {
+			s.watchOver(c, c.sub)
+		}
 	}
-	if !old.samePicture(src) {
-		c.source.stop()
-		c.said = station.CameraState{Status: station.CameraConnecting}
-		s.settle(c)
-		s.startSource(c, c.source)
+	if s.runs() {
+		if was.Record != src.Record || recorded != c.recordFeed() {
+			s.stopRecord(c)
+			s.startRecord(c)
+		}
+		for _, f := range c.feeds() {
+			s.adjust(c, f)
+		}
 	}
-	if old.Record != src.Record {
-		c.record.stop()
-		s.startRecord(c)
+	if old != nil {
+		s.closeFeed(c, old)
 	}
 }
 
@@ -87,23 +121,9 @@ func (s *Set) change(c *camera, src Source) {
 func (s *Set) remove(c *camera) {
 	delete(s.cameras, c.src.ID)
 	delete(s.unsaid, c.src.ID)
-	for _, j := range []*job{c.source, c.record, c.look} {
-		j.stop()
-	}
-	if c.source != nil {
-		s.leaving[c.src.ID] = c.source // one session at a time, even if it comes back
-	}
-	c.stream.Close()
-}
-
-// hear takes in what a source says. An old source of changed settings is not
-// listened to.
-func (s *Set) hear(src Source, to *stream.Stream, said station.CameraState) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if c := s.cameras[src.ID]; c != nil && c.stream == to && c.src.samePicture(src) {
-		c.said = said
-		s.settle(c)
+	c.record.stop()
+	for _, f := range c.feeds() {
+		s.closeFeed(c, f)
 	}
 }
 
@@ -112,43 +132,24 @@ const (
 	hintReorder  = "switch B-frames off in the camera (H.264 Baseline), or use its sub-stream"
 )
 
-// watchOver takes in what the stream knows: whether pictures come, and which.
-func (s *Set) watchOver(ctx context.Context, id string, pictures *stream.Stream) error {
-	for {
-		changed := pictures.Changed()
-		s.mu.Lock()
-		if c := s.cameras[id]; c != nil && c.stream == pictures {
-			s.settle(c)
-		}
-		s.mu.Unlock()
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
 // settle works out a camera's state, and has it told if it changed.
 func (s *Set) settle(c *camera) {
-	was, now := c.state, c.state
-	now.Status, now.Cause, now.Hint = c.said.Status, c.said.Cause, c.said.Hint
-	switch online, _, _ := c.stream.State(); {
-	case online:
-		p, _ := c.stream.Params()
-		now.Status, now.Cause, now.Hint = station.CameraOnline, "", ""
-		now.Codec, now.Width, now.Height = p.Codec, p.Width, p.Height
-		if p.Reordered {
-			now.Cause, now.Hint = causeReorder, hintReorder
-		}
-	case now.Status == station.CameraOnline:
-		// The stream knows a little earlier than the source, which will say why.
-		now.Status, now.Cause, now.Hint = was.Status, was.Cause, was.Hint
+	for _, f := range c.feeds() {
+		f.state = f.now()
+	}
+	was, m := c.state, c.main.state
+	now := station.CameraState{
+		Camera: was.Camera, Node: was.Node, Since: was.Since,
+		Status: m.Status, Cause: m.Cause, Hint: m.Hint, Codec: m.Codec, Width: m.Width, Height: m.Height,
+		Sound: m.Sound, Transport: m.Transport, ClockOffset: m.ClockOffset,
+	}
+	if c.sub != nil {
+		now.Sub = c.sub.state
 	}
 	if now.Status != was.Status {
 		now.Since = time.Now()
 	}
-	if now == was {
+	if now == was || s.cameras[c.src.ID] != c {
 		return
 	}
 	c.state = now

@@ -16,6 +16,9 @@ type Config struct {
 	RTSP rtsp.Config `yaml:"rtsp"`
 	// Peer is where viewers connect; it configures Deps.Hub.
 	Peer peer.Config `yaml:"peer"`
+	// Linger is how long a stream on demand is kept after its last reader has
+	// left.
+	Linger time.Duration `yaml:"linger"`
 	// LegTimeout is how long a station may take to bring the picture that
 	// somebody at the centre called up.
 	LegTimeout time.Duration `yaml:"leg_timeout"`
@@ -29,6 +32,7 @@ func DefaultConfig() Config {
 	return Config{
 		RTSP:       rtsp.DefaultConfig(),
 		Peer:       peer.DefaultConfig(),
+		Linger:     20 * time.Second,
 		LegTimeout: 10 * time.Second,
 		LegLinger:  10 * time.Second,
 	}
@@ -40,7 +44,7 @@ func (c Config) Validate() error {
 	for _, x := range []struct {
 		key string
 		d   time.Duration
-	}{{"leg_timeout", c.LegTimeout}, {"leg_linger", c.LegLinger}} {
+	}{{"linger", c.Linger}, {"leg_timeout", c.LegTimeout}, {"leg_linger", c.LegLinger}} {
 		if x.d < time.Second || x.d > 5*time.Minute {
 			faults = append(faults, station.Errorf(400, "config.invalid", "10s is right for most lines",
 				"%v is not between 1s and 5m", x.d).At(x.key))

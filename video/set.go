@@ -52,11 +52,6 @@ type Source struct {
 	Password station.Secret
 }
 
-// samePicture tells whether o needs no new session.
-func (src Source) samePicture(o Source) bool {
-	return src.URL == o.URL && src.Username == o.Username && src.Password == o.Password
-}
-
 // Set is the cameras of a node.
 type Set struct {
 	cfg  Config
@@ -67,7 +62,7 @@ type Set struct {
 	life    context.Context // nil before Run
 	ended   bool
 	cameras map[string]*camera
-	leaving map[string]*job // sources of removed cameras that have not ended yet
+	leaving map[string]*job // sources of removed feeds that have not ended yet
 	remotes map[string]station.Camera
 	legs    map[string]*leg    // by camera
 	waiting map[string]*leg    // by the session that its station was told
@@ -113,6 +108,11 @@ func (s *Set) Run(ctx context.Context) error {
 	s.mu.Unlock()
 	close(s.ready)
 
+	s.work.Add(1)
+	go func() {
+		defer s.work.Done()
+		s.measure(life)
+	}()
 	s.tellStates(ctx)
 
 	s.mu.Lock()
@@ -124,7 +124,12 @@ func (s *Set) Run(ctx context.Context) error {
 		v.session.Close()
 	}
 	for _, c := range s.cameras {
-		c.stream.Close()
+		for _, f := range c.feeds() {
+			f.stream.Close()
+			if f.linger != nil {
+				f.linger.Stop()
+			}
+		}
 	}
 	s.mu.Unlock()
 	end()
@@ -190,7 +195,8 @@ func (s *Set) Lamps() []station.Lamp {
 	defer s.mu.Unlock()
 	total, online := len(s.cameras), 0
 	for _, c := range s.cameras {
-		if c.state.Status == station.CameraOnline {
+		switch c.state.Status {
+		case station.CameraOnline, station.CameraIdle: // nothing is wrong with either
 			online++
 		}
 	}
@@ -207,31 +213,43 @@ func (s *Set) Lamps() []station.Lamp {
 	return []station.Lamp{l}
 }
 
-// Watch gives the stream of a camera that fits a role, of this node or ("node.camera") of one of its
-// stations. A remote picture is fetched if nobody watches it yet, which takes
-// until it is there, ctx ends or Config.LegTimeout has passed. release must be
-// called once when the stream is no longer read; the stream is not closed by it.
-func (s *Set) Watch(ctx context.Context, camera string, role station.StreamRole) (*stream.Stream, func(), error) {
+// Watch gives the stream of a camera that fits a role, of this node or
+// ("node.camera") of one of its stations. A source that was off is started. A
+// remote picture is fetched if nobody watches it yet, which takes until it is
+// there, ctx ends or Config.LegTimeout has passed; which of its streams comes is
+// the station's choice. release must be called when the stream is no longer read;
+// the stream is not closed by it.
+func (s *Set) Watch(ctx context.Context, camera string, role station.StreamRole) (pictures *stream.Stream, release func(), err error) {
+	return s.watch(ctx, camera, role, anything)
+}
+
+// watch is Watch for a viewer who cannot take everything.
+func (s *Set) watch(ctx context.Context, camera string, role station.StreamRole, t taste) (*stream.Stream, func(), error) {
 	if strings.Contains(camera, ".") {
-		return s.watchRemote(ctx, camera)
+		pictures, release, err := s.watchRemote(ctx, camera)
+		if err != nil {
+			return nil, nil, err
+		}
+		if p, ok := pictures.Params(); ok && p.Reordered && !t.reordered {
+			release()
+			return nil, nil, errReordered
+		}
+		return pictures, release, nil
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	c := s.cameras[camera]
-	if c == nil {
-		return nil, nil, errUnknown
+	f, release, err := s.take(ctx, camera, role, t)
+	if err != nil {
+		return nil, nil, err
 	}
-	return c.stream, func() {}, nil
+	return f.stream, sync.OnceFunc(release), nil
 }
 
 // DialOut brings a camera of this node to the centre that wished for it. It
 // blocks until the leg ends, and returns nil only when ctx was cancelled.
 func (s *Set) DialOut(ctx context.Context, camera string, exchange func(ctx context.Context, offer string) (answer string, err error)) error {
-	s.mu.Lock()
-	c := s.cameras[camera]
-	s.mu.Unlock()
-	if c == nil {
-		return errUnknown
+	f, release, err := s.take(ctx, camera, station.RoleConference, taste{})
+	if err != nil {
+		return err
 	}
-	return s.deps.Hub.Dial(ctx, c.stream, exchange)
+	defer release()
+	return s.deps.Hub.Dial(ctx, f.stream, exchange)
 }

@@ -39,7 +39,7 @@ func start(t *testing.T, remote video.Remote) *node {
 	t.Helper()
 	cfg := video.DefaultConfig()
 	cfg.Peer.UDPListen, cfg.Peer.TCPListen = "127.0.0.1:0", "127.0.0.1:0"
-	cfg.LegTimeout, cfg.LegLinger = 3*time.Second, time.Second
+	cfg.Linger, cfg.LegTimeout, cfg.LegLinger = time.Second, 3*time.Second, time.Second
 	cfg.RTSP.RetryMin, cfg.RTSP.RetryMax = 50*time.Millisecond, 200*time.Millisecond
 	if err := cfg.Validate(); err != nil {
 		t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"strings"
 
 	"stationd/agent/station"
 	"stationd/video/peer"
@@ -42,6 +43,14 @@ func (s *Set) Routes() []station.Route {
 			Status:    http.StatusCreated,
 		},
 		{
+			Pattern:    "GET /api/v1/cameras/{id}/streams",
+			Permission: station.PermVideo,
+			Resource:   "camera/{id}",
+			Handler:    station.Handler(s.serveStreams),
+			Summary:    "How a camera's streams are at this moment, measured over the last seconds",
+			Reply:      station.CameraStreams{},
+		},
+		{
 			Pattern:    "DELETE /api/v1/whep/{session}",
 			Permission: station.PermVideo,
 			Handler:    station.Handler(s.serveDelete),
@@ -73,16 +82,10 @@ func (s *Set) serveOffer(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	id := r.PathValue("id")
-	if err := s.watchable(id); err != nil {
-		return err
-	}
-	pictures, release, err := s.Watch(r.Context(), id, role)
+	h265 := strings.Contains(strings.ToUpper(string(offer)), " H265/90000")
+	pictures, release, err := s.watch(r.Context(), id, role, taste{h265: h265})
 	if err != nil {
 		return err
-	}
-	if p, ok := pictures.Params(); ok && p.Reordered {
-		release()
-		return errReordered
 	}
 	session, err := s.deps.Hub.Watch(r.Context(), string(offer), pictures)
 	if err != nil {
@@ -111,24 +114,6 @@ func roleOf(r *http.Request) (station.StreamRole, error) {
 		return role, nil
 	}
 	return "", station.Errorf(http.StatusBadRequest, "whep.role", "write focus, wall or conference", "the role is not known").At("role")
-}
-
-var errReordered = station.Errorf(http.StatusConflict, "camera.b-frames", hintReorder, causeReorder)
-
-// watchable refuses what cannot become a picture by waiting. A camera that is
-// merely away can be watched: its picture comes when it is back.
-func (s *Set) watchable(id string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	c := s.cameras[id]
-	if c == nil {
-		return nil // a station's, or unknown: Watch tells
-	}
-	switch c.state.Status {
-	case station.CameraUnauthorized, station.CameraUnsupported, station.CameraNoSlot:
-		return station.Errorf(http.StatusConflict, "camera."+string(c.state.Status), c.state.Hint, "%s", c.state.Cause)
-	}
-	return nil
 }
 
 // keepView holds the stream for as long as the session lives; false when the

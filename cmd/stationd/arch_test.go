@@ -70,7 +70,7 @@ var testArrows = map[string][]string{
 // libraries tells for each module who alone may import it.
 var libraries = map[string][]string{
 	"github.com/bluenviron/gortsplib/v4":   {"video/rtsp", "video/videotest"},
-	"github.com/bluenviron/mediacommon/v2": {"video/record"},
+	"github.com/bluenviron/mediacommon/v2": {"video/videotest", "video/record"},
 	"github.com/coreos/go-systemd/v22":     {"systemd"},
 	"github.com/dgraph-io/badger/v4":       {"agent/store", "video/record"},
 	"github.com/eclipse/paho.mqtt.golang":  {"devices/mqtt", "uplink/transport/mqtt", "devices/devicestest", "cmd/stationsim"},

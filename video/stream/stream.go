@@ -67,6 +67,8 @@ type Stream struct {
 	sounds   log
 	sound    soundline
 	soundSeq uint16
+	keyed    bool // there was a key picture, at lastKey
+	lastKey  time.Duration
 	online   bool
 	since    time.Time
 	cause    string
@@ -90,6 +92,9 @@ type Stats struct {
 	// Sounds handed to readers; SoundsRefused for want of a picture or a place;
 	// SoundsSkipped is the sum over all readers that asked for sound.
 	Sounds, SoundsRefused, SoundsSkipped uint64
+	// KeyDistance is the time between the last two key pictures in one go of the
+	// source; 0 before them.
+	KeyDistance time.Duration
 	// Readers is how many there are now.
 	Readers int
 }
@@ -212,6 +217,7 @@ func (s *Stream) Lost(cause string) {
 	s.cache = 0
 	s.waiting = true
 	s.tainted = false
+	s.keyed = false
 	s.timeline.breakOff()
 	s.sound.breakOff()
 	if s.params != nil && s.params.Reordered {
@@ -276,6 +282,10 @@ func (s *Stream) Stats() Stats {
 // publish appends a unit and wakes the readers that wait. It allocates nothing.
 func (s *Stream) publish(u *Unit) {
 	if u.Key {
+		if s.keyed {
+			s.stats.KeyDistance = u.PTS - s.lastKey
+		}
+		s.keyed, s.lastKey = true, u.PTS
 		s.cache, s.cached = 0, 0
 		if !u.Damaged {
 			s.cache = s.log.head

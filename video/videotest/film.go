@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// The films are Annex-B H.264: constrained baseline, 640x360, 25 pictures a
+// The films are Annex-B, H.264: constrained baseline, 640x360, 25 pictures a
 // second, a key picture every two seconds, an access unit delimiter in front of
 // every picture. make-films.sh makes them.
 //
-//go:embed films/*.h264
+//go:embed films/*.h264 films/lobby.h265 films/tone.aac
 var filmFiles embed.FS
 
 // Film is a short scene that is played in a loop.
@@ -20,6 +20,8 @@ type Film struct {
 	Name string
 	// Title is what is written in the picture.
 	Title string
+	// H265 tells that it is of H.265, else of H.264.
+	H265 bool
 	// Units are the access units, NALUs without start codes. The first is a key
 	// picture, with its parameter sets in front, as all key pictures. Must not
 	// be changed.
@@ -42,23 +44,35 @@ func Films() ([]Film, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read film: %w", err)
 		}
-		films[i].Units = split(data)
+		films[i].Units = split(data, isDelimiter)
 	}
 	return films, nil
 }
+
+// Lobby is a film of H.265: 320x180, two seconds. It is not among Films, since
+// not every browser can show it.
+func Lobby() (Film, error) {
+	data, err := filmFiles.ReadFile("films/lobby.h265")
+	if err != nil {
+		return Film{}, fmt.Errorf("read film: %w", err)
+	}
+	return Film{Name: "lobby", Title: "大厅", H265: true, Units: split(data, isDelimiter265)}, nil
+}
+
+func isDelimiter(n []byte) bool    { return n[0]&0x1f == 9 }
+func isDelimiter265(n []byte) bool { return n[0]>>1&0x3f == 35 }
 
 // Length is how long the film is.
 func (f Film) Length() time.Duration { return time.Duration(len(f.Units)) * Interval }
 
 // split takes Annex-B apart into access units, which begin with a delimiter.
-func split(data []byte) [][][]byte {
-	const delimiter = 9
+func split(data []byte, delimiter func(nalu []byte) bool) [][][]byte {
 	var units [][][]byte
 	for _, n := range bytes.Split(data, []byte{0, 0, 1}) {
 		n = bytes.TrimRight(n, "\x00") // the first byte of a long start code
 		switch {
 		case len(n) == 0:
-		case n[0]&0x1f == delimiter:
+		case delimiter(n):
 			units = append(units, nil)
 		case len(units) > 0:
 			last := len(units) - 1

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes films/*.h264 from scenes/*.awk. Needs awk, ffmpeg with libx264 and
+# Makes films/*.h264 from scenes/*.awk. Needs awk, ffmpeg with libx264, libx265 and
 # librsvg, and the fonts of fonts-noto-cjk:
 #
 #	apt-get install ffmpeg mawk fonts-noto-cjk
@@ -23,3 +23,9 @@ for scene in ${*:-corridor gate garage manhole}; do
 		-f h264 "films/$scene.h264"
 	ls -l "films/$scene.h264"
 done
+
+# The corridor in small, of H.265, and a tone.
+ffmpeg -v error -y -i films/corridor.h264 -t 2 -vf scale=320:180 -pix_fmt yuv420p -c:v libx265 -preset slow -crf 30 \
+	-x265-params 'log-level=0:keyint=50:min-keyint=50:scenecut=0:bframes=0:repeat-headers=1:aud=1:info=0:open-gop=0' \
+	-f hevc films/lobby.h265
+ffmpeg -v error -y -f lavfi -i 'sine=frequency=440:beep_factor=4:sample_rate=16000' -t 2.048 -ac 1 -c:a aac -b:a 24k films/tone.aac

@@ -2,10 +2,12 @@ package videotest
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/bluenviron/gortsplib/v4"
 	"github.com/bluenviron/gortsplib/v4/pkg/base"
@@ -23,8 +25,17 @@ type Config struct {
 	// Username and Password are asked for when Username is set.
 	Username, Password string
 	// Slots is how many sessions a camera serves at a time; one more is refused
-	// with 453. Zero means no limit.
-	Slots int
+	// with 453. Zero means no limit. With SlotsShared all paths are of one camera.
+	Slots       int
+	SlotsShared bool
+	// Sound is what is heard beside every film; "" is nothing.
+	Sound string
+	// UDP lets packets go that way too, NoTCP no other way.
+	UDP, NoTCP bool
+	// TLS makes it speak rtsps.
+	TLS *tls.Config
+	// ClockOffset is how far the cameras' clocks are ahead.
+	ClockOffset time.Duration
 	// Bitrate is how many bits a second a film takes, by padding that decoders
 	// pass over; zero leaves it as it is.
 	Bitrate int
@@ -34,6 +45,7 @@ type Config struct {
 // goroutine.
 type Server struct {
 	cfg     Config
+	films   map[string]Film
 	rtsp    *gortsplib.Server
 	addr    net.Addr
 	cancel  context.CancelFunc
@@ -53,18 +65,23 @@ func Start(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	byName := make(map[string]Film)
+	lobby, err := Lobby()
+	if err != nil {
+		return nil, err
+	}
+	byName := map[string]Film{lobby.Name: lobby}
 	for _, f := range all {
 		byName[f.Name] = f
 	}
 	if len(cfg.Paths) == 0 {
 		cfg.Paths = make(map[string]string)
-		for name := range byName {
-			cfg.Paths[name] = name
+		for _, f := range all {
+			cfg.Paths[f.Name] = f.Name
 		}
 	}
 	s := &Server{
 		cfg:      cfg,
+		films:    byName,
 		cameras:  make(map[string]*camera),
 		sessions: make(map[*gortsplib.ServerSession]string),
 	}
@@ -73,7 +90,7 @@ func Start(cfg Config) (*Server, error) {
 		if !ok {
 			return nil, fmt.Errorf("serve %q: there is no film %q", path, name)
 		}
-		c, err := newCamera(film.padded(cfg.Bitrate))
+		c, err := newCamera(film.padded(cfg.Bitrate), cfg.Sound)
 		if err != nil {
 			return nil, err
 		}
@@ -81,6 +98,7 @@ func Start(cfg Config) (*Server, error) {
 	}
 
 	s.rtsp = &gortsplib.Server{
+		TLSConfig:                cfg.TLS,
 		Handler:                  (*handler)(s),
 		RTSPAddress:              cfg.Listen,
 		DisableRTCPSenderReports: true, // see ntp
@@ -91,6 +109,11 @@ func Start(cfg Config) (*Server, error) {
 			}
 			return l, err
 		},
+	}
+	if cfg.UDP {
+		if s.rtsp.UDPRTPAddress, s.rtsp.UDPRTCPAddress, err = freePair(); err != nil {
+			return nil, err
+		}
 	}
 	s.mu.Lock() // no request is answered before all is in place
 	defer s.mu.Unlock()
@@ -112,6 +135,9 @@ func Start(cfg Config) (*Server, error) {
 	s.cancel = cancel
 	for _, c := range s.cameras {
 		s.players.Go(func() { s.play(ctx, c) })
+		if c.voice != nil {
+			s.players.Go(func() { s.speak(ctx, c) })
+		}
 	}
 	return s, nil
 }
@@ -140,7 +166,11 @@ func (s *Server) Addr() net.Addr { return s.addr }
 
 // URL is the address of a camera, without user name and password.
 func (s *Server) URL(path string) string {
-	return "rtsp://" + s.addr.String() + "/" + strings.Trim(path, "/")
+	scheme := "rtsp://"
+	if s.cfg.TLS != nil {
+		scheme = "rtsps://"
+	}
+	return scheme + s.addr.String() + "/" + strings.Trim(path, "/")
 }
 
 // Cut makes a camera fail: its sessions are dropped, and new ones are answered
@@ -168,8 +198,21 @@ func (s *Server) Hang(path string) {
 	}
 }
 
-// Restore ends Cut and Hang. After Cut the camera has another SSRC, as after a
-// restart.
+// Become makes a camera that is cut come back, at Restore, with another film: of
+// another size, or another codec.
+func (s *Server) Become(path, film string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.cameras[strings.Trim(path, "/")]
+	f, ok := s.films[film]
+	if c == nil || !ok || c.stream != nil {
+		return fmt.Errorf("make %q show %q: no such camera or film, or it is not cut", path, film)
+	}
+	return c.load(f)
+}
+
+// Restore ends Cut and Hang; the film begins anew. After Cut the camera has
+// another SSRC, as after a restart.
 func (s *Server) Restore(path string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -177,7 +220,7 @@ func (s *Server) Restore(path string) error {
 	if c == nil {
 		return fmt.Errorf("restore %q: no such camera", path)
 	}
-	c.hung = false
+	c.hung, c.began = false, true
 	if c.stream != nil {
 		return nil
 	}
@@ -199,6 +242,14 @@ func (s *Server) Served(path string) int {
 		return c.served
 	}
 	return 0
+}
+
+// taken is how many of the slots are.
+func (s *Server) taken(path string) int {
+	if s.cfg.SlotsShared {
+		return len(s.sessions)
+	}
+	return s.count(path)
 }
 
 func (s *Server) count(path string) int {
@@ -234,7 +285,7 @@ func (h *handler) OnSetup(ctx *gortsplib.ServerHandlerOnSetupCtx) (*base.Respons
 	if res, err := h.refuse(ctx.Conn, ctx.Request); res != nil {
 		return res, nil, err
 	}
-	if ctx.Transport != gortsplib.TransportTCP {
+	if tcp := ctx.Transport == gortsplib.TransportTCP; !tcp && !h.cfg.UDP || tcp && h.cfg.NoTCP {
 		return &base.Response{StatusCode: base.StatusUnsupportedTransport}, nil, nil
 	}
 	h.mu.Lock()
@@ -244,7 +295,7 @@ func (h *handler) OnSetup(ctx *gortsplib.ServerHandlerOnSetupCtx) (*base.Respons
 		return res, nil, nil
 	}
 	path := strings.Trim(ctx.Path, "/")
-	if h.cfg.Slots > 0 && (*Server)(h).count(path) >= h.cfg.Slots {
+	if _, again := h.sessions[ctx.Session]; !again && h.cfg.Slots > 0 && (*Server)(h).taken(path) >= h.cfg.Slots {
 		return &base.Response{StatusCode: base.StatusNotEnoughBandwidth}, nil, nil
 	}
 	h.sessions[ctx.Session] = path
@@ -289,4 +340,25 @@ func (h *handler) refuse(conn *gortsplib.ServerConn, req *base.Request) (*base.R
 		return nil, nil
 	}
 	return &base.Response{StatusCode: base.StatusUnauthorized}, liberrors.ErrServerAuth{}
+}
+
+// freePair finds two ports for UDP, the first one even.
+func freePair() (rtp, rtcp string, err error) {
+	for range 50 {
+		var a, b net.PacketConn
+		if a, err = net.ListenPacket("udp", "127.0.0.1:0"); err != nil {
+			return "", "", err
+		}
+		port := a.LocalAddr().(*net.UDPAddr).Port
+		_ = a.Close()
+		if port%2 != 0 {
+			continue
+		}
+		if b, err = net.ListenPacket("udp", fmt.Sprintf("127.0.0.1:%d", port+1)); err != nil {
+			continue
+		}
+		_ = b.Close()
+		return fmt.Sprintf("127.0.0.1:%d", port), fmt.Sprintf("127.0.0.1:%d", port+1), nil
+	}
+	return "", "", fmt.Errorf("no two ports for UDP: %w", err)
 }
