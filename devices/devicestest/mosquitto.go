@@ -72,6 +72,9 @@ func StartMosquittoWith(t TB, conf, addr string) *Mosquitto {
 	return m
 }
 
+// Pid is the process that runs now.
+func (m *Mosquitto) Pid() int { return m.cmd.Process.Pid }
+
 // URL is the broker's address.
 func (m *Mosquitto) URL() string { return "mqtt://" + m.Addr }
 
