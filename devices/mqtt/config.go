@@ -17,10 +17,12 @@ import (
 
 // Config is how links behave, the same for every broker.
 type Config struct {
-	// Workers is how many messages of different topics are taken at once.
+	// Workers is how many messages of different topics are taken at once; they
+	// share commits.
 	Workers int `yaml:"workers"`
-	// Queue is how many messages wait for each worker. It must be more than the
-	// broker has in flight (20 for Mosquitto).
+	// Queue is how many messages wait at most. There are not more packet
+	// identifiers than 65535, so that the usual one is full only by its bytes, of
+	// which it takes 64 MiB.
 	Queue int `yaml:"queue"`
 	// KeepAlive is the longest silence on the connection.
 	KeepAlive time.Duration `yaml:"keep_alive"`
@@ -42,8 +44,8 @@ type Config struct {
 // DefaultConfig is right for any broker.
 func DefaultConfig() Config {
 	return Config{
-		Workers:        32,
-		Queue:          1024,
+		Workers:        512,
+		Queue:          65536,
 		KeepAlive:      30 * time.Second,
 		ConnectTimeout: 10 * time.Second,
 		RetryMin:       500 * time.Millisecond,
@@ -58,8 +60,8 @@ func (c Config) Validate() error {
 	fault := func(key, format string, args ...any) {
 		faults = append(faults, station.Errorf(400, "config.invalid", "leave the key out for the default", format, args...).At(key))
 	}
-	if c.Workers < 1 || c.Workers > 256 {
-		fault("workers", "%d is not within 1 and 256", c.Workers)
+	if c.Workers < 1 || c.Workers > 1024 {
+		fault("workers", "%d is not within 1 and 1024", c.Workers)
 	}
 	if c.Queue < 64 || c.Queue > 65536 {
 		fault("queue", "%d is not within 64 and 65536", c.Queue)

@@ -15,9 +15,9 @@
 //     session), so the broker keeps what comes while the link is down, as far
 //     as the broker is set up to keep it.
 //
-// Queues: each worker's holds Config.Queue messages, more than brokers have in
-// flight. When one is full all the same, a message of QoS 0 is dropped; one of
-// QoS 1 or 2 is left unacknowledged with everything behind it, and once the
-// queues are empty the link reconnects so that the broker sends them again.
-// Both are counted.
+// What waits is bounded by Config.Queue and by 64 MiB. Topics have their turns one
+// after the other, a message each: one with a backlog makes no other wait. When
+// there is no room, a message of QoS 0 is dropped; one of QoS 1 or 2 is left
+// unacknowledged with everything behind it, and once nothing waits the link
+// reconnects so that the broker sends them again. Both are counted.
 package mqtt

@@ -2,7 +2,6 @@ package mqtt
 
 import (
 	"context"
-	"hash/maphash"
 	"strings"
 	"sync"
 	"time"
@@ -12,35 +11,59 @@ import (
 
 // intake stands between paho's reading goroutine, which must never wait, and
 // taking, which may wait long. It belongs to one connection.
+//
+// What must be taken in its order is a lane: one message of it at a time. The
+// lanes have their turns one after the other, a message each, so that nobody's
+// backlog makes another wait, and as many as there are workers at once, so that
+// they share commits.
 type intake struct {
 	link    *Link
-	seed    maphash.Seed
-	queues  []chan paho.Message
+	line    *line         // by which is acknowledged
 	full    chan struct{} // closed when a message of QoS 1 or 2 found no room
 	ctx     context.Context
 	abort   context.CancelFunc // ends taking at once
 	workers sync.WaitGroup
 
-	mu     sync.Mutex // held while enqueuing
-	over   bool       // full is closed: nothing of QoS 1 or 2 any more
-	closed bool       // the connection has ended
+	mu      sync.Mutex
+	lanes   map[string]*lane // those that have messages
+	first   *lane            // those that wait for a worker, by next
+	last    *lane
+	working int
+	held    int // messages, and their bytes
+	bytes   int
+	over    bool // full is closed: nothing of QoS 1 or 2 any more
+	closed  bool // the connection has ended
 }
 
+// lane is the messages of one name, the first of which is being taken or will be.
+type lane struct {
+	name    string
+	waiting []paho.Message
+	next    *lane
+}
+
+// What an intake holds at most, besides Config.Queue messages.
+const (
+	intakeBytes  = 64 << 20
+	messageBytes = 256 // of memory beside topic and payload
+)
+
 func newIntake(l *Link) *intake {
-	in := &intake{link: l, seed: maphash.MakeSeed(), full: make(chan struct{})}
+	in := &intake{link: l, full: make(chan struct{}), lanes: map[string]*lane{}}
 	in.ctx, in.abort = context.WithCancel(context.Background())
-	for range l.cfg.Workers {
-		q := make(chan paho.Message, l.cfg.Queue)
-		in.queues = append(in.queues, q)
-		in.workers.Go(func() { in.work(q) })
-	}
 	return in
 }
+
+func sizeOf(m paho.Message) int { return len(m.Topic()) + len(m.Payload()) + messageBytes }
 
 // put is paho's handler; it does not wait.
 func (in *intake) put(m paho.Message) {
 	l := in.link
 	l.received.Add(1)
+	name := m.Topic()
+	if l.target.Lane != nil {
+		name = l.target.Lane(name)
+	}
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	switch {
@@ -50,22 +73,61 @@ func (in *intake) put(m paho.Message) {
 	case in.over && m.Qos() > 0:
 		l.deferred.Add(1)
 		return
-	}
-	// One topic is one worker's, which keeps its order.
-	lane := m.Topic()
-	if l.target.Lane != nil {
-		lane = l.target.Lane(lane)
-	}
-	q := in.queues[maphash.String(in.seed, lane)%uint64(len(in.queues))]
-	select {
-	case q <- m:
-	default:
+	case in.held >= l.cfg.Queue || in.bytes > intakeBytes:
 		in.leave(m)
 		if m.Qos() > 0 {
 			in.over = true
 			close(in.full)
 		}
+		return
 	}
+	in.held++
+	in.bytes += sizeOf(m)
+	if at := in.lanes[name]; at != nil {
+		at.waiting = append(at.waiting, m)
+		return
+	}
+	at := &lane{name: name, waiting: []paho.Message{m}}
+	in.lanes[name] = at
+	in.queue(at)
+	if in.working < l.cfg.Workers {
+		in.working++
+		in.workers.Go(in.work)
+	}
+}
+
+// queue lets a lane wait for a worker. With mu held.
+func (in *intake) queue(at *lane) {
+	at.next = nil
+	if in.first == nil {
+		in.first = at
+	} else {
+		in.last.next = at
+	}
+	in.last = at
+}
+
+// work takes messages as long as lanes wait.
+func (in *intake) work() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for in.first != nil && in.ctx.Err() == nil {
+		at := in.first
+		in.first = at.next
+		m := at.waiting[0]
+		in.mu.Unlock()
+		in.takeOne(m)
+		in.mu.Lock()
+		in.held--
+		in.bytes -= sizeOf(m)
+		at.waiting[0] = nil
+		if at.waiting = at.waiting[1:]; len(at.waiting) > 0 {
+			in.queue(at)
+		} else {
+			delete(in.lanes, at.name)
+		}
+	}
+	in.working--
 }
 
 // leave counts a message that is not taken now.
@@ -78,15 +140,11 @@ func (in *intake) leave(m paho.Message) {
 }
 
 // drain lets the workers finish what is queued, for at most the grace, or for
-// as long as it takes when that is zero.
+// as long as it takes when that is zero. What is left then counts as left: it
+// comes again on the next connection.
 func (in *intake) drain(ctx context.Context, grace time.Duration) {
 	in.mu.Lock()
-	if !in.closed {
-		in.closed = true
-		for _, q := range in.queues {
-			close(q)
-		}
-	}
+	in.closed = true
 	in.mu.Unlock()
 	stop := context.AfterFunc(ctx, in.abort)
 	defer stop()
@@ -95,43 +153,30 @@ func (in *intake) drain(ctx context.Context, grace time.Duration) {
 		defer t.Stop()
 	}
 	in.workers.Wait()
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for _, at := range in.lanes {
+		for _, m := range at.waiting {
+			in.leave(m)
+		}
+	}
+	clear(in.lanes)
+	in.first, in.last, in.held, in.bytes = nil, nil, 0, 0
 }
 
-// stop ends taking at once and waits for the workers. What was not taken comes
-// again on the next connection.
+// stop ends taking at once and waits for the workers.
 func (in *intake) stop() {
 	in.abort()
 	in.drain(in.ctx, 0)
 }
 
-func (in *intake) work(q <-chan paho.Message) {
-	for {
-		select {
-		case <-in.ctx.Done():
-			in.giveUp(q)
-			return
-		case m, ok := <-q:
-			if !ok {
-				return
-			}
-			in.takeOne(m)
-		}
+// acknowledge tells the broker that m is taken.
+func (in *intake) acknowledge(m paho.Message) {
+	if m.Qos() == 1 && in.line != nil {
+		in.line.acknowledge(m.MessageID())
+		return
 	}
-}
-
-// giveUp counts what is left in the queue when the link stops.
-func (in *intake) giveUp(q <-chan paho.Message) {
-	for {
-		select {
-		case m, ok := <-q:
-			if !ok {
-				return
-			}
-			in.leave(m)
-		default:
-			return
-		}
-	}
+	m.Ack()
 }
 
 // takeOne takes one message and acknowledges it. A refusal is not acknowledged
@@ -140,7 +185,7 @@ func (in *intake) giveUp(q <-chan paho.Message) {
 func (in *intake) takeOne(m paho.Message) {
 	l := in.link
 	if strings.HasPrefix(m.Topic(), probeTopic) { // some station's question, see probe
-		m.Ack()
+		in.acknowledge(m)
 		return
 	}
 	msg := Message{Topic: m.Topic(), Payload: m.Payload(), QoS: m.Qos(), Retained: m.Retained(), Duplicate: m.Duplicate(), PacketID: m.MessageID()}
@@ -149,7 +194,7 @@ func (in *intake) takeOne(m paho.Message) {
 		err := l.take(in.ctx, msg)
 		if err == nil {
 			l.taken.Add(1)
-			m.Ack()
+			in.acknowledge(m)
 			return
 		}
 		if in.ctx.Err() != nil {

@@ -236,7 +236,7 @@ func (l *Link) session(ctx context.Context) error {
 	in := newIntake(l)
 	defer in.stop()
 
-	o := l.options(dialCtx)
+	o := l.options(dialCtx, func(at *line) { in.line = at })
 	// Before Connect: a broker sends what it kept at once, and paho neither
 	// delivers nor acknowledges what comes before there is a handler.
 	o.SetDefaultPublishHandler(func(_ paho.Client, m paho.Message) { in.put(m) })
@@ -292,24 +292,27 @@ func (l *Link) session(ctx context.Context) error {
 	return why
 }
 
-// options are those of every connection to the broker; it is dialled within ctx.
-func (l *Link) options(ctx context.Context) *paho.ClientOptions {
+// options are those of every connection to the broker; it is dialled within ctx,
+// and opened is told of it before anything comes.
+func (l *Link) options(ctx context.Context, opened func(*line)) *paho.ClientOptions {
 	o := paho.NewClientOptions().AddBroker(l.target.URL)
 	o.SetClientID(l.target.ClientID).SetCleanSession(false).SetProtocolVersion(4)
 	o.SetUsername(l.target.Username).SetPassword(l.target.Password.Reveal())
 	o.SetKeepAlive(l.cfg.KeepAlive).SetPingTimeout(max(l.cfg.KeepAlive/2, time.Second)).SetConnectTimeout(l.cfg.ConnectTimeout)
-	o.SetWriteTimeout(l.cfg.ConnectTimeout)
 	// A new client for each connection: paho's own reconnection completes tokens
 	// without an answer, sleeps through a cancel, and has no jitter.
 	o.SetAutoReconnect(false).SetConnectRetry(false)
 	o.SetAutoAckDisabled(true).SetOrderMatters(true)
 	o.SetCustomOpenConnectionFn(func(*url.URL, paho.ClientOptions) (net.Conn, error) {
 		conn, err := l.cfg.dial(ctx, l.target.URL)
-		if err == nil {
-			context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+		if err != nil {
+			return nil, err
 		}
-		return conn, err
+		at := newLine(ctx, conn, l.cfg.ConnectTimeout)
+		opened(at)
+		return at, nil
 	})
+	o.SetStore(forgetful{})
 	return o
 }
 

@@ -135,7 +135,7 @@ func (l *Link) probe(ctx context.Context) (*station.Problem, error) {
 	id := l.target.ClientID + "-probe"
 	topic := probeTopic + l.target.ClientID
 	connect := func(clean bool, heard func()) (paho.Client, bool, error) {
-		o := l.options(ctx).SetClientID(id).SetCleanSession(clean).SetAutoAckDisabled(false)
+		o := l.options(ctx, func(*line) {}).SetClientID(id).SetCleanSession(clean).SetAutoAckDisabled(false)
 		o.SetDefaultPublishHandler(func(paho.Client, paho.Message) { heard() })
 		c := paho.NewClient(o)
 		tok, ok := c.Connect().(*paho.ConnectToken)
