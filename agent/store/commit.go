@@ -143,6 +143,7 @@ type batch struct {
 	// loose are the loose rows of the updates so far, one behind the other; full
 	// ones lie in writes already.
 	loose   []byte
+	packed  packed
 	tx      Tx // of the update that runs now
 	limit   int
 	entries int
@@ -213,6 +214,7 @@ func (b *batch) run(waiting []*update) {
 			b.writes[k] = v
 		}
 		b.takeLoose()
+		b.takePacked()
 		b.size += b.tx.size
 		b.journal = b.tx.journal
 		b.members = append(b.members, u)
@@ -232,7 +234,7 @@ func (b *batch) forget() {
 func (b *batch) call(fn func(*Tx) error) (err error) {
 	w := b.tx.writes
 	clear(w)
-	b.tx = Tx{s: b.s, snap: b.snap, cache: b.cache, kept: b.kept, below: b.writes, writes: w, loose: b.tx.loose[:0], journal: b.journal}
+	b.tx = Tx{s: b.s, snap: b.snap, cache: b.cache, kept: b.kept, below: b.writes, writes: w, loose: b.tx.loose[:0], packed: packed{frames: b.tx.packed.frames[:0]}, scratch: b.tx.scratch, journal: b.journal}
 	tx := b.tx
 	defer func() {
 		tx.done = true
@@ -240,7 +242,7 @@ func (b *batch) call(fn func(*Tx) error) (err error) {
 			b.s.log.Error("update panicked", slog.Any("panic", r), slog.String("stack", string(debug.Stack())))
 			err = fmt.Errorf("update panicked: %v", r)
 		}
-		b.tx.size, b.tx.loose, b.tx.journal = tx.size, tx.loose, tx.journal
+		b.tx.size, b.tx.loose, b.tx.packed, b.tx.scratch, b.tx.journal = tx.size, tx.loose, tx.packed, tx.scratch, tx.journal
 	}()
 	return fn(&tx)
 }
@@ -251,6 +253,7 @@ func (b *batch) begin() {
 	clear(b.writes)
 	clear(b.kept)
 	b.loose = nil // the cache may hold what was written
+	b.packed.frames = b.packed.frames[:0]
 	b.size = 0
 	b.journal = b.s.journalNow()
 	clear(b.members)
@@ -277,6 +280,7 @@ func (b *batch) commit() {
 
 func (b *batch) write() error {
 	b.closeLoose()
+	b.closePacked()
 	if len(b.writes) == 0 && b.journal == b.s.journalNow() {
 		return nil
 	}

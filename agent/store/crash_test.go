@@ -6,9 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -72,6 +72,15 @@ func crashChild(dir string) error {
 	return nil
 }
 
+// noise is a text that no compression makes shorter.
+func noise(size int) string {
+	b := make([]byte, size)
+	for i := range b {
+		b[i] = 'a' + byte(rand.IntN(26))
+	}
+	return string(b)
+}
+
 func count(s *store.Store, lane station.Lane, w, size int) (int, error) {
 	var n int
 	err := s.Update(context.Background(), lane, func(tx *store.Tx) error {
@@ -84,7 +93,7 @@ func count(s *store.Store, lane station.Lane, w, size int) (int, error) {
 		if err := store.Put(tx, key, tally{n}); err != nil {
 			return err
 		}
-		data, err := json.Marshal(map[string]any{"n": n, "pad": strings.Repeat("x", size)})
+		data, err := json.Marshal(map[string]any{"n": n, "pad": noise(size)})
 		if err != nil {
 			return err
 		}

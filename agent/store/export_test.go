@@ -1,6 +1,10 @@
 package store
 
-import "log/slog"
+import (
+	"log/slog"
+
+	"stationd/agent/station"
+)
 
 // Schema lets tests pretend to be another version.
 type Schema = schema
@@ -21,6 +25,29 @@ func OpenAs(cfg Config, log *slog.Logger, sc Schema, migrations []Migration, bat
 
 // Commits counts the transactions written.
 func (s *Store) Commits() uint64 { return s.commits.Load() }
+
+// Pack makes the row of a pack, without the time in front, of what follows its
+// header, and Unpack reads such a row.
+func Pack(s *Store, frames []byte) []byte { return s.closePack(frames)[8:] }
+
+// Unpack reads what Pack has made, or a stranger's bytes.
+func Unpack(row []byte) (all []station.Event, err error) {
+	if len(row) == 0 {
+		return nil, errPack
+	}
+	w := &walk{last: ^uint64(0)}
+	for w.unpack(row[0], row[1:]); w.err == nil && len(w.row) > 0; {
+		if w.step(); w.err != nil {
+			break
+		}
+		ev, err := w.decode()
+		if err != nil {
+			return all, err
+		}
+		all = append(all, ev)
+	}
+	return all, w.err
+}
 
 // Merge merges tables now, as tend would.
 func (s *Store) Merge() error { return s.db.Flatten(1) }

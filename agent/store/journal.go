@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/dgraph-io/badger/v4"
-
 	"stationd/agent/station"
 )
 
@@ -55,7 +53,6 @@ func (tx *Tx) Append(ev station.Event) (station.Event, error) {
 	if i < 0 {
 		return ev, fmt.Errorf("append event %q: there is no lane %q", ev.Type, string(ev.Lane))
 	}
-	now := time.Now()
 	j := tx.journal
 	j.head++
 	ev.Seq = j.head
@@ -66,16 +63,9 @@ func (tx *Tx) Append(ev station.Event) (station.Event, error) {
 		ev.ID = station.NewID()
 	}
 	if ev.Time.IsZero() {
-		ev.Time = now
+		ev.Time = time.Now()
 	}
-	body, err := json.Marshal(ev)
-	if err != nil {
-		return ev, fmt.Errorf("append event %q: %w", ev.Type, err)
-	}
-	// The time in front is when the row was written: what is kept how long is
-	// decided by it, without decoding the row.
-	row := binary.BigEndian.AppendUint64(make([]byte, 0, 8+len(body)), uint64(now.UnixNano()))
-	if err := tx.put(rowKey(ev.Lane, ev.Seq), append(row, body...)); err != nil {
+	if err := tx.write(&ev); err != nil {
 		return ev, err
 	}
 	l := &j.lanes[i]
@@ -91,12 +81,19 @@ func (tx *Tx) Append(ev station.Event) (station.Event, error) {
 // Next is the sequence that the next Append will give.
 func (tx *Tx) Next() uint64 { return tx.journal.head + 1 }
 
-func decodeRow(b []byte) (ev station.Event, written time.Time, err error) {
-	written, err = rowTime(b)
-	if err != nil {
-		return ev, written, err
+// write puts an event where its lane has its rows.
+func (tx *Tx) write(ev *station.Event) error {
+	if ev.Lane == station.LaneBulk {
+		return tx.pack(ev)
 	}
-	return ev, written, json.Unmarshal(b[8:], &ev)
+	body, err := json.Marshal(ev)
+	if err != nil {
+		return fmt.Errorf("append event %q: %w", ev.Type, err)
+	}
+	// The time in front is when the row was written: what is kept how long is
+	// decided by it, without decoding the row.
+	row := binary.BigEndian.AppendUint64(make([]byte, 0, 8+len(body)), uint64(time.Now().UnixNano()))
+	return tx.put(rowKey(ev.Lane, ev.Seq), append(row, body...))
 }
 
 // rowTime is when a row was written.
@@ -137,22 +134,19 @@ func (s *Store) Read(after uint64, limit int, lanes ...station.Lane) ([]station.
 		for len(out) < limit {
 			var next *walk
 			for _, w := range walks {
-				if w.valid() && (next == nil || w.seq() < next.seq()) {
+				if w.valid() && (next == nil || w.seq < next.seq) {
 					next = w
 				}
 			}
 			if next == nil {
 				return nil
 			}
-			err := next.it.Item().Value(func(b []byte) error {
-				ev, _, err := decodeRow(b)
-				out = append(out, ev)
-				return err
-			})
+			ev, err := next.decode()
 			if err != nil {
-				return fmt.Errorf("read journal row %d: %w", next.seq(), err)
+				return err
 			}
-			next.it.Next()
+			out = append(out, ev)
+			next.next()
 		}
 		return nil
 	})
@@ -166,30 +160,6 @@ func (s *Store) Tail(lane station.Lane) uint64 {
 	}
 	return 0
 }
-
-// walk is an iterator over the rows of one lane.
-type walk struct {
-	it   *badger.Iterator
-	last uint64
-}
-
-// walkLane is nil when the lane has no rows after the sequence given: an
-// iterator would search for one among what is deleted.
-func walkLane(txn *badger.Txn, lane station.Lane, l laneState, after uint64) *walk {
-	start := max(after+1, l.tail)
-	if l.count == 0 || start > l.last || after == ^uint64(0) {
-		return nil
-	}
-	opt := badger.DefaultIteratorOptions
-	opt.PrefetchValues = false
-	opt.Prefix = []byte(lanePrefix(lane))
-	w := &walk{it: txn.NewIterator(opt), last: l.last}
-	w.it.Seek([]byte(rowKey(lane, start)))
-	return w
-}
-
-func (w *walk) valid() bool { return w.it.Valid() && w.seq() <= w.last }
-func (w *walk) seq() uint64 { return rowSeq(w.it.Item().Key()) }
 
 // Backlog counts the rows of a lane that the target has not acknowledged, up to
 // most, and tells when the oldest was written.
@@ -212,15 +182,12 @@ func (s *Store) Backlog(target string, lane station.Lane, most int) (n int, olde
 			return nil
 		}
 		defer w.it.Close()
-		for ; n < most && w.valid(); w.it.Next() {
+		for ; n < most && w.valid(); w.next() {
+			if w.err != nil {
+				return w.err
+			}
 			if n == 0 {
-				err := w.it.Item().Value(func(b []byte) error {
-					_, oldest, err = decodeRow(b)
-					return err
-				})
-				if err != nil {
-					return err
-				}
+				oldest = w.written
 			}
 			n++
 		}

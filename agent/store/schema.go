@@ -13,8 +13,9 @@ type schema struct {
 	MinReader int `json:"minReader"`
 }
 
-// currentSchema is what this program writes.
-func currentSchema() schema { return schema{Version: 1, MinReader: 1} }
+// currentSchema is what this program writes. Since version 2 the bulk lane lies in
+// packs.
+func currentSchema() schema { return schema{Version: 2, MinReader: 2} }
 
 // migration leads to version To by adding.
 type migration struct {
@@ -22,8 +23,11 @@ type migration struct {
 	Run func(*Tx) error
 }
 
-// migrations are in ascending order. Version 1 is the first.
-func migrations() []migration { return nil }
+// migrations are in ascending order. Version 1 is the first. Its rows of the bulk
+// lane are read as they are; there will only be packs beside them.
+func migrations() []migration {
+	return []migration{{To: 2, Run: func(*Tx) error { return nil }}}
+}
 
 // settle reads what the store knows of itself, and writes what is missing:
 // schema, node, epoch, the state of the journal, the sealing key.

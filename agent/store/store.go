@@ -232,6 +232,7 @@ func (s *Store) local(fn func(*Tx) error) error {
 	for k, v := range b.tx.writes {
 		b.writes[k] = v
 	}
+	b.takePacked()
 	b.journal = b.tx.journal
 	return b.write()
 }

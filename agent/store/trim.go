@@ -56,34 +56,30 @@ func (s *Store) trimSome(ctx context.Context, lane station.Lane, total *station.
 		}
 		defer w.it.Close()
 		n := uint64(0)
-		for ; w.valid(); w.it.Next() {
+		for ; w.valid(); w.next() {
+			if w.err != nil {
+				return w.err
+			}
 			if n == trimChunk {
 				more = true
 				break
 			}
-			seq := w.seq()
-			var written time.Time
-			err := w.it.Item().Value(func(b []byte) (err error) {
-				written, err = rowTime(b)
-				return err
-			})
-			if err != nil {
-				return err
-			}
-			if n >= over && (seq > acked || !written.Before(horizon)) {
+			if n >= over && (w.seq > acked || !w.written.Before(horizon)) {
 				break
 			}
-			if seq > acked {
+			if w.seq > acked {
 				if dropped.Count == 0 {
-					dropped.From = written
+					dropped.From = w.written
 				}
-				dropped.To = written
+				dropped.To = w.written
 				dropped.Count++
 			}
-			if err := tx.put(rowKey(lane, seq), nil); err != nil {
-				return err
+			if w.lastOfRow() { // until then the tail hides what is gone of a pack
+				if err := tx.put(rowKey(lane, w.key), nil); err != nil {
+					return err
+				}
 			}
-			l.tail = seq + 1
+			l.tail = w.seq + 1
 			n++
 		}
 		l.count -= min(n, l.count)

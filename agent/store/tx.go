@@ -27,7 +27,9 @@ type Tx struct {
 	// writes its own; nil stands for a deletion.
 	below, writes map[string][]byte
 	loose         []byte // loose rows, each behind its length
-	size          int    // of writes and loose rows, as Badger will count it
+	packed        packed // events of the bulk lane
+	scratch       []byte
+	size          int // of writes, loose rows and packs, as Badger will count it
 	journal       journal
 	readOnly      bool
 	done          bool

@@ -79,6 +79,7 @@ var libraries = map[string][]string{
 	"github.com/invopop/jsonschema":        {"agent/console"},
 	"github.com/kardianos/service":         {"cmd/stationd"},
 	"github.com/kerberos-io/onvif":         {"devices/onvif"},
+	"github.com/klauspost/compress":        {"agent/store"},
 	"github.com/mochi-mqtt/server/v2":      {"devices/broker"},
 	"github.com/pion/ice/v4":               {"video/peer"},
 	"github.com/pion/interceptor":          {"video/peer", "video/peer/peertest"},
