@@ -63,7 +63,7 @@ const (
 	bridgedTable   = store.Key("bridged/")  // bridged/<bridge>/<sensor> → the kind that is hidden
 	timerTable     = store.Key("timer/")    // timer/<tick>/<what>/<subject…> → timer
 	serviceTable   = store.Key("service/")  // service/<sensor> → when its service ends
-	sentTable      = store.Key("sent/")     // sent/<link>/<place> → the newest transmission there
+	sentTable      = store.Key("sent/")     // sent/<link>/=<row> → the newest transmission of each of its places
 	refusedKey     = store.Key("refused")   // how many readings the disk had no room for, until it is told
 	steadyKey      = store.Key("steady")    // the place on the node's own line of time
 	floodKey       = store.Key("flood")     // the newest alarms' times, and the flood
@@ -82,8 +82,11 @@ func key(table store.Key, parts ...string) store.Key {
 			parts[i] = url.PathEscape(p)
 		}
 	}
-	if len(parts) == 1 {
+	switch len(parts) { // as nearly always
+	case 1:
 		return table + store.Key(parts[0])
+	case 2:
+		return table + store.Key(parts[0]) + "/" + store.Key(parts[1])
 	}
 	return table + store.Key(strings.Join(parts, "/"))
 }

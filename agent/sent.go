@@ -2,6 +2,9 @@ package agent
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/binary"
+	"math"
 	"strconv"
 	"time"
 
@@ -25,12 +28,23 @@ type sent struct {
 	Day    int64  `json:"d"`           // of the node's own line of time, for forgetting
 }
 
+// sentRow is the places of several packet identifiers in a row, sentSize bytes each
+// and nothing behind the last that is taken: identifiers come in a row, and so the
+// places of a commit are few records. An older version had a record of type sent
+// for each place; such ones are believed until they are forgotten.
+type sentRow struct {
+	sent
+	Places []byte `json:"b,omitempty"`
+}
+
 const (
 	// sentPlaces bounds what is remembered of one link: so many packet
 	// identifiers in a row. It is the largest window whose repetitions are all
 	// known; Mosquitto was seen with 1,833 messages on their way, and its default
 	// is 20.
 	sentPlaces = 8192
+	sentInRow  = 16
+	sentSize   = 16 // packet 2, part 2, day 4, print 8
 	// keepSent is how long a link that says nothing more is remembered. A device
 	// that comes back later and repeats its last alarm raises it again.
 	keepSent = 30 // days
@@ -38,7 +52,54 @@ const (
 	forgetSentAtOnce = 5000
 )
 
-func sentKey(link string, packet uint16) store.Key {
+// AppendJSON writes the form of today.
+func (s sentRow) AppendJSON(b []byte) ([]byte, error) {
+	b = append(b, `{"b":"`...)
+	return append(base64.StdEncoding.AppendEncode(b, s.Places), `"}`...), nil
+}
+
+// at is what lies in a place; zero is nothing.
+func (s sentRow) at(place int) (x sent) {
+	if from := place * sentSize; from+sentSize <= len(s.Places) {
+		b := s.Places[from:]
+		x.Packet, x.Part = binary.BigEndian.Uint16(b), int(binary.BigEndian.Uint16(b[2:]))
+		x.Day, x.Print = int64(binary.BigEndian.Uint32(b[4:])), binary.BigEndian.Uint64(b[8:])
+	}
+	return x
+}
+
+// with is s with something in a place; nothing is the zero.
+func (s sentRow) with(place int, x sent) sentRow {
+	b := make([]byte, max(len(s.Places), (place+1)*sentSize))
+	copy(b, s.Places)
+	at := b[place*sentSize:]
+	binary.BigEndian.PutUint16(at, x.Packet)
+	binary.BigEndian.PutUint16(at[2:], uint16(min(x.Part, math.MaxUint16)))
+	binary.BigEndian.PutUint32(at[4:], uint32(x.Day))
+	binary.BigEndian.PutUint64(at[8:], x.Print)
+	for end := len(b) - sentSize; end >= 0 && binary.BigEndian.Uint16(b[end:]) == 0; end -= sentSize {
+		b = b[:end]
+	}
+	return sentRow{Places: b}
+}
+
+// newest is the day of the newest transmission in s.
+func (s sentRow) newest() int64 {
+	day := s.Day
+	for place := range len(s.Places) / sentSize {
+		day = max(day, s.at(place).Day)
+	}
+	return day
+}
+
+// sentPlace is where a transmission is remembered.
+func sentPlace(link string, packet uint16) (store.Key, int) {
+	place := int(packet) % sentPlaces
+	return key(sentTable, link) + store.Key("/="+strconv.Itoa(place/sentInRow)), place % sentInRow
+}
+
+// oldSentKey is where an older version remembered it.
+func oldSentKey(link string, packet uint16) store.Key {
 	return key(sentTable, link) + store.Key("/"+strconv.FormatUint(uint64(packet%sentPlaces), 16))
 }
 
@@ -49,27 +110,38 @@ func repeated(tx *store.Tx, now alarm.Now, r station.Report) (bool, error) {
 	if r.Link == "" || r.Packet == 0 || r.Fingerprint == 0 {
 		return false, nil // it is never sent again
 	}
-	k := sentKey(r.Link, r.Packet)
-	last, known, err := store.Get[sent](tx, k)
+	k, place := sentPlace(r.Link, r.Packet)
+	row, _, err := store.Look[sentRow](tx, k)
 	if err != nil {
 		return false, err
 	}
-	same := known && last.Packet == r.Packet && last.Print == r.Fingerprint
+	last := row.at(place)
+	if last.Packet == 0 && r.Duplicate {
+		if last, _, err = store.Get[sent](tx, oldSentKey(r.Link, r.Packet)); err != nil {
+			return false, err
+		}
+	}
+	same := last.Packet == r.Packet && last.Print == r.Fingerprint
+	this := sent{Packet: r.Packet, Print: r.Fingerprint, Part: r.Part, Day: dayOf(now)}
 	switch {
 	case same && r.Part > last.Part: // a further report of the transmission that is under way
-		return false, rememberSent(tx, now, k, r)
+		return false, rememberSent(tx, k, row.with(place, this))
 	case same && r.Duplicate:
 		return true, nil
 	case len(r.Signals) > 0:
-		return false, rememberSent(tx, now, k, r)
-	case known && !same:
-		return false, tx.Delete(k)
+		return false, rememberSent(tx, k, row.with(place, this))
+	case row.at(place).Packet != 0 && !same:
+		return false, rememberSent(tx, k, row.with(place, sent{}))
 	}
 	return false, nil
 }
 
-func rememberSent(tx *store.Tx, now alarm.Now, k store.Key, r station.Report) error {
-	return store.Put(tx, k, sent{Packet: r.Packet, Print: r.Fingerprint, Part: r.Part, Day: dayOf(now)})
+func rememberSent(tx *store.Tx, k store.Key, row sentRow) error {
+	if len(row.Places) == 0 {
+		return tx.Delete(k)
+	}
+	_, err := store.Keep(tx, k, row)
+	return err
 }
 
 func dayOf(now alarm.Now) int64 { return int64(time.Duration(now.Tick) / (24 * time.Hour)) }
@@ -86,8 +158,8 @@ func (a *Agent) forgetSent(ctx context.Context, after store.Key) (store.Key, err
 	n := 0
 	next := store.Key("")
 	err = a.store.View(func(tx *store.Tx) error {
-		return store.EachAfter(tx, sentTable, after, func(k store.Key, s sent) error {
-			if today-s.Day > keepSent {
+		return store.EachAfter(tx, sentTable, after, func(k store.Key, s sentRow) error {
+			if today-s.newest() > keepSent {
 				gone = append(gone, k)
 			}
 			if n++; n == forgetSentAtOnce || len(gone) == forgetAtOnce {
@@ -103,11 +175,11 @@ func (a *Agent) forgetSent(ctx context.Context, after store.Key) (store.Key, err
 	return next, a.store.Update(ctx, station.LaneNormal, func(tx *store.Tx) error {
 		for _, k := range gone {
 			// It may have been used since.
-			s, ok, err := store.Get[sent](tx, k)
+			s, ok, err := store.Get[sentRow](tx, k)
 			if err != nil {
 				return err
 			}
-			if !ok || today-s.Day <= keepSent {
+			if !ok || today-s.newest() <= keepSent {
 				continue
 			}
 			if err := tx.Delete(k); err != nil {

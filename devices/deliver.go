@@ -240,16 +240,13 @@ func (t *telling) say(ctx context.Context, sn *sensor, r payload.Reading) error 
 	if !slices.Contains(t.sensors, sn.ID) {
 		t.sensors = append(t.sensors, sn.ID)
 	}
-	if t.heard.done[part] {
+	if t.heard.done.has(part) {
 		return nil
 	}
 	err := t.set.say(ctx, sn, r, t.message, part, t.refused)
 	switch {
 	case err == nil:
-		if t.heard.done == nil {
-			t.heard.done = map[int]bool{}
-		}
-		t.heard.done[part] = true
+		t.heard.done.add(part)
 		return nil
 	case errors.Is(err, errSpared):
 		t.later = err // what is behind it may be an alarm

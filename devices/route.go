@@ -324,7 +324,31 @@ type heard struct {
 	ignored     bool  // that a family knows it and it says nothing
 	families    []string
 	unsupported []string
-	done        map[int]bool // the parts that are stored, when it comes again
+	done        parts // that are stored, when it comes again
+}
+
+// parts is a set of the parts of a message; nearly all have only one.
+type parts struct {
+	few  uint64 // of the first 64
+	more map[int]bool
+}
+
+func (p *parts) has(i int) bool {
+	if i < 64 {
+		return p.few>>i&1 == 1
+	}
+	return p.more[i]
+}
+
+func (p *parts) add(i int) {
+	if i < 64 {
+		p.few |= 1 << i
+		return
+	}
+	if p.more == nil {
+		p.more = map[int]bool{}
+	}
+	p.more[i] = true
 }
 
 // saying is one reading and whose word it is.

@@ -36,25 +36,37 @@ func decode(b []byte, v any) error {
 	return json.Unmarshal(b[shapeSize:], v)
 }
 
+// appender is a record that can write its JSON itself; it must be that of
+// json.Marshal.
+type appender interface {
+	AppendJSON([]byte) ([]byte, error)
+}
+
 func encode(known *shapes, old []byte, v any) ([]byte, error) {
-	body, err := json.Marshal(v)
+	sh := known.of(reflect.TypeOf(v))
+	out, err := appendRecord(make([]byte, shapeSize, max(len(old)+32, 64)), v)
 	if err != nil {
 		return nil, err
 	}
-	sh := known.of(reflect.TypeOf(v))
-	mark := sh.mark
+	binary.BigEndian.PutUint32(out, sh.mark)
 	if sh.fields != nil && len(old) > shapeSize && binary.BigEndian.Uint32(old) != sh.mark {
-		merged, carried, err := carry(sh, old[shapeSize:], body)
+		merged, carried, err := carry(sh, old[shapeSize:], out[shapeSize:])
 		if err != nil {
 			return nil, err
 		}
 		if carried {
-			body, mark = merged, 0
+			return append(make([]byte, shapeSize, shapeSize+len(merged)), merged...), nil // the mark 0: look inside
 		}
 	}
-	out := make([]byte, shapeSize, shapeSize+len(body))
-	binary.BigEndian.PutUint32(out, mark)
-	return append(out, body...), nil
+	return out, nil
+}
+
+func appendRecord(b []byte, v any) ([]byte, error) {
+	if a, ok := v.(appender); ok {
+		return a.AppendJSON(b)
+	}
+	body, err := json.Marshal(v)
+	return append(b, body...), err
 }
 
 // carry adds to body the fields of old that the shape does not have.

@@ -69,22 +69,26 @@ func Look[T any](tx *Tx, key Key) (T, bool, error) {
 	if v, ok := tx.kept[k].(T); ok && !tx.done {
 		return v, true, nil
 	}
-	if tx.cache == nil || tx.written(k) {
+	if tx.cache == nil || tx.done || tx.written(k) {
 		return Get[T](tx, key)
 	}
 	var v T
-	b, err := tx.get(k)
-	if err != nil || b == nil {
-		return v, false, err
-	}
 	e := tx.cache.get(k)
-	if e == nil { // it made room for others at once
-		return Get[T](tx, key)
+	if e == nil {
+		if b, err := tx.get(k); err != nil || b == nil {
+			return v, false, err
+		}
+		if e = tx.cache.get(k); e == nil { // it made room for others at once
+			return Get[T](tx, key)
+		}
+	}
+	if e.raw == nil {
+		return v, false, nil
 	}
 	if known, ok := e.decoded.(T); ok {
 		return known, true, nil
 	}
-	if err := decode(b, &v); err != nil {
+	if err := decode(e.raw, &v); err != nil {
 		return v, false, fmt.Errorf("read record %q: %w", string(key), err)
 	}
 	e.decoded = v

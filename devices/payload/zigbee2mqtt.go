@@ -53,11 +53,19 @@ func (z Zigbee2MQTT) Decode(topic string, payload []byte) (Reading, error) {
 	if len(bytes.TrimSpace(payload)) == 0 { // a retained message was deleted
 		return Reading{}, ErrIgnored
 	}
-	var object map[string]any
-	if err := json.Unmarshal(payload, &object); err != nil {
-		return Reading{}, fmt.Errorf("zigbee2mqtt reading: %w", err)
+	var few [24]pair
+	fields, ok := flat(payload, few[:0])
+	if !ok {
+		var object map[string]any
+		if err := json.Unmarshal(payload, &object); err != nil {
+			return Reading{}, fmt.Errorf("zigbee2mqtt reading: %w", err)
+		}
+		fields = few[:0]
+		for _, key := range slices.Sorted(maps.Keys(object)) {
+			fields = append(fields, pair{key, object[key]})
+		}
 	}
-	r := z.reading(object)
+	r := z.reading(fields)
 	r.Device = name
 	return r, nil
 }
@@ -86,18 +94,21 @@ func presence(payload []byte) (Presence, error) {
 
 // reading gives the fields our names. Fields that we have no name for keep
 // theirs, so that a rule can be made on them.
-func (Zigbee2MQTT) reading(object map[string]any) Reading {
-	r := Reading{Values: make(map[string]station.Value, len(object))}
-	// The same fields are left out each time when there are too many.
-	for _, key := range slices.Sorted(maps.Keys(object)) {
-		v, ok := scalar(object[key])
+//
+// They come in the order of their names: the same ones are left out each time when
+// there are too many.
+func (Zigbee2MQTT) reading(fields []pair) Reading {
+	r := Reading{Values: make(map[string]station.Value, len(fields))}
+	for _, f := range fields {
+		key := f.name
+		v, ok := scalar(f.value)
 		if !ok {
 			continue
 		}
 		yes, isBool := truth(v).(bool)
 		switch key {
 		case "last_seen":
-			r.DeviceTime, _ = instant(object[key])
+			r.DeviceTime, _ = instant(f.value)
 			continue
 		case "water_leak":
 			key, v = station.ClassWater, truth(v)
