@@ -2,7 +2,7 @@
 
 GO = go
 
-.PHONY: build test race fuzz bench lint arch e2e dist long deps js
+.PHONY: build test race fuzz bench bench-ingest lint arch e2e dist long deps js
 
 build: ## the program, in this folder
 	CGO_ENABLED=0 $(GO) build -trimpath -o stationd ./cmd/stationd
@@ -18,6 +18,9 @@ fuzz: ## each fuzz test for twenty seconds
 
 bench: ## the figures of docs/design.md, on this machine
 	$(GO) test -run '^$$' -bench . -benchmem -p 1 ./...
+
+bench-ingest: ## how fast messages are taken in, beside what the machine can do; five turns, the middle counts
+	$(GO) test -run '^$$' -bench 'BenchmarkIngest|BenchmarkEmbedded' -benchtime 5x ./cmd/stationd
 
 lint: ## gofumpt, vet (Windows too), staticcheck
 	.ci/lint
