@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"time"
 
 	"stationd/agent/station"
 	"stationd/agent/store"
@@ -25,4 +26,15 @@ func (a *Agent) BeginImport(ctx context.Context, actor station.Actor, raw []byte
 		_, err := a.importSome(tx)
 		return err
 	})
+}
+
+// ReadLink reads a token of an answering link that is signed by key.
+func ReadLink(key station.Secret, token string, now time.Time) (alarm, contact string, err error) {
+	c, err := readLink(key, token, now)
+	return c.alarm, c.contact, err
+}
+
+// SignLink makes one.
+func SignLink(key station.Secret, alarm, contact string, expires time.Time) string {
+	return signLink(key, linkClaim{alarm, contact, expires})
 }

@@ -161,3 +161,19 @@ func TestNoAddressNoLinks(t *testing.T) {
 		}
 	}
 }
+
+// FuzzLink: a token says nothing but what was signed, bit for bit.
+func FuzzLink(f *testing.F) {
+	at := time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC)
+	const alarm = "01a230d7-3d1b-7529-869d-680ada70b2d9"
+	token := agent.SignLink("key", alarm, "first", at)
+	f.Add(token)
+	f.Add(token + "A")
+	f.Add("")
+	f.Fuzz(func(t *testing.T, text string) {
+		id, contact, err := agent.ReadLink("key", text, at)
+		if err == nil && (text != token || id != alarm || contact != "first") {
+			t.Errorf("%q is believed: %s %s", text, id, contact)
+		}
+	})
+}
