@@ -118,6 +118,12 @@ func (u *TransmissionUnit) PartState(kind byte, zone, point, state uint16, descr
 	return append(append(d, field...), u.label(at)...)
 }
 
+// Operation is the data of a report of what somebody did at a panel: type 4. Bit 0
+// is a reset.
+func (u *TransmissionUnit) Operation(system, address, bits byte, at time.Time) []byte {
+	return append([]byte{4, 1, system, address, bits, 1}, u.label(at)...)
+}
+
 func (u *TransmissionUnit) label(t time.Time) []byte {
 	t = t.In(u.Zone)
 	return []byte{byte(t.Second()), byte(t.Minute()), byte(t.Hour()), byte(t.Day()), byte(t.Month()), byte(t.Year() % 100)}

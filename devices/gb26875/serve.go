@@ -149,11 +149,13 @@ func (v *conversation) understand(ctx context.Context, f Frame, back bool) bool 
 	if back && !slices.ContainsFunc(readings, isPresence) {
 		readings = append([]payload.Reading{f.unit()}, readings...)
 	}
+	readings = append(readings, s.cleared(f.Source, readings)...)
 	if len(readings) > 0 {
 		if err := v.store(ctx, readings); err != nil {
 			s.deps.Log.Warn("report of a transmission unit not stored", "unit", f.Source.String(), "error", err)
 			return false
 		}
+		s.stand(f.Source, readings)
 		if back {
 			s.reported(f.Source, true)
 		}

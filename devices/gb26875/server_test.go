@@ -358,6 +358,59 @@ func TestAStopAnswersNothingThatIsNotStored(t *testing.T) {
 	}
 }
 
+// A panel that is reset forgets what stood: its parts are calm, save what it reports
+// anew. What stands at another panel stays, and so does what was not stored.
+func TestAResetEndsWhatStood(t *testing.T) {
+	c := startCentre(t, nil)
+	u, ctx := dial(t, c, 7)
+	report := func(data []byte) {
+		t.Helper()
+		if a, err := u.Report(ctx, data); err != nil || a.Command != 3 {
+			t.Fatalf("%+v %v", a, err)
+		}
+	}
+	at := time.Now()
+	smokes := func() map[string]any {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		last := map[string]any{}
+		for _, r := range c.readings {
+			if v, ok := r.Values["smoke"]; ok && r.Model != "" {
+				last[r.Device[len(r.Device)-3:]] = v
+			}
+		}
+		return last
+	}
+	report(u.PartState(40, 1, 1, 1<<1, "一楼", at))
+	report(u.PartState(40, 1, 2, 1<<1|1<<2, "二楼", at.Add(time.Second)))
+	report(u.PartState(40, 1, 3, 1<<1, "三楼", at.Add(2*time.Second)))
+	report(u.PartState(40, 1, 3, 0, "三楼", at.Add(3*time.Second)))
+	other := u.PartState(40, 1, 4, 1<<1, "另一台", at)
+	other[3] = 2 // the address of the system
+	report(other)
+	before := len(c.readings)
+	c.failing(errors.New("full"))
+	if a, err := u.Report(ctx, u.Operation(1, 1, 1, at.Add(4*time.Second))); err != nil || a.Command != 6 {
+		t.Fatalf("a reset that was not stored: %+v %v", a, err)
+	}
+	c.failing(nil)
+	report(u.Operation(1, 1, 1, at.Add(5*time.Second)))
+	if got := smokes(); got["1-1"] != false || got["1-2"] != false || got["1-4"] != true {
+		t.Errorf("after the reset: %v", got)
+	}
+	c.mu.Lock()
+	ends := c.readings[before+1:]
+	if len(ends) != 2 || ends[1].Values["fault"] != false || ends[0].Name != "一楼" || ends[0].DeviceTime.IsZero() || ends[0].Serial == ends[1].Serial {
+		t.Errorf("%+v", ends)
+	}
+	c.mu.Unlock()
+	report(u.PartState(40, 1, 2, 1<<1, "二楼", at.Add(10*time.Second))) // it still burns there
+	report(u.Operation(1, 1, 1<<1, at.Add(11*time.Second)))           // muted, and not reset
+	if got := smokes(); got["1-2"] != true {
+		t.Errorf("%v", got)
+	}
+}
+
 func TestConfigurationsThatCannotBe(t *testing.T) {
 	for _, change := range []func(*gb26875.Config){
 		func(c *gb26875.Config) { c.Listen = "26875" },

@@ -19,6 +19,8 @@ type unit struct {
 	told    bool      // its presence was reported since the server was started
 	used    uint64    // Server.clock
 	done    []uint64  // marks of the reports stored last, the newest last
+	// standing is what its parts and panels have reported as standing, by device.
+	standing map[string]payload.Reading
 }
 
 // What is remembered of units.

@@ -8,7 +8,7 @@ import { ago, alarmOf, estate, people, playCameras, playStation, smokeCard, timi
 const faults = [];
 const album = await openAlbum(faults);
 const browser = await openBrowser();
-const paths = ['/alarms/{id}/take', '/alarms/{id}/calls', '/alarms/{id}/notes', '/alarms/{id}/shelf', '/alarms/answers', '/plans', '/shift-notes', '/cards/{kind}'];
+const paths = ['/alarms/{id}/take', '/alarms/{id}/takeover', '/alarms/{id}/calls', '/alarms/{id}/notes', '/alarms/{id}/shelf', '/alarms/answers', '/plans', '/shift-notes', '/cards/{kind}'];
 const stage = { world: estate(), paths };
 const station = await playStation(stage);
 const wanted = process.argv.slice(2);
@@ -146,6 +146,38 @@ await scene('live-handed', (w) => {
   return a;
 }, { act: async (p) => {
   if (!(await p.getByTestId('answer-handed').innerText()).includes('已下班')) throw new Error('it is not said whose it is');
+} });
+
+// The centre has taken it over; at the station the clock runs.
+await scene('live-taken', (w) => {
+  const a = full(w, 200, { centreSeenAt: ago(180), centreTakenAt: ago(150), centreTakenBy: '示范镇城运中心 李四' });
+  Object.assign(w.details[a.id].response, { next: '', nextAt: undefined, taken: true, takenUntil: ago(-450) });
+  w.typed = ['示范镇城运中心 李四'];
+  return a;
+}, { night: true, act: async (p) => {
+  if (!(await p.getByTestId('taken-until').innerText()).includes('07:')) throw new Error('it is not said until when it is left to the centre');
+} });
+
+// It let it lie: both ends say so.
+await scene('live-lapsed', (w) => {
+  const a = full(w, 900, { centreSeenAt: ago(880), centreLapsedAt: ago(60), centreLapsedBy: '示范镇城运中心 李四', worked: 2 });
+  w.details[a.id].response.tellings.push(telling(60, '站长', 'wecom-app', 'sent'));
+  w.typed = ['示范镇城运中心 李四'];
+  return a;
+});
+
+// At the centre: the one key gives its time anew.
+await scene('live-taken-centre', (w) => {
+  const a = full(w, 200, { node: 'village', centreSeenAt: ago(180), centreTakenAt: ago(150), centreTakenBy: '示范镇城运中心 张三' });
+  Object.assign(w.session.node, { id: 'town', name: '示范镇城运中心', kind: 'centre' });
+  w.nodes = [{ id: 'village', name: '示范村工作站', online: true, since: ago(90_000) }];
+  w.typed = ['示范镇城运中心 张三', '示范镇城运中心'];
+  w.details[a.id].people = null;
+  Object.assign(w.details[a.id].response, { next: '', nextAt: undefined, taken: true, takenUntil: ago(-450) });
+  return a;
+}, { act: async (p) => {
+  if (!(await p.getByTestId('hand-until').innerText()).includes('07:')) throw new Error('the centre does not see how long it has');
+  if (!(await p.getByTestId('take-over').innerText()).includes('G')) throw new Error('there is no key to go on');
 } });
 
 await scene('live-returned', (w) => full(w, 700, { returnedAt: ago(300), state: 'acknowledged', answers: [{ kind: 'received', by: 'zhangsan', name: '张三', at: ago(650) }] }));

@@ -64,7 +64,7 @@ export function Told({ alarm, detail, most = 6 }) {
   return html`<section class="card told"><h2>${t('told')}${all.length > shown.length ? html`<span class="more-lines">${t('told.more', { n: all.length - shown.length })}</span>` : ''}</h2>
     <dl>${shown.map((l) => html`<div key=${l.at + l.what + l.word} class=${l.look}><dt>${hms(l.at)}</dt><dd title=${l.what}>${l.what}</dd><dd class="w">${l.word}</dd></div>`)}
       ${next && html`<div class="next" data-testid="next-contact"><dt>${hms(next.nextAt ?? '')}</dt><dd>${t('told.next', { name: nextName(next.next) })}</dd><dd class="w" data-testid="countdown">${countdown(next.nextAt ?? '')}</dd></div>`}
-      ${until && html`<div class="next" data-testid="taken-until"><dt>${hms(until)}</dt><dd>${t('told.centre.until', { time: hm(until) })}</dd><dd class="w">${countdown(until)}</dd></div>`}
+      ${until && html`<div class="next" data-testid="taken-until"><dt>${hms(until)}</dt><dd>${t('told.centre.until')}</dd><dd class="w">${countdown(until)}</dd></div>`}
     </dl>
     <${Centre} alarm=${alarm} detail=${detail} />
   </section>`;

@@ -23,8 +23,10 @@ function useMeasure(url) {
   return size;
 }
 
-const dot = 9; // pixels, whatever the size of the plan; one that matters now is larger
+const dot = 9; // pixels, on a plan of some size; one that matters now is larger
 const dotHere = 13;
+const dotMost = 0.045; // of a small plan's width, so that its rooms can still be read
+const dotLeast = 7; // pixels
 
 /** How many pixels one of the picture's own takes on the screen. @param {{current: Element|null}} box @param {{w: number, h: number}|null} size */
 function useScale(box, size) {
@@ -72,7 +74,7 @@ export function PlanPicture({ plan, name, version, marks, testid, chosen, onPick
         if (id) onDrop(id, ...spot(e));
       })} />
     ${marks.map((m) => {
-      const r = (m.here ? dotHere : dot) / scale;
+      const r = Math.max(dotLeast, Math.min(m.here ? dotHere : dot, dotMost * w * scale)) / scale;
       return html`<g key=${m.kind + m.id} class="mark ${m.kind} ${m.state} ${m.here ? 'here' : ''} ${chosen === m.id ? 'chosen' : ''} ${onMove ? 'moves' : ''}"
         transform=${`translate(${m.x * w} ${m.y * h})`} data-mark=${m.id} tabindex=${onPick || onMove ? 0 : undefined} role=${onPick || onMove ? 'button' : 'img'} aria-label=${m.name}
         onClick=${() => onPick?.(m.id, m.kind)}
