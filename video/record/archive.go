@@ -27,28 +27,39 @@ type Archive struct {
 	queue   chan *fragment
 	waiting atomic.Int64 // bytes in queue
 
+	keepMu    sync.Mutex        // guards the keepers; taken before mu
+	keepers   map[Class]*writer // of events and evidence
+	keepEnded bool
+	keepWake  chan struct{}
+
 	mu        sync.Mutex
-	volumes   []*volume          // the oldest first
-	active    *volume            // the newest, when one is open for writing
 	leaving   map[uint64]*volume // dropped, and removed when those who read them are done
-	seq       uint64             // of the newest volume
+	volumes   []*volume          // by number: class by class, the oldest first
+	active    map[Class]*volume  // the newest of a class, when it is open for writing
+	seqs      map[Class]uint64   // of the newest volume of a class, without the base
 	cameras   map[string]*camera
 	recording int           // Record calls that run
 	changed   chan struct{} // closed and renewed when something was written or a Record ends
 	recovered bool
 	stopped   bool // there is no space left to record to
 	clipsFull bool // the last clip was refused
-	aside     map[string]disk.Bytes
-	clips     map[string]*clip
-	making    map[string]*making
-	receiving map[string]*Receiving
-	closed    bool
-	stats     Stats
+	// evidenceFull tells that the last hold was refused.
+	evidenceFull bool
+	marks        map[string]*marked
+	gone         map[string]bool // clips that lost their film, until the core knows
+	aside        map[string]disk.Bytes
+	clips        map[string]*clip
+	making       map[string]*making
+	receiving    map[string]*Receiving
+	closed       bool
+	scrub        ScrubState
+	stats        Stats
 }
 
 // camera is what is known of one camera's record.
 type camera struct {
 	end   int64 // index time at which its newest fragment ends; 0: none
+	kept  int64 // the same of the continuous record alone
 	heard int64 // index time of the newest picture that Record took
 	// missed is why the writer gave up its last fragments, empty when it did not.
 	// What builds on them is given up as well, until the next key picture.
@@ -60,6 +71,8 @@ type camera struct {
 type Stats struct {
 	Fragments uint64 // written
 	Bytes     uint64 // of them
+	// Kept is how many bytes were copied to events and evidence.
+	Kept uint64
 	// Skipped fragments came faster than the disk took them, or when there was
 	// no space.
 	Skipped uint64
@@ -69,6 +82,8 @@ type Stats struct {
 	Dropped uint64
 	// SetAside volumes and clips could not be opened.
 	SetAside uint64
+	// Gone clips lost their film to newer ones.
+	Gone uint64
 }
 
 const (
@@ -87,7 +102,11 @@ func Open(cfg Config, log *slog.Logger) (*Archive, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	for _, dir := range []string{volumesDir, clipsDir} {
+	dirs := []string{clipsDir, filmsDir, marksDir}
+	for _, c := range classes() {
+		dirs = append(dirs, c.folder())
+	}
+	for _, dir := range dirs {
 		if err := os.MkdirAll(filepath.Join(cfg.Dir, dir), 0o700); err != nil {
 			return nil, fmt.Errorf("open the record: %w", err)
 		}
@@ -99,6 +118,11 @@ func Open(cfg Config, log *slog.Logger) (*Archive, error) {
 		clock:     newClock(time.Now),
 		queue:     make(chan *fragment, queueFragments),
 		leaving:   map[uint64]*volume{},
+		keepWake:  make(chan struct{}, 1),
+		marks:     map[string]*marked{},
+		gone:      map[string]bool{},
+		active:    map[Class]*volume{},
+		seqs:      map[Class]uint64{},
 		cameras:   map[string]*camera{},
 		changed:   make(chan struct{}),
 		aside:     map[string]disk.Bytes{},
@@ -106,12 +130,19 @@ func Open(cfg Config, log *slog.Logger) (*Archive, error) {
 		making:    map[string]*making{},
 		receiving: map[string]*Receiving{},
 	}
+	a.keepers = map[Class]*writer{Event: {a: a, class: Event}, Evidence: {a: a, class: Evidence}}
 	if a.space == nil {
 		a.space = disk.New(disk.Config{}, cfg.Dir)
 	}
-	if err := errors.Join(a.findVolumes(), a.findClips()); err != nil {
+	for _, c := range classes() {
+		if err := a.findVolumes(c); err != nil {
+			return nil, fmt.Errorf("open the record: %w", err)
+		}
+	}
+	if err := errors.Join(a.findClips(), a.findFilms(), a.findMarks()); err != nil {
 		return nil, fmt.Errorf("open the record: %w", err)
 	}
+	a.countDamage()
 	return a, nil
 }
 
@@ -125,9 +156,9 @@ func bySeq(x, y *volume) int { return cmp.Compare(x.seq, y.seq) }
 
 func volumeName(seq uint64) string { return fmt.Sprintf("v%010d", seq) }
 
-// findVolumes reads the seals of the volumes.
-func (a *Archive) findVolumes() error {
-	root := filepath.Join(a.cfg.Dir, volumesDir)
+// findVolumes reads the seals of a class's volumes.
+func (a *Archive) findVolumes(class Class) error {
+	root := a.classDir(class)
 	entries, err := os.ReadDir(root)
 	if err != nil {
 		return err
@@ -142,8 +173,8 @@ func (a *Archive) findVolumes() error {
 		if n, err := fmt.Sscanf(e.Name(), "v%d", &seq); n != 1 || err != nil || volumeName(seq) != e.Name() {
 			continue
 		}
-		v := &volume{seq: seq, dir: dir, log: a.log}
-		a.seq = max(a.seq, seq)
+		v := &volume{class: class, seq: class.base() + seq, dir: dir, log: a.log, sealedAt: time.Now()}
+		a.seqs[class] = max(a.seqs[class], seq)
 		var what about
 		files, size, err := readSeal(dir, &what)
 		if err != nil {
@@ -164,9 +195,14 @@ func (a *Archive) findVolumes() error {
 // takeIn learns from a volume where each camera's record ends.
 func (a *Archive) takeIn(v *volume) {
 	for id, t := range v.tracks {
+		c := a.camera(id)
 		for _, s := range t.Spans {
-			c := a.camera(id)
-			c.end = max(c.end, s.To.UnixNano())
+			if v.class.live() {
+				c.end = max(c.end, s.To.UnixNano())
+			}
+			if v.class == Continuous {
+				c.kept = max(c.kept, s.To.UnixNano())
+			}
 		}
 	}
 }
@@ -194,14 +230,16 @@ func (a *Archive) Close() error {
 	a.closed = true
 	volumes := slices.Clone(a.volumes)
 	for _, c := range a.clips {
-		volumes = append(volumes, c.volume)
+		if c.volume != nil {
+			volumes = append(volumes, c.volume)
+		}
 	}
 	receiving := make([]*Receiving, 0, len(a.receiving))
 	for _, r := range a.receiving {
 		receiving = append(receiving, r)
 	}
 	a.mu.Unlock()
-	var errs []error
+	errs := []error{a.endKept()}
 	for _, r := range receiving {
 		errs = append(errs, r.Close())
 	}
@@ -221,7 +259,7 @@ func (a *Archive) setAside(v *volume, cause error) {
 	v.dropped = true
 	a.volumes = slices.DeleteFunc(a.volumes, func(x *volume) bool { return x == v })
 	for id, c := range a.clips {
-		if c.volume == v {
+		if c.volume == v && v != nil {
 			delete(a.clips, id)
 		}
 	}

@@ -1,22 +1,19 @@
 package record
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/bluenviron/mediacommon/v2/pkg/formats/fmp4"
-
 	"stationd/agent/station"
 	"stationd/agent/store/disk"
+	"stationd/video/stream"
 )
 
 const (
@@ -84,6 +81,7 @@ func asStored(c, stored station.Clip) station.Clip {
 
 func (a *Archive) makeClip(ctx context.Context, c station.Clip) (station.Clip, error) {
 	c.Status = station.ClipPending
+	defer a.pass(c)()
 	held := a.hold(c)
 	defer a.unpin(held)
 	if err := a.awaitEnd(ctx, c); err != nil {
@@ -124,29 +122,12 @@ func (a *Archive) hold(c station.Clip) []*volume {
 // awaitEnd waits until the clip's end is recorded, or the camera is silent for
 // so long that it will not be.
 func (a *Archive) awaitEnd(ctx context.Context, c station.Clip) error {
-	from, to := c.From.UnixNano(), c.To.UnixNano()
-	grace := int64(a.cfg.ClipGrace)
 	for {
-		now, _ := a.clock.index(time.Now())
 		a.mu.Lock()
 		cam, recovered, changed := *a.camera(c.Camera), a.recovered, a.changed
 		a.mu.Unlock()
-		if recovered {
-			// What is asked for has begun: if it begins in the future, the clock was
-			// set back since. All that there is of it is there; its end may be years
-			// away.
-			if from > now+grace+int64(maxFragment) {
-				return nil
-			}
-			// An end in the future is of a time before the clock was set back.
-			if cam.end >= to && cam.end <= now+grace {
-				return nil
-			}
-			late := now - to
-			alive := now-cam.heard <= grace+int64(maxFragment)
-			if late >= grace && (!alive || late >= grace+int64(patience)) {
-				return nil
-			}
+		if recovered && a.ended(c.From.UnixNano(), c.To.UnixNano(), cam) {
+			return nil
 		}
 		if err := wait(ctx, changed, 250*time.Millisecond); err != nil {
 			return err
@@ -162,6 +143,7 @@ func (e *noPicture) Error() string { return e.cause }
 // cutting is a clip whose fragments were found and read once.
 type cutting struct {
 	film
+	refs    []ref // of the longest run
 	volumes []*volume
 	changed time.Time // the camera's parameter sets changed here
 }
@@ -186,21 +168,22 @@ func (a *Archive) assemble(c station.Clip, held []*volume) (*cutting, error) {
 	if len(runs) > 1 {
 		f.changed = fromIndex(runs[1].refs[0].start)
 	}
-	f.params = longest.params
+	f.format, f.refs = longest.filmFormat(), longest.refs
 	broken := true
 	for _, r := range longest.refs {
 		if broken && !r.head.key() {
 			continue
 		}
-		samples, err := a.samples(c.Camera, r)
-		if err != nil {
-			broken = true
-			continue
+		_, data, err := a.load(c.Camera, r)
+		if err == nil {
+			err = f.add(r.start, r.end(), data, func() ([]byte, error) {
+				_, data, err := a.load(c.Camera, r)
+				return data, err
+			})
 		}
-		broken = false
-		f.add(r.start, r.end(), samples, a.again(c.Camera, r))
+		broken = err != nil
 	}
-	if len(f.samples) == 0 {
+	if len(f.pictures) == 0 {
 		a.unpin(volumes)
 		return nil, &noPicture{fmt.Sprintf("camera %q has no picture between %s and %s", c.Camera,
 			c.From.Format(time.DateTime), c.To.Format(time.DateTime))}
@@ -238,11 +221,46 @@ func startOf(refs []ref, from int64) int {
 	return len(refs)
 }
 
-// run is fragments with the same parameter sets.
+// run is fragments whose pictures have the same format.
 type run struct {
-	params   *paramSets
+	format   *format
 	refs     []ref
 	duration time.Duration
+	sounds   []soundPart
+}
+
+// soundPart is how much of a run has a sound.
+type soundPart struct {
+	sound    *stream.Sound
+	duration time.Duration
+}
+
+// filmFormat is the format of the run's film: a film has one sound, that of the
+// longest part.
+func (r run) filmFormat() *format {
+	var most soundPart
+	for _, p := range r.sounds {
+		if p.duration > most.duration {
+			most = p
+		}
+	}
+	if r.format == nil {
+		return &format{}
+	}
+	return r.format.with(most.sound)
+}
+
+func (r *run) hear(s *stream.Sound, d time.Duration) {
+	if s == nil {
+		return
+	}
+	for i := range r.sounds {
+		if sameSound(r.sounds[i].sound, s) {
+			r.sounds[i].duration += d
+			return
+		}
+	}
+	r.sounds = append(r.sounds, soundPart{s, d})
 }
 
 // runs divides the fragments where the parameter sets change: one file can have
@@ -252,7 +270,7 @@ func (a *Archive) runs(camera string, refs []ref) ([]run, error) {
 		v   *volume
 		gen uint32
 	}
-	known := map[generation]*paramSets{}
+	known := map[generation]*format{}
 	var runs []run
 	for _, r := range refs {
 		if r.head.duration < 0 {
@@ -260,64 +278,36 @@ func (a *Archive) runs(camera string, refs []ref) ([]run, error) {
 		}
 		g := generation{r.v, r.head.gen}
 		if known[g] == nil {
-			params, err := a.params(camera, r)
+			f, err := a.format(camera, r)
 			if err != nil {
 				if errors.Is(err, errCorrupt) || errors.Is(err, errGone) {
 					continue
 				}
 				return nil, err
 			}
-			known[g] = params
+			known[g] = f
 		}
-		if n := len(runs); n == 0 || !runs[n-1].params.equal(known[g]) {
-			runs = append(runs, run{params: known[g]})
+		if n := len(runs); n == 0 || !runs[n-1].format.samePicture(known[g]) {
+			runs = append(runs, run{format: known[g]})
 		}
 		last := &runs[len(runs)-1]
 		last.refs = append(last.refs, r)
 		last.duration += r.head.duration
+		last.hear(known[g].sound, r.head.duration)
 	}
 	return runs, nil
 }
 
-func (a *Archive) params(camera string, r ref) (p *paramSets, err error) {
-	err = a.read(r.v, func(v view) error {
-		segment, err := v.init(camera, r.head.gen)
-		if err != nil {
-			return err
-		}
-		p, err = paramsIn(bytes.NewReader(segment))
-		return err
-	})
-	return p, err
-}
-
-func (a *Archive) samples(camera string, r ref) ([]*fmp4.Sample, error) {
-	_, data, err := a.load(camera, r)
+func (a *Archive) format(camera string, r ref) (*format, error) {
+	segment, err := a.segment(camera, r.v, r.head.gen)
 	if err != nil {
 		return nil, err
 	}
-	return samplesIn(data)
-}
-
-// again returns a function that reads the fragment when its first picture is
-// written, and forgets it after that.
-func (a *Archive) again(camera string, r ref) func() ([]*fmp4.Sample, error) {
-	var samples []*fmp4.Sample
-	given := 0
-	return func() ([]*fmp4.Sample, error) {
-		if samples == nil {
-			var err error
-			if samples, err = a.samples(camera, r); err != nil {
-				return nil, err
-			}
-			given = 0
-		}
-		got := samples
-		if given++; given == len(got) {
-			samples = nil
-		}
-		return got, nil
+	f, err := formatIn(segment)
+	if err != nil {
+		return nil, errors.Join(errCorrupt, err)
 	}
+	return f, nil
 }
 
 // explain says what the file holds and why that is not what was asked for.
@@ -337,31 +327,39 @@ func (f *cutting) explain(c *station.Clip) {
 	c.Cause = strings.Join(causes, "; ")
 }
 
-// store writes the file; when it returns without error the clip is durable.
+// store keeps what the film is made of, and notes it; when it returns without error
+// the clip is durable.
 func (a *Archive) store(ctx context.Context, c station.Clip, f *cutting) (station.Clip, error) {
-	size := f.fileSize()
-	if err := a.makeRoom(disk.Bytes(size), volumeRoom(disk.Bytes(size))); err != nil {
+	if f.size > mostFilm {
+		return c, station.Errorf(413, "clip.too-large", "ask for a shorter clip", "the clip would be larger than %s", disk.Bytes(mostFilm))
+	}
+	if err := a.keep(Event, c.Camera, f.refs); err != nil {
 		return c, err
 	}
-	// A half clip of an earlier run is of no use: the record is still there.
-	if err := os.RemoveAll(a.clipDir(c.ID) + partSuffix); err != nil {
-		return c, err
-	}
-	file, err := a.createClip(c.ID, size)
+	sum, size := sha256.New(), &counter{}
+	head, err := f.write(&until{ctx, io.MultiWriter(sum, size)})
 	if err != nil {
 		return c, err
 	}
-	sum := sha256.New()
-	if err := f.write(&until{ctx, io.MultiWriter(file, sum)}); err != nil {
-		return c, errors.Join(err, file.discard())
-	}
 	c.Status = station.ClipReady
-	c.Size = file.size()
+	c.Size = size.n
 	c.SHA256 = hex.EncodeToString(sum.Sum(nil))
-	if err := a.publish(file, c); err != nil {
-		return c, errors.Join(err, file.discard())
+	if err := writeChecked(a.filmPath(c.ID), f.filmed(c, head)); err != nil {
+		return c, err
 	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.clips[c.ID] = &clip{about: c}
+	a.clipsFull = false
 	return c, nil
+}
+
+// counter counts what is written.
+type counter struct{ n int64 }
+
+func (c *counter) Write(p []byte) (int, error) {
+	c.n += int64(len(p))
+	return len(p), nil
 }
 
 // until stops writing when ctx ends.

@@ -294,7 +294,7 @@ func TestClipIsMadeOnce(t *testing.T) {
 
 func TestClipRefusesWhatItCannot(t *testing.T) {
 	cfg := smallConfig(t.TempDir())
-	cfg.ClipsMaxBytes = 0
+	cfg.EventsMaxBytes = 0
 	a := open(t, cfg)
 	now := time.Now()
 	for _, c := range []station.Clip{
@@ -339,7 +339,7 @@ func TestClipOverHTTP(t *testing.T) {
 	}
 	mux := http.NewServeMux()
 	for _, r := range a.Routes() {
-		if r.Permission != station.PermVideo || r.Resource != "clip/{id}" {
+		if r.Permission != station.PermVideo || strings.Contains(r.Pattern, "/clips/") && r.Resource != "clip/{id}" {
 			t.Errorf("route %+v", r)
 		}
 		mux.Handle(r.Pattern, r.Handler)

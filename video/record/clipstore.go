@@ -18,8 +18,8 @@ import (
 	"stationd/agent/store/disk"
 )
 
-// A clip is a file of chunks in a Badger database of its own. One directory a
-// clip means that removing one gives its space back at once, that a bad sector
+// A clip that came from another node, or was made by an earlier version, is a file
+// of chunks in a Badger database of its own. One directory a clip means that removing one gives its space back at once, that a bad sector
 // costs one clip, and that the bytes of a clip are never moved again.
 
 // chunkSize is the size of every chunk of a clip but its last.
@@ -28,7 +28,7 @@ const chunkSize = int64(disk.MiB)
 // partSuffix marks the directory of a clip that is not whole yet.
 const partSuffix = ".part"
 
-// clip is a whole clip.
+// clip is a whole clip: a file of chunks, or where volume is nil a film.
 type clip struct {
 	volume *volume
 	about  station.Clip
@@ -253,10 +253,7 @@ func (a *Archive) makeRoom(more, room disk.Bytes) error {
 	need := room + a.cfg.ClipsMinFree + tableRoom
 	for a.space.Spare() < need {
 		a.mu.Lock()
-		var oldest *volume
-		if len(a.volumes) > 0 && a.volumes[0].sealed.Load() && a.volumes[0].pins == 0 {
-			oldest = a.volumes[0]
-		}
+		oldest := a.oldest(Continuous, false)
 		a.mu.Unlock()
 		if oldest == nil {
 			return station.ErrNoSpace
@@ -276,7 +273,9 @@ var errClipsFull = station.Errorf(507, "clips.full", "remove clips that are no l
 func (a *Archive) clipsUsed() disk.Bytes {
 	var sum disk.Bytes
 	for _, c := range a.clips {
-		sum += c.volume.bytes
+		if c.volume != nil {
+			sum += c.volume.bytes
+		}
 	}
 	for _, r := range a.receiving {
 		sum += disk.Bytes(r.want)
@@ -301,6 +300,9 @@ func (a *Archive) OpenClip(id string) (ClipReader, error) {
 	if c == nil {
 		return nil, station.ErrNotFound
 	}
+	if c.volume == nil {
+		return a.openFilm(id)
+	}
 	pin([]*volume{c.volume})
 	return &clipReader{a: a, v: c.volume, about: c.about, have: -1}, nil
 }
@@ -312,7 +314,8 @@ func (a *Archive) HasClip(id string) bool {
 	return a.clips[id] != nil
 }
 
-// RemoveClip removes a clip for good. Who reads it reads on.
+// RemoveClip removes a clip for good. What no other clip or mark wants of it goes
+// with the volume that it lies in.
 func (a *Archive) RemoveClip(id string) error {
 	a.mu.Lock()
 	c := a.clips[id]
@@ -321,7 +324,17 @@ func (a *Archive) RemoveClip(id string) error {
 	if c == nil {
 		return station.ErrNotFound
 	}
-	a.drop(c.volume)
+	if c.volume != nil {
+		a.drop(c.volume)
+		return nil
+	}
+	a.mu.Lock()
+	a.clipsFull = false
+	a.mu.Unlock()
+	if err := os.Remove(a.filmPath(id)); err != nil {
+		return fmt.Errorf("remove clip %q: %w", id, err)
+	}
+	a.sweep()
 	return nil
 }
 

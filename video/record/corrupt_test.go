@@ -145,10 +145,11 @@ func TestDamagedClipIsSetAside(t *testing.T) {
 		}
 	}
 	a.stop()
-	if err := os.Remove(filepath.Join(dir, "clips", "c1", "seal")); err != nil {
-		t.Fatal(err)
-	}
+	damage(t, filepath.Join(dir, "films", "c1"), 0.5, "!!!!")
 	a = open(t, smallConfig(dir))
+	if n := a.Usage().Stats.SetAside; n != 1 {
+		t.Errorf("%d are set aside", n)
+	}
 	if got := strings.Join(a.Clips(), " "); got != "c2" {
 		t.Errorf("clips %s", got)
 	}

@@ -1,14 +1,13 @@
 package record
 
 import (
-	"bytes"
 	"fmt"
 	"time"
 
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
+	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h265"
 	"github.com/bluenviron/mediacommon/v2/pkg/formats/fmp4"
 	"github.com/bluenviron/mediacommon/v2/pkg/formats/fmp4/seekablebuffer"
-	"github.com/bluenviron/mediacommon/v2/pkg/formats/mp4"
 
 	"stationd/video/stream"
 )
@@ -22,32 +21,14 @@ const timeScale = stream.ClockRate
 // usualDistance stands in for the distance to a next picture that never came.
 const usualDistance = 40 * time.Millisecond
 
-// paramSets are the parameter sets of a generation.
-type paramSets struct{ sps, pps []byte }
-
-func (p *paramSets) equal(q *paramSets) bool {
-	return q != nil && bytes.Equal(p.sps, q.sps) && bytes.Equal(p.pps, q.pps)
-}
-
-// initSegment is what a player needs before the fragments of this generation.
-func (p *paramSets) initSegment() ([]byte, error) {
-	var b seekablebuffer.Buffer
-	segment := fmp4.Init{Tracks: []*fmp4.InitTrack{{
-		ID: 1, TimeScale: timeScale, Codec: &mp4.CodecH264{SPS: p.sps, PPS: p.pps},
-	}}}
-	if err := segment.Marshal(&b); err != nil {
-		return nil, fmt.Errorf("make init segment: %w", err)
-	}
-	return b.Bytes(), nil
-}
-
 // fragment is a piece of one camera's record on its way to the disk.
 type fragment struct {
 	camera  string
+	class   Class
 	start   int64 // index time
 	era     era
 	head    header
-	params  *paramSets
+	segment []byte // the init segment that it needs
 	reason  Reason // why there is a gap before it, if there is one
 	payload []byte // headerSize bytes of room, then moof and mdat
 }
@@ -69,8 +50,11 @@ type cutter struct {
 
 	line     timeline
 	era      era
-	order    h264.DTSExtractor
-	params   *paramSets
+	order    order
+	plain    *format // of the pictures since the last key one
+	sounding *format // the same with sound
+	format   *format // which of the two the last fragment was of
+	heard    soundLine
 	pictures []picture
 	size     int
 	damaged  bool
@@ -98,7 +82,21 @@ func (c *cutter) interrupt(reason Reason) {
 		return
 	}
 	c.pictures, c.size, c.damaged = nil, 0, false
+	c.heard.drop()
 	c.needKey = true
+}
+
+// addSound takes a frame of sound, which is described by s.
+func (c *cutter) addSound(u *stream.Unit, s *stream.Sound) {
+	// Before the first picture it has no place; what has changed waits for a key
+	// picture.
+	if c.needKey || !c.line.set || !sameSound(c.heard.sound, s) {
+		return
+	}
+	if len(c.pictures) == 0 && len(c.heard.frames) > 0 && u.PTS-c.heard.frames[0].pts > maxFragment {
+		c.heard.drop() // the pictures have stopped
+	}
+	c.heard.add(u)
 }
 
 // add takes a unit and returns the fragment that it ended, if it ended one.
@@ -126,7 +124,9 @@ func (c *cutter) add(u *stream.Unit, params stream.Params) (*fragment, error) {
 		if c.line.late(u.PTS, at) > time.Duration(jumpAt) && u.Arrival.Sub(c.arrived) > time.Duration(jumpAt) {
 			c.line.restart(u.PTS, at)
 		}
-		c.params = paramsOf(u, params, c.params)
+		c.plain = formatOf(u, params, c.plain)
+		c.order.begin(c.plain.codec)
+		c.heard.announce(params.Sound)
 	}
 	c.append(u, at)
 	return done, err
@@ -137,14 +137,13 @@ func (c *cutter) full(u *stream.Unit) bool {
 	if len(c.pictures) == 0 {
 		return false
 	}
-	return u.Key || u.PTS-c.pictures[0].pts >= maxFragment || c.size+u.Size() > c.maxBytes
+	return u.Key || u.PTS-c.pictures[0].pts >= maxFragment || c.size+c.heard.size+u.Size() > c.maxBytes
 }
 
 // begin starts anew at a key picture.
 func (c *cutter) begin(u *stream.Unit, at int64, era era) {
 	c.needKey = false
-	c.order = h264.DTSExtractor{}
-	c.order.Initialize()
+	c.order = order{}
 	c.lastDTS = -1
 	c.distance = usualDistance
 	c.era = era
@@ -171,7 +170,7 @@ func (c *cutter) append(u *stream.Unit, at int64) {
 // It always grows.
 func (c *cutter) decodeTime(u *stream.Unit) time.Duration {
 	dts := u.PTS
-	if ticks, err := c.order.Extract(u.NALUs, stream.ToTicks(u.PTS)); err == nil {
+	if ticks, err := c.order.extract(u.NALUs, stream.ToTicks(u.PTS)); err == nil {
 		dts = min(stream.FromTicks(ticks), u.PTS)
 	}
 	if dts <= c.lastDTS {
@@ -203,7 +202,7 @@ func (c *cutter) close(next time.Duration) (*fragment, error) {
 	}
 	c.sequence++
 	start := c.line.place(first.dts)
-	samples, err := samplesOf(pictures, next)
+	samples, err := c.plain.samplesOf(pictures, next)
 	if err != nil {
 		c.interrupt(GapDamaged)
 		return nil, err
@@ -211,8 +210,16 @@ func (c *cutter) close(next time.Duration) (*fragment, error) {
 	part := fmp4.Part{SequenceNumber: c.sequence, Tracks: []*fmp4.PartTrack{{
 		// The decode time is index time: fragments that are put one behind the
 		// other lie where they belong, holes and all.
-		ID: 1, BaseTime: uint64(stream.ToTicks(time.Duration(start))), Samples: samples,
+		ID: pictureTrack, BaseTime: uint64(stream.ToTicks(time.Duration(start))), Samples: samples,
 	}}}
+	sound := c.cutSound(first.key)
+	if sound != nil {
+		part.Tracks = append(part.Tracks, sound)
+		size += 16 * len(sound.Samples)
+		for _, s := range sound.Samples {
+			size += len(s.Payload)
+		}
+	}
 	var b seekablebuffer.Buffer
 	b.Grow(headerSize + size + 64*len(samples) + 512)
 	if _, err := b.Write(make([]byte, headerSize)); err != nil {
@@ -222,8 +229,13 @@ func (c *cutter) close(next time.Duration) (*fragment, error) {
 		c.interrupt(GapDamaged)
 		return nil, fmt.Errorf("make fragment: %w", err)
 	}
+	segment, err := c.format.initSegment()
+	if err != nil {
+		c.interrupt(GapDamaged)
+		return nil, err
+	}
 	f := &fragment{
-		camera: c.camera, start: start, era: c.era, params: c.params, reason: c.reason, payload: b.Bytes(),
+		camera: c.camera, class: Continuous, start: start, era: c.era, segment: segment, reason: c.reason, payload: b.Bytes(),
 		head: header{pts: first.pts, duration: next - first.dts, samples: uint32(len(samples))},
 	}
 	if first.key {
@@ -232,12 +244,36 @@ func (c *cutter) close(next time.Duration) (*fragment, error) {
 	if damaged {
 		f.head.flags |= flagDamaged
 	}
+	if sound != nil {
+		f.head.flags |= flagSound
+	}
 	c.reason = GapLost
 	c.line.settle(f.head.duration)
 	return f, nil
 }
 
-func samplesOf(pictures []picture, next time.Duration) ([]*fmp4.Sample, error) {
+// cutSound is the sound of the fragment that ends, and settles its format: where a
+// player can be given another, before a key picture, there is sound in it if there
+// was any; in between the format stays.
+func (c *cutter) cutSound(key bool) *fmp4.PartTrack {
+	heard := len(c.heard.frames) > 0
+	if key || c.format == nil || !c.format.samePicture(c.plain) {
+		c.format = c.plain
+		if heard {
+			if c.sounding == nil || !c.sounding.samePicture(c.plain) || !sameSound(c.sounding.sound, c.heard.sound) {
+				c.sounding = c.plain.with(c.heard.sound)
+			}
+			c.format = c.sounding
+		}
+	}
+	if !heard || !sameSound(c.format.sound, c.heard.sound) {
+		c.heard.drop()
+		return nil
+	}
+	return c.heard.cut(c.line.place)
+}
+
+func (f *format) samplesOf(pictures []picture, next time.Duration) ([]*fmp4.Sample, error) {
 	samples := make([]*fmp4.Sample, len(pictures))
 	for i, p := range pictures {
 		end := next
@@ -245,7 +281,12 @@ func samplesOf(pictures []picture, next time.Duration) ([]*fmp4.Sample, error) {
 			end = pictures[i+1].dts
 		}
 		s := &fmp4.Sample{Duration: uint32(max(stream.ToTicks(end)-stream.ToTicks(p.dts), 1))}
-		if err := s.FillH264(int32(stream.ToTicks(p.pts)-stream.ToTicks(p.dts)), p.nalus); err != nil {
+		offset := int32(stream.ToTicks(p.pts) - stream.ToTicks(p.dts))
+		fill := s.FillH264
+		if f.codec == stream.H265 {
+			fill = s.FillH265
+		}
+		if err := fill(offset, p.nalus); err != nil {
 			return nil, fmt.Errorf("make fragment: %w", err)
 		}
 		samples[i] = s
@@ -253,29 +294,27 @@ func samplesOf(pictures []picture, next time.Duration) ([]*fmp4.Sample, error) {
 	return samples, nil
 }
 
-// paramsOf are the parameter sets of a key unit: those in it, else those that
-// the stream knows, else those before.
-func paramsOf(u *stream.Unit, known stream.Params, before *paramSets) *paramSets {
-	p := &paramSets{sps: known.SPS, pps: known.PPS}
-	var sps, pps []byte
-	for _, n := range u.NALUs {
-		if len(n) == 0 {
-			continue
-		}
-		switch h264.NALUType(n[0] & 0x1f) {
-		case h264.NALUTypeSPS:
-			sps = n
-		case h264.NALUTypePPS:
-			if pps == nil {
-				pps = n
-			}
-		}
+// order finds out in which order pictures are shown.
+type order struct {
+	codec string
+	avc   h264.DTSExtractor
+	hevc  h265.DTSExtractor
+}
+
+// begin is called at every key picture.
+func (o *order) begin(codec string) {
+	if o.codec == codec {
+		return
 	}
-	if sps != nil && pps != nil {
-		p = &paramSets{sps: sps, pps: pps}
+	o.codec = codec
+	o.avc, o.hevc = h264.DTSExtractor{}, h265.DTSExtractor{}
+	o.avc.Initialize()
+	o.hevc.Initialize()
+}
+
+func (o *order) extract(nalus [][]byte, pts int64) (int64, error) {
+	if o.codec == stream.H265 {
+		return o.hevc.Extract(nalus, pts)
 	}
-	if before != nil && before.equal(p) {
-		return before
-	}
-	return &paramSets{sps: bytes.Clone(p.sps), pps: bytes.Clone(p.pps)}
+	return o.avc.Extract(nalus, pts)
 }

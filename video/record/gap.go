@@ -1,18 +1,22 @@
 package record
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Reason is why there is a gap in the record.
 type Reason string
 
 // The reasons.
 const (
-	GapLost    Reason = "lost"    // the camera sent nothing
-	GapRestart Reason = "restart" // recording of the camera began here
-	GapSkipped Reason = "skipped" // the disk was too slow for what came
-	GapSpace   Reason = "space"   // there was no space left to record to
-	GapClock   Reason = "clock"   // the station's clock was set forward
-	GapDamaged Reason = "damaged" // it was recorded, but cannot be read any more
+	GapLost     Reason = "lost"     // the camera sent nothing
+	GapRestart  Reason = "restart"  // recording of the camera began here
+	GapSkipped  Reason = "skipped"  // the disk was too slow for what came
+	GapSpace    Reason = "space"    // there was no space left to record to
+	GapClock    Reason = "clock"    // the station's clock was set forward
+	GapDamaged  Reason = "damaged"  // it was recorded, but cannot be read any more
+	GapSchedule Reason = "schedule" // it was not to be recorded then; see station.Recording
 )
 
 // gapAtLeast is what counts as a gap; less is a hiccup of the network.
@@ -37,6 +41,8 @@ type track struct {
 	Gaps      []Gap  `json:"gaps,omitempty"` // that end in this volume
 	Fragments int    `json:"fragments"`
 	Bytes     int64  `json:"bytes"`
+	// Damaged are the pieces that the scrub found not to be what was written.
+	Damaged []Span `json:"damaged,omitempty"`
 }
 
 // add takes in a fragment that was written.
@@ -53,7 +59,34 @@ func (t *track) add(start, end int64, size int) {
 			return
 		}
 	}
+	if n := len(t.Spans); n >= mostSpans {
+		// A camera that comes and goes every second: its holes are rows on the
+		// disk, and here it is one long span that is not quite true.
+		last := &t.Spans[n-1]
+		last.To = later(last.To, to)
+		if from.Before(last.From) {
+			last.From = from
+		}
+		return
+	}
 	t.Spans = append(t.Spans, Span{From: from, To: to})
+}
+
+// mostSpans bounds what one camera may take of the memory for one volume.
+const mostSpans = 512
+
+// addGap takes in a gap that ends in the volume.
+func (t *track) addGap(g Gap) {
+	if len(t.Gaps) < mostSpans {
+		t.Gaps = append(t.Gaps, g)
+	}
+}
+
+func later(x, y time.Time) time.Time {
+	if x.After(y) {
+		return x
+	}
+	return y
 }
 
 // overlaps tells whether any of it lies between from and to.
@@ -64,6 +97,12 @@ func (t *track) overlaps(from, to time.Time) bool {
 		}
 	}
 	return false
+}
+
+// holds tells whether a fragment that begins at start may be in it.
+func (t *track) holds(start int64) bool {
+	at := fromIndex(start)
+	return slices.ContainsFunc(t.Spans, func(s Span) bool { return !at.Before(s.From) && at.Before(s.To) })
 }
 
 // fromIndex is the moment of an index time.

@@ -24,6 +24,7 @@ const (
 const (
 	flagKey     = 1 << iota // the first picture is a key picture
 	flagDamaged             // a picture in it was damaged on its way here
+	flagSound               // there is sound in it
 )
 
 type header struct {

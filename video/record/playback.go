@@ -1,6 +1,7 @@
 package record
 
 import (
+	"cmp"
 	"errors"
 	"iter"
 	"slices"
@@ -19,9 +20,13 @@ type Fragment struct {
 	Damaged bool
 	// Gap is how much is missing before it, since the fragment before.
 	Gap time.Duration
+	// Sound tells that there is sound in it, as a second track; how it is coded
+	// stands in the init segment.
+	Sound bool
 	// Init names the init segment that a player needs before it.
 	Init InitID
-	// Data is moof and mdat; its decode time is Start in ticks of 90 kHz.
+	// Data is moof and mdat; its decode time is Start in ticks of 90 kHz, and that
+	// of the sound about the same in ticks of its rate.
 	Data []byte
 }
 
@@ -40,8 +45,9 @@ type ref struct {
 
 // find lists the fragments of a camera between from and to, in order of time,
 // and pins their volumes; unpin them when done. Where the clock was set back and
-// an hour is there twice, the later telling is listed. Volumes in also are looked
-// into even when they have been dropped; the caller has pinned them.
+// an hour is there twice, the later telling is listed. What several classes have
+// is listed once. Volumes in also are looked into even when they have been
+// dropped; the caller has pinned them.
 func (a *Archive) find(camera string, from, to time.Time, also ...*volume) ([]ref, []*volume) {
 	a.mu.Lock()
 	all := slices.Clone(a.volumes)
@@ -60,7 +66,7 @@ func (a *Archive) find(camera string, from, to time.Time, also ...*volume) ([]re
 	pin(volumes)
 	a.mu.Unlock()
 
-	var refs []ref
+	found := map[Class][]ref{}
 	for _, v := range volumes {
 		var places []place
 		err := a.read(v, func(r view) error {
@@ -76,14 +82,54 @@ func (a *Archive) find(camera string, from, to time.Time, also ...*volume) ([]re
 		if len(places) == 0 {
 			continue
 		}
-		// A little overlap is the camera's clock being followed.
-		first := places[0].start
-		refs = slices.DeleteFunc(refs, func(r ref) bool { return r.start >= first })
+		refs := found[v.class]
+		if v.class.live() {
+			// A little overlap is the camera's clock being followed.
+			first := places[0].start
+			refs = slices.DeleteFunc(refs, func(r ref) bool { return r.start >= first })
+		}
 		for _, p := range places {
 			refs = append(refs, ref{v, p})
 		}
+		found[v.class] = refs
+	}
+	for _, c := range []Class{Event, Evidence} {
+		// They were copied in the order in which they were asked for.
+		slices.SortStableFunc(found[c], func(x, y ref) int { return cmp.Compare(x.start, y.start) })
+	}
+	var refs []ref
+	for _, c := range classes() {
+		refs = fillIn(refs, found[c])
 	}
 	return refs, volumes
+}
+
+// fillIn puts into refs what more has of the time that is missing there. Both are
+// in order of time.
+func fillIn(refs, more []ref) []ref {
+	if len(refs) == 0 && len(more) == 0 {
+		return nil
+	}
+	const little = int64(200 * time.Millisecond)
+	out := make([]ref, 0, len(refs)+len(more))
+	i := 0
+	for _, r := range more {
+		for i < len(refs) && refs[i].start < r.start {
+			out = append(out, refs[i])
+			i++
+		}
+		if i < len(refs) && refs[i].start == r.start && refs[i].head.duration < 0 {
+			i++ // the copy is whole
+		}
+		if n := len(out); n > 0 && (out[n-1].start == r.start || out[n-1].end() > r.start+little) {
+			continue
+		}
+		if i < len(refs) && (refs[i].start == r.start || refs[i].start < r.end()-little) {
+			continue
+		}
+		out = append(out, r)
+	}
+	return append(out, refs[i:]...)
 }
 
 // load reads and checks the fragment.
@@ -131,7 +177,7 @@ func (a *Archive) Fragments(camera string, from, to time.Time) iter.Seq2[Fragmen
 			broken = false
 			f := Fragment{
 				Camera: camera, Start: fromIndex(r.start), Duration: h.duration,
-				Key: h.key(), Damaged: h.flags&flagDamaged != 0,
+				Key: h.key(), Damaged: h.flags&flagDamaged != 0, Sound: h.flags&flagSound != 0,
 				Init: InitID{Volume: r.v.seq, Camera: camera, Generation: h.gen}, Data: data,
 			}
 			if d := r.start - end; end > 0 && d >= int64(gapAtLeast) {
@@ -162,27 +208,30 @@ func (a *Archive) Init(id InitID) ([]byte, error) {
 
 // Timeline is what is recorded of a camera between from and to: the spans, and
 // the gaps with their reasons, in order of time. It reads nothing from the disk.
+// Where the clock was set back, an hour may lie in two spans.
 func (a *Archive) Timeline(camera string, from, to time.Time) ([]Span, []Gap) {
-	var spans []Span
-	var gaps []Gap
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	return a.timeline(camera, from, to)
+}
+
+// timeline is Timeline with the lock held.
+func (a *Archive) timeline(camera string, from, to time.Time) ([]Span, []Gap) {
+	var spans, copies []Span
+	var gaps []Gap
 	for _, v := range a.volumes {
 		t := v.tracks[camera]
 		if t == nil {
 			continue
 		}
 		for _, s := range t.Spans {
-			if !s.To.After(from) || !s.From.Before(to) {
-				continue
+			switch {
+			case !s.To.After(from) || !s.From.Before(to):
+			case v.class == Continuous:
+				spans = extend(spans, s)
+			default:
+				copies = append(copies, s)
 			}
-			if n := len(spans); n > 0 {
-				if d := s.From.Sub(spans[n-1].To); d.Abs() < gapAtLeast {
-					spans[n-1].To = s.To
-					continue
-				}
-			}
-			spans = append(spans, s)
 		}
 		for _, g := range t.Gaps {
 			if g.To.After(from) && g.From.Before(to) {
@@ -190,7 +239,71 @@ func (a *Archive) Timeline(camera string, from, to time.Time) ([]Span, []Gap) {
 			}
 		}
 	}
-	return spans, gaps
+	if len(copies) == 0 {
+		return spans, gaps
+	}
+	// What is kept elsewhere counts where the rolling record has nothing.
+	slices.SortFunc(copies, func(x, y Span) int { return x.From.Compare(y.From) })
+	var union []Span
+	for _, s := range copies {
+		if n := len(union); n > 0 && s.From.Sub(union[n-1].To) < gapAtLeast {
+			union[n-1].To = later(union[n-1].To, s.To)
+			continue
+		}
+		union = append(union, s)
+	}
+	spans = append(spans, without(union, spans)...)
+	slices.SortStableFunc(spans, func(x, y Span) int { return x.From.Compare(y.From) })
+	var all []Span
+	for _, s := range spans {
+		all = extend(all, s)
+	}
+	var left []Gap
+	for _, g := range gaps {
+		if !slices.ContainsFunc(all, func(s Span) bool { return s.To.After(g.From) && s.From.Before(g.To) }) {
+			left = append(left, g)
+			continue
+		}
+		for _, s := range without([]Span{{g.From, g.To}}, all) {
+			if s.To.Sub(s.From) >= gapAtLeast {
+				left = append(left, Gap{From: s.From, To: s.To, Reason: g.Reason})
+			}
+		}
+	}
+	slices.SortStableFunc(left, func(x, y Gap) int { return x.From.Compare(y.From) })
+	return all, slices.Compact(left)
+}
+
+// extend puts a span behind others, or makes the last one longer.
+func extend(spans []Span, s Span) []Span {
+	if n := len(spans); n > 0 {
+		if d := s.From.Sub(spans[n-1].To); d.Abs() < gapAtLeast {
+			spans[n-1].To = s.To
+			return spans
+		}
+	}
+	return append(spans, s)
+}
+
+// without is what of spans does not lie in others.
+func without(spans, others []Span) []Span {
+	for _, o := range others {
+		var left []Span
+		for _, s := range spans {
+			if !o.To.After(s.From) || !o.From.Before(s.To) {
+				left = append(left, s)
+				continue
+			}
+			if o.From.After(s.From) {
+				left = append(left, Span{s.From, o.From})
+			}
+			if o.To.Before(s.To) {
+				left = append(left, Span{o.To, s.To})
+			}
+		}
+		spans = left
+	}
+	return slices.DeleteFunc(spans, func(s Span) bool { return s.To.Sub(s.From) < gapAtLeast })
 }
 
 // Cameras lists the cameras that have a record.

@@ -113,6 +113,11 @@ func (t *tape) next(ctx context.Context, r *stream.Reader) (*stream.Unit, error)
 }
 
 func (t *tape) take(u *stream.Unit, s *stream.Stream) {
+	if u.Sound != nil {
+		params, _ := s.Params()
+		t.cut.addSound(u, params.Sound)
+		return
+	}
 	var params stream.Params
 	if u.Key {
 		params, _ = s.Params()

@@ -5,47 +5,54 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"stationd/agent/store/disk"
 )
 
-// The rolling record keeps two bounds: what it takes in all, and what it leaves
-// free. When either is crossed the oldest goes, a whole volume at a time: first
-// what cannot be read anyway, then the oldest sealed volume.
+// Each class keeps two bounds: what it takes in all, and what it leaves free of the
+// disk; some also an age. When one is crossed the oldest goes, a whole volume at a
+// time: first what cannot be read anyway, then the oldest sealed volume. For free
+// space the lower class gives way to the higher: the rolling record to events, both
+// to evidence, and evidence to nothing.
 
-// retain drops the oldest until the record, with more bytes added, is within
-// its bounds. It is false when nothing is left to drop; then recording stops
-// until there is space again.
-func (a *Archive) retain(more disk.Bytes) bool {
+// retain drops the oldest until a class, with more bytes added, is within its
+// bounds. It is false when nothing is left to drop; a live class then stops until
+// there is space again.
+func (a *Archive) retain(class Class, more disk.Bytes) bool {
 	for {
 		spare := a.space.Spare()
-		floor := a.cfg.MinFree
 		a.mu.Lock()
-		used := a.used()
-		if a.stopped {
+		floor := a.cfg.MinFree
+		switch {
+		case !class.live():
+			floor = a.cfg.ClipsMinFree + tableRoom
+		case a.stopped:
 			// So that it does not stop and start at the edge.
 			floor += a.cfg.MinFree / 8
 		}
-		fits := used+more <= a.cfg.MaxBytes && spare-more >= floor
-		var oldest *volume
-		if len(a.volumes) > 0 && a.volumes[0] != a.active {
-			oldest = a.volumes[0]
-		}
-		var aside string
-		for dir := range a.aside {
-			if strings.HasPrefix(dir, filepath.Join(a.cfg.Dir, volumesDir)) && (aside == "" || dir < aside) {
-				aside = dir
-			}
-		}
-		if fits {
-			if a.stopped && more > 0 {
+		// Evidence that was accepted is kept, even if it came to more than was
+		// thought; its bound is asked for before.
+		over := class != Evidence && a.used(class)+more > a.cfg.most(class)
+		tight := spare-more < floor
+		if !over && !tight {
+			if class.live() && a.stopped && more > 0 {
 				a.stopped = false
 				a.log.Info("there is space again; recording goes on")
 			}
 			a.mu.Unlock()
 			return true
+		}
+		givers := []Class{class}
+		if !over {
+			givers = givesWay(class)
+		}
+		var aside string
+		var victim *volume
+		for _, c := range givers {
+			if aside, victim = a.asideOf(c), a.oldest(c, class.live()); aside != "" || victim != nil {
+				break
+			}
 		}
 		a.mu.Unlock()
 		switch {
@@ -56,26 +63,150 @@ func (a *Archive) retain(more disk.Bytes) bool {
 			a.mu.Lock()
 			delete(a.aside, aside)
 			a.mu.Unlock()
-		case oldest != nil:
-			a.mu.Lock()
-			a.stats.Dropped++
-			a.mu.Unlock()
-			a.drop(oldest)
-		default:
+		case victim != nil:
+			a.giveUp(victim, class.live())
+		case class.live():
 			a.stop(nil)
+			return false
+		default:
 			return false
 		}
 	}
 }
 
-// used is what the rolling record takes. The lock is held.
-func (a *Archive) used() disk.Bytes {
+// givesWay are the classes that give way when the disk is short of space for one.
+func givesWay(class Class) []Class {
+	switch class {
+	case PreRoll:
+		return []Class{Continuous, PreRoll}
+	case Event, Evidence:
+		return []Class{Continuous, Event}
+	}
+	return []Class{Continuous}
+}
+
+// asideOf is a bad volume of a class; empty when there is none. The lock is held.
+func (a *Archive) asideOf(class Class) (dir string) {
+	for d := range a.aside {
+		if filepath.Dir(d) == a.classDir(class) && (dir == "" || d < dir) {
+			dir = d
+		}
+	}
+	return dir
+}
+
+// oldest is the volume of a class that goes next; nil when none may. Whoever
+// copies cannot stop for what is marked in a volume, and gains nothing from one
+// that is being read: patient tells that the caller is another. The lock is held.
+func (a *Archive) oldest(class Class, patient bool) *volume {
+	for _, v := range a.volumes {
+		switch {
+		case v.class != class || v == a.active[class] || v.spared:
+		case !patient && (!v.sealed.Load() || v.pins > 0 || len(a.unkeptIn(v)) > 0):
+		default:
+			return v
+		}
+	}
+	return nil
+}
+
+// giveUp drops a volume, after what is marked in it was copied where that can be
+// done. A volume with evidence that could not be copied is spared.
+func (a *Archive) giveUp(v *volume, patient bool) {
+	if patient {
+		a.rescue(v)
+	}
+	a.mu.Lock()
+	for _, m := range a.unkeptIn(v) {
+		if m.Class == Evidence && m.done < m.To.UnixNano() && patient && m.blocked {
+			v.spared = true
+		}
+	}
+	spared := v.spared
+	if !spared {
+		a.stats.Dropped++
+	}
+	a.mu.Unlock()
+	if spared {
+		a.log.Error("a volume with evidence that could not be copied is not dropped", "volume", v.dir)
+		return
+	}
+	a.drop(v)
+	if !v.class.live() {
+		a.forget(v)
+	}
+}
+
+// expire drops what is older than its class may get.
+func (a *Archive) expire() {
+	now, _ := a.clock.index(time.Now())
+	a.mu.Lock()
+	var old []*volume
+	for _, v := range a.volumes {
+		switch {
+		case v.class == PreRoll:
+			// Measured by how long it lies here, so that setting the clock does not
+			// touch it.
+			if v.sealed.Load() && time.Since(v.sealedAt) > a.cfg.PreRoll {
+				old = append(old, v)
+			}
+		case a.cfg.maxAge(v.class) > 0 && v != a.active[v.class] && a.age(v, now) > a.cfg.maxAge(v.class):
+			old = append(old, v)
+		}
+	}
+	a.mu.Unlock()
+	for _, v := range old {
+		a.giveUp(v, true)
+	}
+}
+
+// age is how long ago the newest of a volume was recorded. What the clock was set
+// forward since is not age: a clock that is wrong by years for a minute must not
+// cost the record. The lock is held.
+func (a *Archive) age(v *volume, now int64) time.Duration {
+	var newest time.Time
+	for _, t := range v.tracks {
+		for _, s := range t.Spans {
+			newest = later(newest, s.To)
+		}
+	}
+	if newest.IsZero() {
+		return 0
+	}
+	age := fromIndex(now).Sub(newest)
+	if age <= a.cfg.maxAge(v.class) {
+		return age // whatever the clock did
+	}
+	var set time.Duration
+	for _, o := range a.volumes {
+		if o.class != Continuous {
+			continue
+		}
+		var most time.Duration
+		for _, t := range o.tracks {
+			var sum time.Duration
+			for _, g := range t.Gaps {
+				if g.Reason == GapClock && !g.From.Before(newest.Add(-time.Second)) {
+					sum += g.To.Sub(g.From)
+				}
+			}
+			most = max(most, sum)
+		}
+		set += most
+	}
+	return age - set
+}
+
+// used is what a class takes. The lock is held.
+func (a *Archive) used(class Class) disk.Bytes {
 	var sum disk.Bytes
 	for _, v := range a.volumes {
-		sum += v.bytes
+		if v.class == class {
+			sum += v.bytes
+		}
 	}
 	for dir, size := range a.aside {
-		if strings.HasPrefix(dir, filepath.Join(a.cfg.Dir, volumesDir)) {
+		if filepath.Dir(dir) == a.classDir(class) {
 			sum += size
 		}
 	}
@@ -200,7 +331,9 @@ func (a *Archive) closeIdle() {
 		each(v)
 	}
 	for _, c := range a.clips {
-		each(c.volume)
+		if c.volume != nil {
+			each(c.volume)
+		}
 	}
 	a.mu.Unlock()
 	slices.SortFunc(open, func(x, y *volume) int { return int(x.used.Load() - y.used.Load()) })

@@ -62,15 +62,23 @@ func writeSeal(dir string, about any) ([]file, disk.Bytes, error) {
 		s.Files = append(s.Files, f)
 		size += disk.Bytes(f.Size)
 	}
-	if s.About, err = json.Marshal(about); err != nil {
+	if err := putSeal(dir, s.Files, about); err != nil {
 		return nil, 0, err
 	}
-	body, err := json.Marshal(s)
+	fi, err := os.Stat(filepath.Join(dir, sealName))
 	if err != nil {
 		return nil, 0, err
 	}
-	body = fmt.Appendf(nil, "%08x\n%s\n", crc32.Checksum(body, crcTable()), body)
-	return s.Files, size + disk.Bytes(len(body)), replaceFile(filepath.Join(dir, sealName), body)
+	return s.Files, size + disk.Bytes(fi.Size()), nil
+}
+
+// putSeal writes the seal alone.
+func putSeal(dir string, files []file, about any) error {
+	text, err := json.Marshal(about)
+	if err != nil {
+		return err
+	}
+	return writeChecked(filepath.Join(dir, sealName), sealed{Version: 1, Files: files, About: text})
 }
 
 // describe forces a file to the disk and describes it.
@@ -105,10 +113,9 @@ func readSeal(dir string, about any) ([]file, disk.Bytes, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	sum, text, ok := bytes.Cut(body, []byte{'\n'})
-	text = bytes.TrimSuffix(text, []byte{'\n'})
-	if !ok || string(sum) != fmt.Sprintf("%08x", crc32.Checksum(text, crcTable())) {
-		return nil, 0, fmt.Errorf("read seal: %w", errCorrupt)
+	text, err := checked(body)
+	if err != nil {
+		return nil, 0, fmt.Errorf("read seal: %w", err)
 	}
 	var s sealed
 	if err := json.Unmarshal(text, &s); err != nil {
@@ -119,6 +126,16 @@ func readSeal(dir string, about any) ([]file, disk.Bytes, error) {
 		size += disk.Bytes(f.Size)
 	}
 	return s.Files, size, json.Unmarshal(s.About, about)
+}
+
+// checked is what stands behind a checksum in a small file.
+func checked(body []byte) ([]byte, error) {
+	sum, text, ok := bytes.Cut(body, []byte{'\n'})
+	text = bytes.TrimSuffix(text, []byte{'\n'})
+	if !ok || string(sum) != fmt.Sprintf("%08x", crc32.Checksum(text, crcTable())) {
+		return nil, errCorrupt
+	}
+	return text, nil
 }
 
 // verifyFiles checks that the files are those that were sealed.

@@ -5,6 +5,8 @@ import (
 	"errors"
 
 	"github.com/dgraph-io/badger/v4"
+
+	"stationd/agent/store/disk"
 )
 
 type txn = *badger.Txn
@@ -28,6 +30,7 @@ func (v view) get(key []byte) ([]byte, error) {
 type place struct {
 	start int64
 	head  header
+	size  disk.Bytes
 }
 
 func (p place) end() int64 { return p.start + int64(p.head.duration) }
@@ -59,7 +62,7 @@ func (v view) places(camera string, from, to int64) []place {
 			out = append(out, place{start: start, head: header{duration: -1}})
 			continue
 		}
-		if p := (place{start, h}); p.end() > from {
+		if p := (place{start, h, disk.Bytes(item.ValueSize())}); p.end() > from {
 			out = append(out, p)
 		}
 	}

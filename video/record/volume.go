@@ -121,10 +121,11 @@ func allocate(dir string, size disk.Bytes) error {
 
 // volume is one database: open for writing, or sealed and opened when needed.
 type volume struct {
-	seq  uint64
-	dir  string
-	log  *slog.Logger
-	used atomic.Int64 // when last read, Unix ns
+	class Class  // empty for a clip's
+	seq   uint64 // the class's base added
+	dir   string
+	log   *slog.Logger
+	used  atomic.Int64 // when last read, Unix ns
 	// sealed tells that the database was closed for good.
 	sealed atomic.Bool
 
@@ -138,8 +139,13 @@ type volume struct {
 	tracks  map[string]*track
 	bytes   disk.Bytes // on the disk
 	created time.Time
-	pins    int
-	dropped bool
+	// sealedAt is when it was sealed, or found at the start: age by a clock that
+	// nobody sets.
+	sealedAt time.Time
+	pins     int
+	dropped  bool
+	spared   bool // it holds evidence that could not be copied
+	summed   sum  // of a sealed volume, once it was asked for
 }
 
 var errGone = errors.New("the volume was dropped")
@@ -257,6 +263,16 @@ func (v *volume) seal(about any) (disk.Bytes, error) {
 	return size, nil
 }
 
+// reseal writes the seal of a sealed volume anew, with the same files.
+func (v *volume) reseal(about any) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.gone {
+		return errGone
+	}
+	return putSeal(v.dir, v.files, about)
+}
+
 // remove closes the database and removes it from the disk.
 func (v *volume) remove() error {
 	v.mu.Lock()
@@ -350,7 +366,7 @@ func scan(db *badger.DB) (map[string]*track, error) {
 			var g Gap
 			if json.Unmarshal(value, &g) == nil {
 				t := of(camera)
-				t.Gaps = append(t.Gaps, g)
+				t.addGap(g)
 			}
 		})
 		return nil

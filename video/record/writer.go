@@ -1,12 +1,15 @@
 package record
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/dgraph-io/badger/v4"
@@ -14,58 +17,72 @@ import (
 	"stationd/agent/store/disk"
 )
 
-// writer is the one goroutine that writes to the rolling record.
+// writer writes the volumes of one class, one after the other. Those of the live
+// classes are the Run goroutine's; the others are guarded by Archive.keepMu.
 type writer struct {
 	a     *Archive
+	class Class
 	db    *badger.DB
 	v     *volume
 	era   era
-	left  disk.Bytes // of the volume's value log
-	keys  disk.Bytes // left in its memtable
-	gens  map[string]*generation
+	left  disk.Bytes          // of the volume's value log
+	keys  disk.Bytes          // left in its memtable
+	gens  map[string][][]byte // each camera's init segments in this volume, generation 1 first
+	began time.Time           // when the volume was begun
+	wrote time.Time           // when it was last written to
 	dirty bool
 }
 
-// generation is a camera's current parameter sets in the current volume.
-type generation struct {
-	number uint32
-	params *paramSets
+// lanes are the writers of the live classes.
+type lanes struct {
+	a      *Archive
+	always *writer // Continuous
+	ring   *writer // PreRoll
 }
+
+func (l *lanes) each() []*writer { return []*writer{l.always, l.ring} }
 
 // Run recovers what the last run left open, then writes what Record cuts, keeps
 // the record within its bounds, and returns when ctx ends, with everything on
 // the disk.
 func (a *Archive) Run(ctx context.Context) error {
-	w := &writer{a: a}
-	a.retain(0)
+	l := &lanes{a: a, always: &writer{a: a, class: Continuous}, ring: &writer{a: a, class: PreRoll}}
+	a.retain(Continuous, 0)
 	a.recover()
+	background, stop := context.WithCancel(ctx)
+	var work sync.WaitGroup
+	work.Go(func() { a.keepMarked(background) })
+	work.Go(func() { a.scrubAll(background) })
+	defer work.Wait()
+	defer stop()
 	tick := time.NewTicker(a.cfg.SyncEvery)
 	defer tick.Stop()
 	for {
 		select {
 		case f := <-a.queue:
-			w.take(f)
+			l.take(f)
 		case <-tick.C:
-			w.tend()
+			l.tend()
 		case <-ctx.Done():
-			w.drain()
-			return w.finish()
+			l.drain()
+			work.Wait()
+			return errors.Join(l.always.finish(), l.ring.finish(), a.finishKept())
 		}
 	}
 }
 
 // drain writes what the ending Records still hand over.
-func (w *writer) drain() {
+func (l *lanes) drain() {
 	const patience = time.Second
 	deadline := time.NewTimer(patience)
 	defer deadline.Stop()
 	for {
-		w.a.mu.Lock()
-		recording, changed := w.a.recording, w.a.changed
-		w.a.mu.Unlock()
+		l.a.mu.Lock()
+		recording, changed := l.a.recording, l.a.changed
+		l.a.mu.Unlock()
 		select {
-		case f := <-w.a.queue:
-			w.take(f)
+		case f := <-l.a.queue:
+			l.take(f)
 			continue
 		default:
 		}
@@ -73,8 +90,8 @@ func (w *writer) drain() {
 			return
 		}
 		select {
-		case f := <-w.a.queue:
-			w.take(f)
+		case f := <-l.a.queue:
+			l.take(f)
 		case <-changed:
 		case <-deadline.C:
 			return
@@ -83,8 +100,11 @@ func (w *writer) drain() {
 }
 
 // take writes a fragment, or gives it up.
-func (w *writer) take(f *fragment) {
-	a := w.a
+func (l *lanes) take(f *fragment) {
+	a, w := l.a, l.always
+	if f.class == PreRoll {
+		w = l.ring
+	}
 	a.waiting.Add(-int64(len(f.payload)))
 	a.mu.Lock()
 	c := a.camera(f.camera)
@@ -122,11 +142,11 @@ func (w *writer) take(f *fragment) {
 
 // write puts a fragment into the current volume, or into a new one.
 func (w *writer) write(f *fragment) error {
-	need := disk.Bytes(len(f.payload) + 256)
-	if need > w.a.cfg.VolumeSize {
+	need := disk.Bytes(len(f.payload) + len(f.segment) + 512)
+	if need > w.a.cfg.volumeSize(w.class) {
 		return fmt.Errorf("a fragment of %d bytes does not fit into a volume", len(f.payload))
 	}
-	back := w.v != nil && f.era.number > w.era.number && f.era.back
+	back := w.v != nil && w.class.live() && f.era.number > w.era.number && f.era.back
 	if w.v != nil && (w.left < need || w.keys < keysNeed || back) {
 		if err := w.finish(); err != nil {
 			return err
@@ -156,7 +176,10 @@ func (w *writer) write(f *fragment) error {
 	if err != nil {
 		return err
 	}
-	w.dirty = true
+	w.dirty, w.wrote = true, time.Now()
+	if len(entries) > 0 && entries[0].Key[0] == kindInit {
+		w.gens[f.camera] = append(w.gens[f.camera], f.segment)
+	}
 	for _, e := range entries {
 		w.left -= disk.Bytes(len(e.Key) + len(e.Value) + entryRoom)
 		w.keys -= keysCost(e)
@@ -171,9 +194,17 @@ func (w *writer) write(f *fragment) error {
 	}
 	t.add(f.start, f.end(), len(f.payload))
 	if gap != nil {
-		t.Gaps = append(t.Gaps, *gap)
+		t.addGap(*gap)
 	}
-	w.a.camera(f.camera).end = f.end()
+	if !w.class.live() {
+		w.a.stats.Kept += uint64(len(f.payload))
+		return nil
+	}
+	c := w.a.camera(f.camera)
+	c.end = f.end()
+	if w.class == Continuous {
+		c.kept = c.end
+	}
 	w.a.stats.Fragments++
 	w.a.stats.Bytes += uint64(len(f.payload))
 	w.a.notify()
@@ -196,40 +227,46 @@ func keysCost(e *badger.Entry) disk.Bytes {
 	return c
 }
 
-// entries are the fragment and what goes before it: its init segment when its
-// parameter sets are new to the volume, and the gap that it ends.
+// entries are the fragment and what goes before it: its init segment, first,
+// when that is new to the volume, and the gap that it ends.
 func (w *writer) entries(f *fragment) ([]*badger.Entry, *Gap, error) {
 	var out []*badger.Entry
-	g := w.gens[f.camera]
-	if g == nil || !g.params.equal(f.params) {
-		segment, err := f.params.initSegment()
-		if err != nil {
-			return nil, nil, err
-		}
-		next := &generation{number: 1, params: f.params}
-		if g != nil {
-			next.number = g.number + 1
-		}
-		g = next
-		w.gens[f.camera] = g
-		out = append(out, badger.NewEntry(initKey(f.camera, g.number), segment))
+	number := 1 + slices.IndexFunc(w.gens[f.camera], func(s []byte) bool { return bytes.Equal(s, f.segment) })
+	if number == 0 {
+		number = len(w.gens[f.camera]) + 1
+		out = append(out, badger.NewEntry(initKey(f.camera, uint32(number)), f.segment))
 	}
-	w.a.mu.Lock()
-	before := w.a.camera(f.camera).end
-	w.a.mu.Unlock()
-	var gap *Gap
-	if before > 0 && f.start-before >= int64(gapAtLeast) {
-		gap = &Gap{From: fromIndex(before), To: fromIndex(f.start), Reason: f.reason}
+	gap := w.gapBefore(f)
+	if gap != nil {
 		b, err := json.Marshal(gap)
 		if err != nil {
 			return nil, nil, err
 		}
-		out = append(out, badger.NewEntry(timeKey(kindGap, f.camera, before), b))
+		out = append(out, badger.NewEntry(timeKey(kindGap, f.camera, gap.From.UnixNano()), b))
 	}
-	f.head.gen = g.number
+	f.head.gen = uint32(number)
 	key := timeKey(kindFragment, f.camera, f.start)
 	putHeader(key, f.payload, f.head)
 	return append(out, badger.NewEntry(key, f.payload)), gap, nil
+}
+
+// gapBefore is the gap that the fragment ends; nil when there is none.
+func (w *writer) gapBefore(f *fragment) *Gap {
+	if !w.class.live() {
+		return nil // it is noted where the fragment was copied from
+	}
+	w.a.mu.Lock()
+	c := *w.a.camera(f.camera)
+	w.a.mu.Unlock()
+	before, reason := c.end, f.reason
+	if w.class == Continuous && c.kept < c.end {
+		// What came since is in the pre-roll, and will be gone in a moment.
+		before, reason = c.kept, GapSchedule
+	}
+	if before <= 0 || f.start-before < int64(gapAtLeast) {
+		return nil
+	}
+	return &Gap{From: fromIndex(before), To: fromIndex(f.start), Reason: reason}
 }
 
 var errNoRoom = errors.New("there is no space to record to")
@@ -237,29 +274,38 @@ var errNoRoom = errors.New("there is no space to record to")
 // begin opens a new volume, after room was made for it.
 func (w *writer) begin() error {
 	a := w.a
-	room := volumeRoom(a.cfg.VolumeSize)
-	if !a.retain(room) {
+	size := a.cfg.volumeSize(w.class)
+	room := volumeRoom(size)
+	if !a.retain(w.class, room) {
 		return errNoRoom
 	}
 	a.mu.Lock()
-	a.seq++
+	a.seqs[w.class]++
+	n := a.seqs[w.class]
 	v := &volume{
-		seq: a.seq, dir: filepath.Join(a.cfg.Dir, volumesDir, volumeName(a.seq)), log: a.log,
+		class: w.class, seq: w.class.base() + n, dir: filepath.Join(a.classDir(w.class), volumeName(n)), log: a.log,
 		tracks: map[string]*track{}, bytes: room, created: time.Now(), writes: true,
 	}
 	a.mu.Unlock()
-	db, err := create(v.dir, a.cfg.VolumeSize, a.log)
+	db, err := create(v.dir, size, a.log)
 	if err != nil {
-		a.stop(err)
+		if w.class.live() {
+			a.stop(err)
+		}
 		return errors.Join(errNoRoom, err, os.RemoveAll(v.dir))
+	}
+	if err := syncDir(a.classDir(w.class)); err != nil {
+		a.log.Warn("forcing a folder to the disk failed", "dir", a.classDir(w.class), "err", err)
 	}
 	v.db = db
 	w.db, w.v = db, v
-	w.left, w.keys = a.cfg.VolumeSize, keysRoom(a.cfg.VolumeSize)
-	w.gens = map[string]*generation{}
+	w.left, w.keys = size, keysRoom(size)
+	w.gens = map[string][][]byte{}
+	w.began, w.wrote = time.Now(), time.Now()
 	a.mu.Lock()
-	a.volumes = append(a.volumes, v)
-	a.active = v
+	i, _ := slices.BinarySearchFunc(a.volumes, v, bySeq)
+	a.volumes = slices.Insert(a.volumes, i, v)
+	a.active[w.class] = v
 	a.mu.Unlock()
 	return nil
 }
@@ -273,7 +319,7 @@ func (w *writer) finish() error {
 	w.v, w.db, w.dirty = nil, nil, false
 	if w.a.space.Spare() < headroom {
 		// Closing a database writes; what the volume has not used makes room.
-		if err := punch(v.dir, w.a.cfg.VolumeSize-w.left+logSlack/2); err != nil {
+		if err := punch(v.dir, w.a.cfg.volumeSize(w.class)-w.left+logSlack/2); err != nil {
 			w.a.log.Warn("freeing a volume's unused blocks failed", "dir", v.dir, "err", err)
 		}
 	}
@@ -283,8 +329,8 @@ func (w *writer) finish() error {
 // seal closes a volume for good. An empty one is removed.
 func (a *Archive) seal(v *volume) error {
 	a.mu.Lock()
-	if a.active == v {
-		a.active = nil
+	if a.active[v.class] == v {
+		a.active[v.class] = nil
 	}
 	what := about{Created: v.created, Tracks: v.tracks}
 	a.mu.Unlock()
@@ -299,31 +345,53 @@ func (a *Archive) seal(v *volume) error {
 		return err
 	}
 	a.mu.Lock()
-	v.bytes = size
+	v.bytes, v.sealedAt = size, time.Now()
 	a.mu.Unlock()
 	return nil
 }
 
 // tend forces what was written to the disk and keeps the record within bounds.
-func (w *writer) tend() {
-	a := w.a
-	if w.dirty {
-		w.dirty = false
-		if err := faults(w.db.Sync); err != nil {
+func (l *lanes) tend() {
+	a := l.a
+	for _, w := range l.each() {
+		if err := w.sync(); err != nil {
 			a.log.Error("forcing the record to the disk failed", "err", err)
-			if err := w.finish(); err != nil {
-				a.log.Error("closing the volume failed", "err", err)
-			}
+			w.close()
 		}
+	}
+	// So that the pre-roll is dropped in pieces of its own length, and not when
+	// it happens to fill a volume.
+	if w := l.ring; w.v != nil && time.Since(w.began) > a.cfg.PreRoll/2 {
+		w.close()
 	}
 	if !a.recovered {
 		a.recover()
 	}
-	if !a.retain(0) && w.v != nil {
-		w.sacrifice()
+	for _, w := range l.each() {
+		if !a.retain(w.class, 0) && w.v != nil {
+			w.sacrifice()
+		}
 	}
+	a.expire()
+	a.tendKept()
 	a.takeHeadroom()
 	a.closeIdle()
+}
+
+// sync forces what was written to the disk.
+func (w *writer) sync() error {
+	if !w.dirty {
+		return nil
+	}
+	w.dirty = false
+	return faults(w.db.Sync)
+}
+
+// close seals the current volume, and says so when that fails.
+func (w *writer) close() {
+	if err := w.finish(); err != nil {
+		w.a.log.Error("closing the volume failed", "err", err)
+	}
 }
 
 // sacrifice gives the current volume up when nothing older is left to give. What
@@ -331,15 +399,13 @@ func (w *writer) tend() {
 func (w *writer) sacrifice() {
 	a, v := w.a, w.v
 	if a.space.Spare()+w.left >= a.cfg.MinFree {
-		if err := w.finish(); err != nil {
-			a.log.Error("closing the volume failed", "err", err)
-		}
-		a.retain(0)
+		w.close()
+		a.retain(w.class, 0)
 		return
 	}
 	w.v, w.db, w.dirty = nil, nil, false
 	a.mu.Lock()
-	a.active = nil
+	a.active[w.class] = nil
 	a.stats.Dropped++
 	a.mu.Unlock()
 	a.freeHeadroom()
@@ -352,7 +418,7 @@ func (a *Archive) recover() {
 	a.mu.Lock()
 	var open []*volume
 	for _, v := range a.volumes {
-		if !v.sealed.Load() && v != a.active {
+		if !v.sealed.Load() && v != a.active[v.class] {
 			open = append(open, v)
 		}
 	}
@@ -379,7 +445,7 @@ func (a *Archive) recover() {
 func (a *Archive) recoverVolume(v *volume) error {
 	var tracks map[string]*track
 	err := faults(func() error {
-		db, err := badger.Open(badgerOptions(v.dir, a.cfg.VolumeSize, a.log))
+		db, err := badger.Open(badgerOptions(v.dir, a.cfg.volumeSize(v.class), a.log))
 		if err != nil {
 			return err
 		}

@@ -4,6 +4,7 @@
 
 import { PLAYBACK } from './playback.js';
 import { PUSH } from './push.js';
+import { STORAGE } from './storage.js';
 
 export const MESSAGES = /** @type {const} */ ({
   ...PLAYBACK,
@@ -1219,4 +1220,5 @@ export const MESSAGES = /** @type {const} */ ({
   'node.lastEvent': ['最后消息', 'Last message'],
   'node.alarms': ['进行中的告警', 'Live alarms'],
   'node.remedy': ['打电话到站里，请他们看线路和电脑。', 'Ring the station: have them look at the line and the PC.'],
+  ...STORAGE,
 });

@@ -1,0 +1,478 @@
+package record
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"stationd/agent/station"
+	"stationd/agent/store/disk"
+)
+
+// Mark is a span of one camera's record that somebody wants kept.
+type Mark struct {
+	// ID names it; the same ID again is the same mark.
+	ID     string    `json:"id"`
+	Camera string    `json:"camera"`
+	From   time.Time `json:"from"`
+	To     time.Time `json:"to"`
+	// Class is Event or Evidence.
+	Class Class `json:"class"`
+	// Reason is why, By who said so, At when.
+	Reason string    `json:"reason,omitempty"`
+	By     string    `json:"by,omitempty"`
+	At     time.Time `json:"at,omitzero"`
+	// Kept tells that everything that there is of it was copied; until then the
+	// record that it lies in is not dropped.
+	Kept bool `json:"kept,omitempty"`
+	// Bytes is what it came to, or is expected to.
+	Bytes disk.Bytes `json:"bytes,omitempty"`
+}
+
+const (
+	marksDir = "marks"
+	// longestMark is the longest span that can be marked.
+	longestMark = 24 * time.Hour
+)
+
+// marked is a mark and how far it is.
+type marked struct {
+	Mark
+	passing bool  // a clip in the making, which is not on the disk
+	done    int64 // index time up to which it was copied
+	blocked bool  // the last try to copy it failed
+}
+
+// Mark keeps a span of a camera's record as events or as evidence. The end may be
+// still to come. It returns when the mark is durable; the film is copied in the
+// background, and the record that it lies in is not dropped before. Evidence that
+// would not fit into its quota is refused.
+func (a *Archive) Mark(ctx context.Context, m Mark) error {
+	if err := errors.Join(ctx.Err(), checkClip(m.ID), checkCamera(m.Camera)); err != nil {
+		return err
+	}
+	if m.Class != Event && m.Class != Evidence {
+		return station.Errorf(400, "mark.class", "use event or evidence", "%q is nothing that a span can be kept as", m.Class).At("class")
+	}
+	if d := m.To.Sub(m.From); d <= 0 || d > longestMark {
+		return station.Errorf(400, "mark.span", "mark at most a day at a time", "a span cannot last %s", d).At("to")
+	}
+	m.Kept = false
+	m.Bytes = a.estimate(m.Camera, m.From, m.To)
+	a.mu.Lock()
+	have := a.marks[m.ID]
+	full := have == nil && m.Class == Evidence && a.evidence()+m.Bytes > a.cfg.EvidenceMaxBytes
+	if full {
+		a.evidenceFull = true
+	}
+	if have == nil && !full {
+		a.marks[m.ID] = &marked{Mark: m} // so that nothing is dropped meanwhile
+	}
+	a.mu.Unlock()
+	switch {
+	case have != nil:
+		return nil
+	case full:
+		return errEvidenceFull
+	}
+	if err := writeChecked(a.markPath(m.ID), m); err != nil {
+		a.mu.Lock()
+		delete(a.marks, m.ID)
+		a.mu.Unlock()
+		return fmt.Errorf("mark %q: %w", m.ID, err)
+	}
+	a.wakeKeeper()
+	return nil
+}
+
+// Release ends a mark. What nothing else wants is dropped with the volume it lies
+// in, as soon as all of that volume is unwanted.
+func (a *Archive) Release(id string) error {
+	a.mu.Lock()
+	m := a.marks[id]
+	a.mu.Unlock()
+	if m == nil || m.passing {
+		return station.ErrNotFound.At("mark/" + id)
+	}
+	if err := os.Remove(a.markPath(id)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("release mark %q: %w", id, err)
+	}
+	a.mu.Lock()
+	delete(a.marks, id)
+	a.evidenceFull = false
+	a.mu.Unlock()
+	a.sweep()
+	return nil
+}
+
+// Marks lists the marks that touch a span of a camera's record, by their begin; an
+// empty camera is every camera.
+func (a *Archive) Marks(camera string, from, to time.Time) []Mark {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var out []Mark
+	for _, m := range a.marks {
+		if !m.passing && (camera == "" || m.Camera == camera) && m.To.After(from) && m.From.Before(to) {
+			out = append(out, m.Mark)
+		}
+	}
+	slices.SortFunc(out, func(x, y Mark) int { return cmp.Or(x.From.Compare(y.From), cmp.Compare(x.ID, y.ID)) })
+	return out
+}
+
+func (a *Archive) markPath(id string) string { return filepath.Join(a.cfg.Dir, marksDir, id) }
+
+// findMarks takes in the marks that are there.
+func (a *Archive) findMarks() error {
+	entries, err := os.ReadDir(filepath.Join(a.cfg.Dir, marksDir))
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		id := e.Name()
+		if checkClip(id) != nil || strings.HasSuffix(id, ".new") {
+			continue
+		}
+		m := &marked{}
+		if err := readChecked(a.markPath(id), &m.Mark); err != nil || m.ID != id {
+			a.stats.SetAside++
+			a.log.Error("a mark cannot be read and is set aside", "mark", id, "err", errors.Join(err, errCorrupt))
+			if err := os.Rename(a.markPath(id), a.markPath(id)+badSuffix); err != nil {
+				a.log.Error("setting it aside failed", "mark", id, "err", err)
+			}
+			continue
+		}
+		a.marks[id] = m
+	}
+	return nil
+}
+
+// evidence is what the evidence takes and will take. The lock is held.
+func (a *Archive) evidence() disk.Bytes {
+	sum := a.used(Evidence)
+	for _, m := range a.marks {
+		if m.Class == Evidence && !m.Kept {
+			sum += m.Bytes
+		}
+	}
+	return sum
+}
+
+// estimate is what a span of a camera's record comes to, what is still to come of
+// it at the camera's present rate.
+func (a *Archive) estimate(camera string, from, to time.Time) disk.Bytes {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var recorded time.Duration
+	var bytes int64
+	for _, v := range a.volumes {
+		if t := v.tracks[camera]; t != nil && v.class.live() {
+			bytes += t.Bytes
+			for _, s := range t.Spans {
+				recorded += s.To.Sub(s.From)
+			}
+		}
+	}
+	if recorded <= 0 {
+		return 0
+	}
+	return disk.Bytes(float64(bytes) / float64(recorded) * float64(to.Sub(from)+lookAround))
+}
+
+// lookAround is how much longer a kept span may be than was asked for.
+const lookAround = 2 * maxFragment
+
+// pass marks a clip's span for as long as it is in the making.
+func (a *Archive) pass(c station.Clip) (end func()) {
+	id := "\x00" + c.ID // no mark's
+	a.mu.Lock()
+	a.marks[id] = &marked{Mark: Mark{ID: id, Camera: c.Camera, From: c.From, To: c.To, Class: Event}, passing: true}
+	a.mu.Unlock()
+	a.wakeKeeper()
+	return func() {
+		a.mu.Lock()
+		delete(a.marks, id)
+		a.mu.Unlock()
+	}
+}
+
+func (a *Archive) wakeKeeper() {
+	select {
+	case a.keepWake <- struct{}{}:
+	default:
+	}
+}
+
+// keepMarked copies what is marked until ctx ends.
+func (a *Archive) keepMarked(ctx context.Context) {
+	tick := time.NewTicker(a.cfg.SyncEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-a.keepWake:
+		case <-ctx.Done():
+			return
+		}
+		for _, m := range a.unkept(nil) {
+			if ctx.Err() != nil {
+				return
+			}
+			a.keepMark(m)
+		}
+	}
+}
+
+// unkept are the marks that are not copied yet, those that touch v if it is given.
+func (a *Archive) unkept(v *volume) []*marked {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.unkeptIn(v)
+}
+
+// unkeptIn is unkept with the lock held.
+func (a *Archive) unkeptIn(v *volume) []*marked {
+	var out []*marked
+	for _, m := range a.marks {
+		if m.Kept {
+			continue
+		}
+		if v != nil {
+			t := v.tracks[m.Camera]
+			if t == nil || !t.overlaps(m.From.Add(-lookBack), m.To) {
+				continue
+			}
+		}
+		out = append(out, m)
+	}
+	slices.SortFunc(out, func(x, y *marked) int { return x.From.Compare(y.From) })
+	return out
+}
+
+// keepMark copies what there is of a mark by now.
+func (a *Archive) keepMark(m *marked) {
+	from, to := m.From, m.To
+	a.mu.Lock()
+	done, cam, recovered := m.done, *a.camera(m.Camera), a.recovered
+	a.mu.Unlock()
+	if done > from.UnixNano() {
+		from = fromIndex(done)
+	}
+	if cam.end <= done && recovered && !a.ended(m.From.UnixNano(), to.UnixNano(), cam) {
+		return // nothing new
+	}
+	refs, volumes := a.find(m.Camera, from.Add(-lookBack), to)
+	defer a.unpin(volumes)
+	if done == 0 {
+		refs = refs[startOf(refs, from.UnixNano()):]
+	} else {
+		refs = slices.DeleteFunc(refs, func(r ref) bool { return r.end() <= done })
+	}
+	var bytes disk.Bytes
+	if err := a.keep(m.Class, m.Camera, refs); err != nil {
+		a.mu.Lock()
+		told := m.blocked
+		m.blocked = true
+		a.mu.Unlock()
+		if !told {
+			a.log.Warn("a marked span could not be kept yet", "camera", m.Camera, "from", m.From, "to", m.To, "class", m.Class, "err", err)
+		}
+		return
+	}
+	for _, r := range refs {
+		bytes += r.size
+	}
+	a.mu.Lock()
+	m.blocked = false
+	if n := len(refs); n > 0 {
+		m.done = max(m.done, refs[n-1].end())
+	}
+	kept := recovered && !m.passing && a.ended(m.From.UnixNano(), m.To.UnixNano(), cam)
+	if kept {
+		m.Kept = true
+		for _, v := range a.volumes {
+			v.spared = false
+		}
+	}
+	copied := m.Mark
+	_, there := a.marks[m.ID]
+	a.mu.Unlock()
+	if kept && there {
+		if err := writeChecked(a.markPath(m.ID), copied); err != nil {
+			a.log.Warn("noting that a span was kept failed", "mark", m.ID, "err", err)
+		}
+		if copied.Class == Event {
+			a.sweep()
+		}
+	}
+}
+
+// ended tells that nothing more will come of a span: its end is recorded, or the
+// camera has been silent for so long that it will not be.
+func (a *Archive) ended(from, to int64, cam camera) bool {
+	now, _ := a.clock.index(time.Now())
+	grace := int64(a.cfg.ClipGrace)
+	// What is asked for has begun: if it begins in the future, the clock was set
+	// back since. All that there is of it is there; its end may be years away.
+	if from > now+grace+int64(maxFragment) {
+		return true
+	}
+	// An end in the future is of a time before the clock was set back.
+	if cam.end >= to && cam.end <= now+grace {
+		return true
+	}
+	late := now - to
+	alive := now-cam.heard <= grace+int64(maxFragment)
+	return late >= grace && (!alive || late >= grace+int64(patience))
+}
+
+// rescue copies what is marked in a volume that is about to be dropped.
+func (a *Archive) rescue(v *volume) {
+	for _, m := range a.unkept(v) {
+		a.keepMark(m)
+	}
+}
+
+// sweep drops the sealed volumes of events and evidence in which nothing is wanted
+// any more.
+func (a *Archive) sweep() {
+	a.mu.Lock()
+	var idle []*volume
+	for _, v := range a.volumes {
+		if !v.class.live() && v.sealed.Load() && v != a.active[v.class] && !a.wanted(v) {
+			idle = append(idle, v)
+		}
+	}
+	a.mu.Unlock()
+	for _, v := range idle {
+		a.log.Info("nobody wants what is in a volume any more", "volume", v.dir)
+		a.drop(v)
+	}
+}
+
+// wanted tells whether a clip or a mark needs a volume of events or evidence. The
+// lock is held.
+func (a *Archive) wanted(v *volume) bool {
+	for _, m := range a.marks {
+		if t := v.tracks[m.Camera]; t != nil && (v.class == m.Class || v.class == Event && !m.Kept) && t.overlaps(m.From.Add(-lookBack), m.To) {
+			return true
+		}
+	}
+	for _, c := range a.clips {
+		t := v.tracks[c.about.Camera]
+		if t == nil || c.volume != nil || !t.overlaps(c.about.Start, c.about.End) {
+			continue
+		}
+		if v.class == Event || !a.elsewhere(c.about, v) {
+			return true
+		}
+	}
+	return false
+}
+
+// forget notes which clips have lost their film with a volume of events that was
+// dropped; see Gone.
+func (a *Archive) forget(v *volume) {
+	a.mu.Lock()
+	var ids []string
+	for id, c := range a.clips {
+		if t := v.tracks[c.about.Camera]; c.volume == nil && t != nil && t.overlaps(c.about.Start, c.about.End) && !a.elsewhere(c.about, v) {
+			ids = append(ids, id)
+		}
+	}
+	for id, m := range a.marks {
+		if t := v.tracks[m.Camera]; m.Kept && m.Class == v.class && t != nil && t.overlaps(m.From, m.To) && !a.covered(m.Camera, m.From, m.To, v) {
+			delete(a.marks, id)
+			if err := os.Remove(a.markPath(id)); err != nil && !errors.Is(err, os.ErrNotExist) {
+				a.log.Warn("removing a mark failed", "mark", id, "err", err)
+			}
+		}
+	}
+	for _, id := range ids {
+		delete(a.clips, id)
+		a.gone[id] = true
+		a.stats.Gone++
+	}
+	a.mu.Unlock()
+	for _, id := range ids {
+		if err := os.Rename(a.filmPath(id), a.filmPath(id)+goneSuffix); err != nil {
+			a.log.Warn("noting that a film is gone failed", "clip", id, "err", err)
+		}
+		a.log.Warn("the oldest film of an alarm was dropped to make room", "clip", id)
+	}
+}
+
+// elsewhere tells whether all of a clip is there without v. The lock is held.
+func (a *Archive) elsewhere(c station.Clip, v *volume) bool {
+	from, to := c.Start, c.End
+	for _, s := range v.tracks[c.Camera].Spans {
+		lo, hi := later(s.From, from), s.To
+		if hi.After(to) {
+			hi = to
+		}
+		if lo.Before(hi) && !a.coveredWhole(c.Camera, lo, hi, v) {
+			return false
+		}
+	}
+	return true
+}
+
+// coveredWhole tells whether volumes other than v hold every moment of a span. The
+// lock is held.
+func (a *Archive) coveredWhole(camera string, from, to time.Time, v *volume) bool {
+	for at := from; at.Before(to); {
+		next := at
+		for _, o := range a.volumes {
+			if t := o.tracks[camera]; o != v && t != nil {
+				for _, s := range t.Spans {
+					if !s.From.After(at.Add(gapAtLeast)) && s.To.After(next) {
+						next = s.To
+					}
+				}
+			}
+		}
+		if !next.After(at) {
+			return false
+		}
+		at = next
+	}
+	return true
+}
+
+// covered tells whether volumes other than v hold any of a span. The lock is held.
+func (a *Archive) covered(camera string, from, to time.Time, v *volume) bool {
+	return slices.ContainsFunc(a.volumes, func(o *volume) bool {
+		t := o.tracks[camera]
+		return o != v && o.class == v.class && t != nil && t.overlaps(from, to)
+	})
+}
+
+// Gone lists the clips whose film was dropped to make room for newer ones and that
+// GoneTold was not called for.
+func (a *Archive) Gone() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	ids := make([]string, 0, len(a.gone))
+	for id := range a.gone {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// GoneTold ends the reminder of a clip in Gone.
+func (a *Archive) GoneTold(id string) error {
+	if err := os.Remove(a.filmPath(id) + goneSuffix); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("forget clip %q: %w", id, err)
+	}
+	a.mu.Lock()
+	delete(a.gone, id)
+	a.mu.Unlock()
+	return nil
+}
