@@ -132,6 +132,8 @@ type Deps struct {
 	Store *store.Store
 	// Clips makes and keeps clips.
 	Clips ClipMaker
+	// Evidence holds film as evidence; nil where there is no record.
+	Evidence EvidenceKeeper
 	// Apply is called, from one goroutine at a time, with the whole registry at
 	// the start of Run and after every change of it.
 	Apply func(Registry)
@@ -185,12 +187,13 @@ type Rules struct {
 
 // Agent is the core of one node. Its methods may be called from any goroutine.
 type Agent struct {
-	cfg   Config
-	store *store.Store
-	clips ClipMaker
-	apply func(Registry)
-	log   *slog.Logger
-	now   func() time.Time
+	cfg      Config
+	store    *store.Store
+	clips    ClipMaker
+	evidence EvidenceKeeper
+	apply    func(Registry)
+	log      *slog.Logger
+	now      func() time.Time
 
 	history *history.History
 	rules   Rules
@@ -245,7 +248,7 @@ func New(cfg Config, deps Deps) *Agent {
 	a := &Agent{
 		cfg:   cfg,
 		store: deps.Store,
-		clips: deps.Clips,
+		clips: deps.Clips, evidence: deps.Evidence,
 		apply: deps.Apply,
 		log:   deps.Log,
 		now:   deps.Now,
@@ -325,7 +328,7 @@ func (a *Agent) Name() string { return a.cfg.Name }
 // Run keeps the registry applied, makes clips, watches the disk and trims the
 // journal. It returns nil when ctx ends, after all its goroutines have.
 func (a *Agent) Run(ctx context.Context) error {
-	for _, first := range []func(context.Context) error{a.reportOpening, a.introduce, a.finishImport, a.tidyPlans, a.indexAlarms} {
+	for _, first := range []func(context.Context) error{a.reportOpening, a.introduce, a.finishImport, a.settleEvidence, a.tidyPlans, a.indexAlarms} {
 		switch err := first(ctx); {
 		case ctx.Err() != nil:
 			return nil
@@ -338,7 +341,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		}
 	}
 	g, parts := errgroup.WithContext(ctx)
-	for _, part := range []func(context.Context) error{a.runRegistry, a.runClips, a.runSpace, a.history.Run, a.runTrim, a.runBackup, a.runTimers, a.runForgetSent, a.runRespond, a.runAsked} {
+	for _, part := range []func(context.Context) error{a.runRegistry, a.runClips, a.runGone, a.runSpace, a.history.Run, a.runTrim, a.runBackup, a.runTimers, a.runForgetSent, a.runRespond, a.runAsked} {
 		g.Go(func() error { return part(parts) })
 	}
 	if err := g.Wait(); err != nil && ctx.Err() == nil {

@@ -19,6 +19,7 @@ const (
 	cuttingTable = store.Key("cutting/") // clips still to be made
 	uploadTable  = store.Key("upload/")  // clips still to be uploaded
 	exportTable  = store.Key("export/")
+	holdTable    = store.Key("hold/") // what is or was held as evidence
 	cameraTable  = store.Key("camera/")
 	camStTable   = store.Key("camstate/")
 	brokerTable  = store.Key("broker/")

@@ -209,4 +209,6 @@ type Clip struct {
 	Cause string `json:"cause,omitempty"`
 	// Uploaded is when the centre had it whole.
 	Uploaded time.Time `json:"uploaded,omitzero"`
+	// Gone is when the film at its own node made room for newer ones.
+	Gone time.Time `json:"gone,omitzero"`
 }

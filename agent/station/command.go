@@ -29,18 +29,20 @@ type Receipt struct {
 
 // The types of command.
 const (
-	CommandAnswerAlarm   = "alarm.answer"   // Subject alarm; body AnswerOrder
-	CommandPutSensor     = "sensor.put"     // body Sensor
-	CommandRemoveSensor  = "sensor.remove"  // Subject sensor
-	CommandPutCamera     = "camera.put"     // body CameraOrder
-	CommandRemoveCamera  = "camera.remove"  // Subject camera
-	CommandPutBroker     = "broker.put"     // body BrokerOrder
-	CommandRemoveBroker  = "broker.remove"  // Subject broker
-	CommandPutDevice     = "device.put"     // Subject user name; result DeviceCredential
-	CommandRemoveDevice  = "device.remove"  // Subject user name
-	CommandRemoveClip    = "clip.remove"    // Subject clip
-	CommandPutAccount    = "account.put"    // body AccountOrder
-	CommandRemoveAccount = "account.remove" // Subject account
+	CommandAnswerAlarm     = "alarm.answer"     // Subject alarm; body AnswerOrder
+	CommandPutSensor       = "sensor.put"       // body Sensor
+	CommandRemoveSensor    = "sensor.remove"    // Subject sensor
+	CommandPutCamera       = "camera.put"       // body CameraOrder
+	CommandRemoveCamera    = "camera.remove"    // Subject camera
+	CommandPutBroker       = "broker.put"       // body BrokerOrder
+	CommandRemoveBroker    = "broker.remove"    // Subject broker
+	CommandPutDevice       = "device.put"       // Subject user name; result DeviceCredential
+	CommandRemoveDevice    = "device.remove"    // Subject user name
+	CommandRemoveClip      = "clip.remove"      // Subject clip
+	CommandHoldEvidence    = "evidence.hold"    // Subject evidence; body HoldOrder; result Hold
+	CommandReleaseEvidence = "evidence.release" // Subject evidence; body ReleaseOrder; result Hold
+	CommandPutAccount      = "account.put"      // body AccountOrder
+	CommandRemoveAccount   = "account.remove"   // Subject account
 
 	CommandOpenJoining    = "joining.open"      // body JoiningOrder
 	CommandCloseJoining   = "joining.close"     //

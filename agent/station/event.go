@@ -44,34 +44,36 @@ type Event struct {
 
 // The types of event of version 1. Data is the record named behind each.
 const (
-	EventAlarmRaised     = "cityops.alarm.raised.v1"     // Alarm
-	EventAlarmRepeated   = "cityops.alarm.repeated.v1"   // Alarm
-	EventAlarmAnswered   = "cityops.alarm.answered.v1"   // Alarm
-	EventAlarmReturned   = "cityops.alarm.returned.v1"   // Alarm: the sensor is normal again, the alarm still waits for an answer
-	EventAlarmCleared    = "cityops.alarm.cleared.v1"    // Alarm
-	EventAlarmChanged    = "cityops.alarm.changed.v1"    // Alarm: shelved, suppressed, taken, a note, part of an incident
-	EventResponse        = "cityops.alarm.response.v1"   // Response, with its calls and tellings
-	EventAsked           = "cityops.alarm.asked.v1"      // Asked: of a station, by an officer of this centre
-	EventFlood           = "cityops.alarm.flood.v1"      // Flood: many alarms at once, told upwards as one
-	EventModeChanged     = "cityops.mode.changed.v1"     // the node's work mode and arming
-	EventSetupChanged    = "cityops.setup.changed.v1"    // contacts, channels, cards, plans, schedules, rule templates
-	EventShiftNote       = "cityops.shift.note.v1"       // ShiftNote
-	EventAlarmReceived   = "cityops.alarm.received.v1"   // Alarm: the parent has it; parents pass it over
-	EventClipReady       = "cityops.clip.ready.v1"       // Clip
-	EventClipFailed      = "cityops.clip.failed.v1"      // Clip
-	EventClipRemoved     = "cityops.clip.removed.v1"     // Clip; each node removes its own file
-	EventReading         = "cityops.reading.v1"          // SensorState
-	EventSensorChanged   = "cityops.sensor.changed.v1"   // Sensor
-	EventSensorRemoved   = "cityops.sensor.removed.v1"   // Sensor
-	EventCameraChanged   = "cityops.camera.changed.v1"   // Camera
-	EventCameraRemoved   = "cityops.camera.removed.v1"   // Camera
-	EventCameraState     = "cityops.camera.state.v1"     // CameraState
-	EventNodeState       = "cityops.node.state.v1"       // Node
-	EventAccountChanged  = "cityops.account.changed.v1"  // Audit
-	EventLoginSucceeded  = "cityops.account.login.v1"    // Audit
-	EventLoginFailed     = "cityops.account.refused.v1"  // Audit
-	EventReadingsDropped = "cityops.readings.dropped.v1" // Dropped
-	EventStoreRestored   = "cityops.store.restored.v1"   // Notice
+	EventAlarmRaised      = "cityops.alarm.raised.v1"      // Alarm
+	EventAlarmRepeated    = "cityops.alarm.repeated.v1"    // Alarm
+	EventAlarmAnswered    = "cityops.alarm.answered.v1"    // Alarm
+	EventAlarmReturned    = "cityops.alarm.returned.v1"    // Alarm: the sensor is normal again, the alarm still waits for an answer
+	EventAlarmCleared     = "cityops.alarm.cleared.v1"     // Alarm
+	EventAlarmChanged     = "cityops.alarm.changed.v1"     // Alarm: shelved, suppressed, taken, a note, part of an incident
+	EventResponse         = "cityops.alarm.response.v1"    // Response, with its calls and tellings
+	EventAsked            = "cityops.alarm.asked.v1"       // Asked: of a station, by an officer of this centre
+	EventFlood            = "cityops.alarm.flood.v1"       // Flood: many alarms at once, told upwards as one
+	EventModeChanged      = "cityops.mode.changed.v1"      // the node's work mode and arming
+	EventSetupChanged     = "cityops.setup.changed.v1"     // contacts, channels, cards, plans, schedules, rule templates
+	EventShiftNote        = "cityops.shift.note.v1"        // ShiftNote
+	EventAlarmReceived    = "cityops.alarm.received.v1"    // Alarm: the parent has it; parents pass it over
+	EventClipReady        = "cityops.clip.ready.v1"        // Clip
+	EventClipFailed       = "cityops.clip.failed.v1"       // Clip
+	EventClipRemoved      = "cityops.clip.removed.v1"      // Clip; each node removes its own file
+	EventEvidenceHeld     = "cityops.evidence.held.v1"     // Hold
+	EventEvidenceReleased = "cityops.evidence.released.v1" // Hold
+	EventReading          = "cityops.reading.v1"           // SensorState
+	EventSensorChanged    = "cityops.sensor.changed.v1"    // Sensor
+	EventSensorRemoved    = "cityops.sensor.removed.v1"    // Sensor
+	EventCameraChanged    = "cityops.camera.changed.v1"    // Camera
+	EventCameraRemoved    = "cityops.camera.removed.v1"    // Camera
+	EventCameraState      = "cityops.camera.state.v1"      // CameraState
+	EventNodeState        = "cityops.node.state.v1"        // Node
+	EventAccountChanged   = "cityops.account.changed.v1"   // Audit
+	EventLoginSucceeded   = "cityops.account.login.v1"     // Audit
+	EventLoginFailed      = "cityops.account.refused.v1"   // Audit
+	EventReadingsDropped  = "cityops.readings.dropped.v1"  // Dropped
+	EventStoreRestored    = "cityops.store.restored.v1"    // Notice
 )
 
 // Dropped counts what was given up in the bulk lane, and why.

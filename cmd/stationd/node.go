@@ -82,7 +82,7 @@ func openNode(cfg Config, log *slog.Logger) (_ *node, err error) {
 	}
 	n.sound = sound.New(cfg.Sound, sound.Deps{Changed: n.soundChanged, Log: log.With("room", "sound")})
 	n.agent = agent.New(cfg.Station, agent.Deps{
-		Store: n.store, Clips: n.archive, Apply: n.apply, Order: order, Centre: cfg.Uplink.Enabled(), Log: log.With("room", "agent"),
+		Store: n.store, Clips: n.archive, Evidence: n.archive, Apply: n.apply, Order: order, Centre: cfg.Uplink.Enabled(), Log: log.With("room", "agent"),
 		CheckSensor:  func(sn station.Sensor) error { return n.devices.Check(sn) },
 		BrokerHealth: n.brokerHealth,
 		CheckBroker:  func(b station.Broker) error { return n.devices.CheckBroker(b) },
@@ -227,11 +227,14 @@ func (n *node) apply(r agent.Registry) {
 		}
 	}
 	sources, spoken := make([]video.Source, 0, len(r.Cameras)), make([]onvif.Camera, 0, len(r.Cameras))
+	own := make([]station.Camera, 0, len(r.Cameras))
 	for _, c := range r.Cameras {
+		own = append(own, c.Camera)
 		spoken = append(spoken, onvif.Camera{Camera: c.Camera, Password: c.Password})
 		sources = append(sources, video.Source{Camera: c.Camera, Password: c.Password})
 	}
 	n.onvif.Apply(spoken)
+	n.archive.Apply(own) // before anything of them is recorded
 	n.video.Apply(sources, r.Remote)
 }
 

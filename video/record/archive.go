@@ -46,6 +46,7 @@ type Archive struct {
 	// evidenceFull tells that the last hold was refused.
 	evidenceFull bool
 	marks        map[string]*marked
+	plans        map[string]plan // when cameras are recorded
 	gone         map[string]bool // clips that lost their film, until the core knows
 	aside        map[string]disk.Bytes
 	clips        map[string]*clip
@@ -60,6 +61,7 @@ type Archive struct {
 type camera struct {
 	end   int64 // index time at which its newest fragment ends; 0: none
 	kept  int64 // the same of the continuous record alone
+	era   int   // of its newest fragment
 	heard int64 // index time of the newest picture that Record took
 	// missed is why the writer gave up its last fragments, empty when it did not.
 	// What builds on them is given up as well, until the next key picture.

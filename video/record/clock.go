@@ -25,8 +25,10 @@ type clock struct {
 // era is a stretch between two settings of the wall clock.
 type era struct {
 	number int
-	// back tells that the clock was set back when the era began.
+	// back tells that the clock was set back when the era began, and by is how far
+	// it was set.
 	back bool
+	by   time.Duration
 }
 
 func newClock(now func() time.Time) *clock {
@@ -43,7 +45,7 @@ func (c *clock) index(t time.Time) (int64, era) {
 	step := time.Duration(c.wall(now)-c.zero) - now.Sub(c.anchor)
 	if step.Abs() >= stepAtLeast {
 		c.anchor, c.zero = now, c.wall(now)
-		c.era = era{number: c.era.number + 1, back: step < 0}
+		c.era = era{number: c.era.number + 1, back: step < 0, by: step}
 	}
 	return c.zero + int64(t.Sub(c.anchor)), c.era
 }

@@ -39,14 +39,20 @@ func damage(t *testing.T, path string, at float64, with string) {
 	}
 }
 
-func TestDamagedFragmentIsLeftOut(t *testing.T) {
-	dir := t.TempDir()
-	start, end := recorded(t, dir, 30*time.Second)
+// damageLog damages the one volume that there is.
+func damageLog(t *testing.T, dir string, at float64) {
+	t.Helper()
 	logs, err := filepath.Glob(filepath.Join(dir, "volumes", "v*", "*.vlog"))
 	if err != nil || len(logs) != 1 {
 		t.Fatal(logs, err)
 	}
-	damage(t, logs[0], 0.5, "this is not what was written")
+	damage(t, logs[0], at, "this is not what was written")
+}
+
+func TestDamagedFragmentIsLeftOut(t *testing.T) {
+	dir := t.TempDir()
+	start, end := recorded(t, dir, 30*time.Second)
+	damageLog(t, dir, 0.5)
 	a := open(t, smallConfig(dir))
 	holes, count := 0, 0
 	for f, err := range a.Fragments("cam1", start, end) {

@@ -235,7 +235,7 @@ func (c *cutter) close(next time.Duration) (*fragment, error) {
 		return nil, err
 	}
 	f := &fragment{
-		camera: c.camera, class: Continuous, start: start, era: c.era, segment: segment, reason: c.reason, payload: b.Bytes(),
+		camera: c.camera, start: start, era: c.era, segment: segment, reason: c.reason, payload: b.Bytes(),
 		head: header{pts: first.pts, duration: next - first.dts, samples: uint32(len(samples))},
 	}
 	if first.key {

@@ -35,10 +35,18 @@ type Gap struct {
 	Reason Reason    `json:"reason"`
 }
 
+// Step is a setting of the station's clock while a camera was recorded. At is the
+// new time of the first picture after it.
+type Step struct {
+	At time.Time     `json:"at"`
+	By time.Duration `json:"by"` // ns; negative where it was set back
+}
+
 // track is what a volume holds of one camera.
 type track struct {
 	Spans     []Span `json:"spans"`
 	Gaps      []Gap  `json:"gaps,omitempty"` // that end in this volume
+	Steps     []Step `json:"steps,omitempty"`
 	Fragments int    `json:"fragments"`
 	Bytes     int64  `json:"bytes"`
 	// Damaged are the pieces that the scrub found not to be what was written.

@@ -11,10 +11,12 @@ import (
 //	f<camera>\0<start, ns, big endian>    a fragment
 //	i<camera>\0<generation, big endian>   the init segment of a generation
 //	g<camera>\0<start, ns, big endian>    a gap, JSON
+//	s<camera>\0<start, ns, big endian>    a setting of the clock, JSON
 const (
 	kindFragment = 'f'
 	kindInit     = 'i'
 	kindGap      = 'g'
+	kindStep     = 's'
 )
 
 func prefix(kind byte, camera string) []byte {

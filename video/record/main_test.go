@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -87,6 +88,7 @@ type camera struct {
 	n      int // units played
 	now    time.Time
 	pts    time.Duration
+	heard  time.Duration // the sound so far
 	stop   func()
 }
 
@@ -208,8 +210,15 @@ func tool(t testing.TB, name string, args ...string) string {
 	cmd := exec.Command(path, args...)
 	stderr, stdout := new(prefixed), new(prefixed)
 	cmd.Stdout, cmd.Stderr = stdout, stderr
-	if err := cmd.Run(); err != nil || len(*stderr) > 0 {
-		t.Fatalf("%s %v: %v\n%s", name, args, err, *stderr)
+	err = cmd.Run()
+	for line := range strings.Lines(string(*stderr)) {
+		// G.711 in MP4 does not say where its loudspeakers stand.
+		if !strings.Contains(line, "Guessed Channel Layout") {
+			t.Fatalf("%s %v: %v\n%s", name, args, err, *stderr)
+		}
+	}
+	if err != nil {
+		t.Fatalf("%s %v: %v", name, args, err)
 	}
 	return string(*stdout)
 }

@@ -111,6 +111,30 @@ func (a *Archive) Release(id string) error {
 	return nil
 }
 
+// HoldEvidence keeps a span as evidence; see Mark.
+func (a *Archive) HoldEvidence(ctx context.Context, h station.Hold) error {
+	return a.Mark(ctx, Mark{
+		ID: h.ID, Camera: h.Camera, From: h.From, To: h.To, Class: Evidence, Reason: h.Reason, By: h.Account, At: h.At,
+	})
+}
+
+// ReleaseEvidence releases what HoldEvidence keeps.
+func (a *Archive) ReleaseEvidence(id string) error { return a.Release(id) }
+
+// Evidence lists the IDs of the marks of evidence.
+func (a *Archive) Evidence() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var ids []string
+	for id, m := range a.marks {
+		if m.Class == Evidence {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
 // Marks lists the marks that touch a span of a camera's record, by their begin; an
 // empty camera is every camera.
 func (a *Archive) Marks(camera string, from, to time.Time) []Mark {

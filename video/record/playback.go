@@ -224,7 +224,16 @@ func (a *Archive) timeline(camera string, from, to time.Time) ([]Span, []Gap) {
 		if t == nil {
 			continue
 		}
-		for _, s := range t.Spans {
+		whole := t.Spans
+		if len(t.Damaged) > 0 {
+			whole = without(slices.Clone(t.Spans), t.Damaged)
+			for _, s := range t.Damaged {
+				if s.To.After(from) && s.From.Before(to) {
+					gaps = append(gaps, Gap{s.From, s.To, GapDamaged})
+				}
+			}
+		}
+		for _, s := range whole {
 			switch {
 			case !s.To.After(from) || !s.From.Before(to):
 			case v.class == Continuous:
@@ -239,20 +248,12 @@ func (a *Archive) timeline(camera string, from, to time.Time) ([]Span, []Gap) {
 			}
 		}
 	}
+	slices.SortStableFunc(gaps, func(x, y Gap) int { return x.From.Compare(y.From) })
 	if len(copies) == 0 {
 		return spans, gaps
 	}
 	// What is kept elsewhere counts where the rolling record has nothing.
-	slices.SortFunc(copies, func(x, y Span) int { return x.From.Compare(y.From) })
-	var union []Span
-	for _, s := range copies {
-		if n := len(union); n > 0 && s.From.Sub(union[n-1].To) < gapAtLeast {
-			union[n-1].To = later(union[n-1].To, s.To)
-			continue
-		}
-		union = append(union, s)
-	}
-	spans = append(spans, without(union, spans)...)
+	spans = append(spans, without(union(copies), spans)...)
 	slices.SortStableFunc(spans, func(x, y Span) int { return x.From.Compare(y.From) })
 	var all []Span
 	for _, s := range spans {
@@ -285,6 +286,20 @@ func extend(spans []Span, s Span) []Span {
 	return append(spans, s)
 }
 
+// union puts spans in order and those that touch into one.
+func union(spans []Span) []Span {
+	slices.SortFunc(spans, func(x, y Span) int { return x.From.Compare(y.From) })
+	var out []Span
+	for _, s := range spans {
+		if n := len(out); n > 0 && s.From.Sub(out[n-1].To) < gapAtLeast {
+			out[n-1].To = later(out[n-1].To, s.To)
+			continue
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
 // without is what of spans does not lie in others.
 func without(spans, others []Span) []Span {
 	for _, o := range others {
@@ -304,6 +319,24 @@ func without(spans, others []Span) []Span {
 		spans = left
 	}
 	return slices.DeleteFunc(spans, func(s Span) bool { return s.To.Sub(s.From) < gapAtLeast })
+}
+
+// Steps lists the settings of the clock while a camera was recorded, by the new
+// time that they led to.
+func (a *Archive) Steps(camera string, from, to time.Time) []Step {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var out []Step
+	for _, v := range a.volumes {
+		if t := v.tracks[camera]; t != nil && v.class.live() {
+			for _, s := range t.Steps {
+				if !s.At.Before(from) && s.At.Before(to) {
+					out = append(out, s)
+				}
+			}
+		}
+	}
+	return out
 }
 
 // Cameras lists the cameras that have a record.

@@ -27,7 +27,7 @@ func (a *Archive) Record(ctx context.Context, camera string, s *stream.Stream) e
 	}
 	defer a.endRecord(camera)
 
-	r := s.Read(stream.ReadOptions{Name: "record", FromCache: a.fresh(camera), Record: true})
+	r := s.Read(stream.ReadOptions{Name: "record", FromCache: a.fresh(camera), Record: true, Sound: true})
 	defer r.Close()
 	t := &tape{a: a, camera: camera, cancel: func() {}}
 	defer func() { t.cancel() }()
@@ -87,6 +87,7 @@ type tape struct {
 	camera  string
 	cut     *cutter
 	skipped uint64
+	class   Class // of the last fragment
 	limit   context.Context
 	cancel  context.CancelFunc
 }
@@ -146,6 +147,8 @@ func (t *tape) enqueue(f *fragment) {
 	if f == nil {
 		return
 	}
+	f.class = t.a.classOf(t.camera, f, t.class)
+	t.class = f.class
 	size := int64(len(f.payload))
 	if t.a.waiting.Add(size) <= int64(t.a.cfg.QueueBytes) || size == t.a.waiting.Load() {
 		select {

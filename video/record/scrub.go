@@ -47,9 +47,6 @@ func (a *Archive) scrubPath() string { return filepath.Join(a.cfg.Dir, scrubFile
 
 // scrubAll reads volume after volume until ctx ends.
 func (a *Archive) scrubAll(ctx context.Context) {
-	if a.cfg.ScrubRate <= 0 {
-		return
-	}
 	var at scrubbed
 	if err := readChecked(a.scrubPath(), &at); err != nil && !errors.Is(err, os.ErrNotExist) {
 		a.log.Warn("where the scrub was is not known; it begins anew", "err", err)
@@ -57,7 +54,7 @@ func (a *Archive) scrubAll(ctx context.Context) {
 	a.mu.Lock()
 	a.scrub.Passed = at.Passed
 	a.mu.Unlock()
-	for ctx.Err() == nil {
+	for ctx.Err() == nil && a.cfg.ScrubRate > 0 {
 		v := a.nextToScrub(at.Next)
 		if v == nil {
 			if at.Next > 0 {

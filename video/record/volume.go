@@ -369,6 +369,13 @@ func scan(db *badger.DB) (map[string]*track, error) {
 				t.addGap(g)
 			}
 		})
+		read(txn, kindStep, func(camera string, _ int64, value []byte) {
+			var s Step
+			if json.Unmarshal(value, &s) == nil {
+				t := of(camera)
+				t.Steps = append(t.Steps, s)
+			}
+		})
 		return nil
 	})
 	return tracks, err

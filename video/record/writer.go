@@ -196,6 +196,13 @@ func (w *writer) write(f *fragment) error {
 	if gap != nil {
 		t.addGap(*gap)
 	}
+	if f.era.number > 0 && w.class.live() {
+		c := w.a.camera(f.camera)
+		if c.era < f.era.number {
+			c.era = f.era.number
+			t.Steps = append(t.Steps, Step{At: fromIndex(f.start), By: f.era.by})
+		}
+	}
 	if !w.class.live() {
 		w.a.stats.Kept += uint64(len(f.payload))
 		return nil
@@ -244,10 +251,32 @@ func (w *writer) entries(f *fragment) ([]*badger.Entry, *Gap, error) {
 		}
 		out = append(out, badger.NewEntry(timeKey(kindGap, f.camera, gap.From.UnixNano()), b))
 	}
+	step := w.stepBefore(f)
+	if step != nil {
+		b, err := json.Marshal(step)
+		if err != nil {
+			return nil, nil, err
+		}
+		out = append(out, badger.NewEntry(timeKey(kindStep, f.camera, f.start), b))
+	}
 	f.head.gen = uint32(number)
 	key := timeKey(kindFragment, f.camera, f.start)
 	putHeader(key, f.payload, f.head)
 	return append(out, badger.NewEntry(key, f.payload)), gap, nil
+}
+
+// stepBefore is the setting of the clock since the camera's last fragment; nil
+// when there was none.
+func (w *writer) stepBefore(f *fragment) *Step {
+	if !w.class.live() || f.era.number == 0 {
+		return nil
+	}
+	w.a.mu.Lock()
+	defer w.a.mu.Unlock()
+	if w.a.camera(f.camera).era >= f.era.number {
+		return nil
+	}
+	return &Step{At: fromIndex(f.start), By: f.era.by}
 }
 
 // gapBefore is the gap that the fragment ends; nil when there is none.
