@@ -42,6 +42,23 @@ func smallConfig(dir string) record.Config {
 	return cfg
 }
 
+type config = record.Config
+
+// openStill opens an archive whose Run does not run.
+func openStill(t testing.TB, cfg record.Config) *record.Archive {
+	t.Helper()
+	a, err := record.Open(cfg, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := a.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return a
+}
+
 // running is an archive whose Run is running.
 type running struct {
 	*record.Archive
