@@ -27,6 +27,10 @@ type fakeCamera struct {
 	// headers, "" for the usual answer.
 	answer func(method, url string) string
 	sdp    string
+	// transport is the answer to every SETUP, "" for what is wished. udp takes
+	// UDP and sends nothing that way.
+	transport string
+	udp       bool
 	// play sends packets until it returns; the connection then stays open.
 	play func(p *player)
 
@@ -88,6 +92,7 @@ func (c *fakeCamera) serve(conn net.Conn) {
 	r := textproto.NewReader(bufio.NewReader(conn))
 	var players sync.WaitGroup
 	defer players.Wait()
+	overUDP := false
 	defer conn.Close()
 	for {
 		line, err := r.ReadLine()
@@ -115,13 +120,20 @@ func (c *fakeCamera) serve(conn net.Conn) {
 				body = c.sdp
 				status += fmt.Sprintf("Content-Type: application/sdp\r\nContent-Base: %s/\r\nContent-Length: %d\r\n", url, len(body))
 			case "SETUP":
-				status += "Transport: " + header.Get("Transport") + "\r\nSession: 1\r\n"
+				transport := header.Get("Transport")
+				if overUDP = strings.HasPrefix(transport, "RTP/AVP;"); overUDP && c.udp {
+					transport += ";server_port=9-10"
+				}
+				if c.transport != "" {
+					transport = c.transport
+				}
+				status += "Transport: " + transport + "\r\nSession: 1\r\n"
 			}
 		}
 		if _, err := fmt.Fprintf(conn, "%sCSeq: %s\r\n\r\n%s", status, header.Get("CSeq"), body); err != nil {
 			return
 		}
-		if method == "PLAY" && c.play != nil {
+		if method == "PLAY" && c.play != nil && !overUDP {
 			players.Go(func() { c.play(newPlayer(c.t, conn)) })
 		}
 	}

@@ -1,6 +1,7 @@
 package rtsp_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -74,4 +75,67 @@ func TestGStreamerBFrames(t *testing.T) {
 		p, _ := r.stream.Params()
 		return p.Reordered
 	})
+}
+
+// H.265 and each kind of sound, from encoders and payloaders that are not ours.
+func TestGStreamerCodecs(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		cfg   videotest.GStreamerConfig
+		sound string
+		rate  int
+	}{
+		"H.265 with G.711 A-law": {videotest.GStreamerConfig{H265: true, Sound: "PCMA"}, stream.PCMA, 8000},
+		"H.264 with G.711 µ-law": {videotest.GStreamerConfig{Sound: "PCMU"}, stream.PCMU, 8000},
+		"H.264 with AAC":         {videotest.GStreamerConfig{Sound: "AAC"}, stream.AAC, 16000},
+		"H.264 with AAC in LATM": {videotest.GStreamerConfig{Sound: "LATM"}, stream.AAC, 16000},
+		"H.264 with Opus":        {videotest.GStreamerConfig{Sound: "OPUS"}, stream.Opus, 48000},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := fast(videotest.StartGStreamer(t, c.cfg).URL())
+			cfg.RequestTimeout, cfg.PictureTimeout = 10*time.Second, 5*time.Second
+			r := run(t, cfg)
+			reader := r.stream.Read(stream.ReadOptions{Sound: true})
+			pictures, samples := 0, 0
+			var first, last, picture time.Duration
+			var about *stream.Sound
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			defer cancel()
+			for pictures < 75 {
+				u, err := reader.Next(ctx)
+				if err != nil {
+					t.Fatalf("after %d pictures: %v; log:\n%s", pictures, err, r.log)
+				}
+				if u.Sound == nil {
+					if want := map[bool]string{true: stream.H265, false: stream.H264}[c.cfg.H265]; u.Params.Codec != want || u.Params.Width != 640 || u.Damaged {
+						t.Fatalf("picture %d is of %+v, damaged %v", pictures, u.Params, u.Damaged)
+					}
+					pictures++
+					picture = u.PTS
+					continue
+				}
+				if about = u.Params.Sound; samples == 0 {
+					first = u.PTS
+				}
+				if u.PTS < last {
+					t.Errorf("sound at %v after %v", u.PTS, last)
+				}
+				last = u.PTS
+				if d := u.PTS - picture; d < -time.Second || d > time.Second {
+					t.Errorf("sound at %v beside the picture at %v", u.PTS, picture)
+				}
+				samples += about.Samples(u.Sound)
+			}
+			if about == nil || about.Codec != c.sound || about.Rate != c.rate {
+				t.Fatalf("sound %+v", about)
+			}
+			if (c.sound == stream.AAC) != (len(about.Config) > 0) {
+				t.Errorf("config %x", about.Config)
+			}
+			heard := time.Duration(samples) * time.Second / time.Duration(about.Rate)
+			if span := last - first; heard < span || heard > span+200*time.Millisecond {
+				t.Errorf("%v of sound within %v", heard, span)
+			}
+		})
+	}
 }

@@ -42,6 +42,7 @@ type session struct {
 	transport gortsplib.Transport
 	hurried   bool
 	dials     int
+	greeted   func() // to be called with the first answer; nil for nothing
 
 	// What comes is taken in by one goroutine of the library over TCP, by one for
 	// each track and its reports over UDP; one packet at a time.
@@ -80,7 +81,7 @@ func (se *session) run(ctx context.Context) error {
 		UserAgent:         "stationd",
 		DialContext:       se.dial,
 		ListenPacket:      listenPacket,
-		OnResponse:        se.keepHome,
+		OnResponse:        se.answered,
 		OnPacketsLost:     func(uint64) {}, // the depacketizer knows better
 		OnDecodeError:     func(error) { se.errors.Add(1) },
 		OnTransportSwitch: func(error) {},
@@ -133,7 +134,22 @@ func (se *session) dial(ctx context.Context, network, address string) (net.Conn,
 		ctx, cancel = context.WithTimeout(ctx, min(hurriedDial, se.s.cfg.RequestTimeout))
 		defer cancel()
 	}
-	return se.s.cfg.Dial(ctx, network, address)
+	conn, err := se.s.cfg.Dial(ctx, network, address)
+	if err == nil && se.s.url.Scheme == "rtsps" {
+		// The library waits for the camera's part of the handshake without end.
+		_ = conn.SetReadDeadline(time.Now().Add(se.s.cfg.RequestTimeout))
+		se.greeted = func() { _ = conn.SetReadDeadline(time.Time{}) }
+	}
+	return conn, err
+}
+
+// answered takes in each answer before the library does.
+func (se *session) answered(res *base.Response) {
+	if se.greeted != nil {
+		se.greeted()
+		se.greeted = nil
+	}
+	se.keepHome(res)
 }
 
 // play sets the tracks up and starts them.

@@ -34,10 +34,15 @@ type GStreamerConfig struct {
 	Username, Password string
 	// BFrames makes the encoder use them.
 	BFrames bool
+	// H265 makes it another encoder.
+	H265 bool
+	// Sound is PCMA, PCMU, AAC, LATM (AAC in another wrapping) or OPUS; "" is
+	// none.
+	Sound string
 }
 
 // GStreamer is a camera that is not ours: GStreamer's RTSP server with a live
-// x264 encoder, 640x360, 25 pictures and one key picture a second. Each picture
+// x264 or x265 encoder, 640x360, 25 pictures and one key picture a second. Each picture
 // shows when it was made, see PictureTime.
 type GStreamer struct {
 	Port string
@@ -74,9 +79,12 @@ func StartGStreamer(t TB, cfg GStreamerConfig) *GStreamer {
 		args = append(args, cfg.Username, cfg.Password)
 	}
 	cmd := exec.Command(python, args...)
-	cmd.Env = os.Environ()
+	cmd.Env = append(os.Environ(), "SOUND="+cfg.Sound)
 	if cfg.BFrames {
 		cmd.Env = append(cmd.Env, "B_FRAMES=1")
+	}
+	if cfg.H265 {
+		cmd.Env = append(cmd.Env, "CODEC=H265")
 	}
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe() // closed when this process ends, which ends the camera

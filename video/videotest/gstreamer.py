@@ -3,7 +3,8 @@
 usage: gstreamer.py PORT [USER PASSWORD]   (port 0: any free one)
 
 Prints the port, and ends when its standard input is closed. With B_FRAMES=1 in
-the environment the encoder makes B-frames.
+the environment the encoder makes B-frames; CODEC=H265 makes it another; SOUND is
+PCMA, PCMU, AAC, LATM or OPUS for a tone beside the picture.
 
 Along the bottom of each picture stands the wall clock at which it was made, in
 centiseconds: four squares of 16 pixels, black, white, black, white, and 32 more
@@ -23,17 +24,31 @@ from gi.repository import GLib, Gst, GstRtsp, GstRtspServer
 Gst.init(None)
 loop = GLib.MainLoop()
 
-if os.environ.get("B_FRAMES"):
-    encoder, profile = "x264enc bframes=2 b-adapt=false speed-preset=superfast", "main"
-else:  # zerolatency makes several slices of every picture
-    encoder, profile = "x264enc tune=zerolatency speed-preset=ultrafast", "constrained-baseline"
+if os.environ.get("CODEC") == "H265":
+    encoder = ("x265enc tune=zerolatency speed-preset=ultrafast bitrate=600 key-int-max=25 ! video/x-h265,profile=main"
+               " ! rtph265pay name=pay0 pt=96")
+else:
+    if os.environ.get("B_FRAMES"):
+        encoder, profile = "x264enc bframes=2 b-adapt=false speed-preset=superfast", "main"
+    else:  # zerolatency makes several slices of every picture
+        encoder, profile = "x264enc tune=zerolatency speed-preset=ultrafast", "constrained-baseline"
+    encoder += " bitrate=600 key-int-max=25 ! video/x-h264,profile=" + profile + " ! rtph264pay name=pay0 pt=96"
+
+sound = {
+    "PCMA": "audio/x-raw,rate=8000,channels=1 ! alawenc ! rtppcmapay name=pay1 pt=8",
+    "PCMU": "audio/x-raw,rate=8000,channels=1 ! mulawenc ! rtppcmupay name=pay1 pt=0",
+    "AAC": "audio/x-raw,rate=16000,channels=1 ! voaacenc bitrate=32000 ! aacparse ! rtpmp4gpay name=pay1 pt=97",
+    "LATM": "audio/x-raw,rate=16000,channels=1 ! voaacenc bitrate=32000 ! aacparse ! rtpmp4apay name=pay1 pt=97",
+    "OPUS": "audio/x-raw,rate=48000,channels=1 ! opusenc bitrate=24000 ! rtpopuspay name=pay1 pt=97",
+}.get(os.environ.get("SOUND"), "")
+if sound:
+    sound = " audiotestsrc is-live=true samplesperbuffer=320 ! audioconvert ! audioresample ! " + sound
 
 factory = GstRtspServer.RTSPMediaFactory()
 factory.set_launch(
     "( videotestsrc is-live=true pattern=ball ! video/x-raw,width=640,height=360,framerate=25/1"
     " ! simplevideomark name=clock pattern-width=16 pattern-height=16 pattern-count=4 pattern-data-count=32"
-    " ! " + encoder + " bitrate=600 key-int-max=25 ! video/x-h264,profile=" + profile
-    + " ! rtph264pay name=pay0 pt=96 )"
+    " ! " + encoder + sound + " )"
 )
 factory.set_shared(True)
 
