@@ -296,51 +296,55 @@ func (valueCalls) Visit(n *ast.Node) {
 	}
 }
 
-// touches tells whether a reading has anything for the program, and which field.
-func (p *program) touches(values map[string]station.Value) (string, bool) {
+// touches is the first of the program's fields that a reading has, with its value.
+func (p *program) touches(values map[string]station.Value) (string, station.Value, bool) {
 	for i := range p.fields {
-		if _, ok := values[p.fields[i].name]; ok {
-			return p.fields[i].name, true
+		if v, ok := values[p.fields[i].name]; ok {
+			return p.fields[i].name, v, true
 		}
 	}
-	return "", false
+	return "", nil, false
 }
 
 // judge runs the expression over values, and known for what is not in them. Not
 // ok: a field that it needs was not seen, or its value is nothing that it can
-// work with.
-func (p *program) judge(values, known map[string]station.Value, was Verdict) (now Verdict, ok bool) {
+// work with. Not due: the reading has nothing for it.
+func (p *program) judge(values, known map[string]station.Value, was Verdict) (now Verdict, ok, due bool) {
 	r := p.runners.Get().(*runner)
 	defer p.runners.Put(r)
+	missing := false
 	for i := range p.fields {
 		f := &p.fields[i]
 		v, seen := values[f.name]
-		if !seen {
+		if seen {
+			due = true
+		} else {
 			v, seen = known[f.name]
 		}
 		if seen {
 			v, seen = f.fit(v)
 		}
 		if !seen {
-			if f.needed {
-				return was, false
-			}
+			missing = missing || f.needed
 			v = nil
 		}
 		r.env[f.name] = v
+	}
+	if missing || !due {
+		return was, false, due
 	}
 	if p.active {
 		r.env[activeName] = was == Active
 	}
 	out, err := r.vm.Run(p.code, r.env)
 	if err != nil {
-		return was, false
+		return was, false, true
 	}
 	yes, ok := out.(bool)
 	if !ok {
-		return was, false
+		return was, false, true
 	}
-	return decided(yes), true
+	return decided(yes), true, true
 }
 
 // fit makes v what the field's type promised to the expression.

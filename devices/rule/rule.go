@@ -210,24 +210,20 @@ func (c *compiled) judge(values, known map[string]station.Value, was Verdict) (n
 		now, judged = c.form.judge(v, was)
 		return now, judged, true
 	}
-	if _, ok := c.expr.touches(values); !ok {
-		return was, false, false
-	}
-	now, judged = c.expr.judge(values, known, was)
-	return now, judged, true
+	return c.expr.judge(values, known, was)
 }
 
 // signal tells what the rule decided, and why. Of an expression's fields it
 // names one that came with this reading, if any did.
 func (c *compiled) signal(active bool, values, known map[string]station.Value) station.Signal {
-	field := c.Field
+	field, v, ok := c.Field, station.Value(nil), false
 	if c.expr != nil {
-		var ok bool
-		if field, ok = c.expr.touches(values); !ok {
+		if field, v, ok = c.expr.touches(values); !ok {
 			field = c.expr.fields[0].name
 		}
+	} else {
+		v, ok = values[field]
 	}
-	v, ok := values[field]
 	if !ok {
 		v = known[field]
 	}
