@@ -19,11 +19,19 @@ func (a *Agent) BeginImport(ctx context.Context, actor station.Actor, raw []byte
 	if err != nil {
 		return err
 	}
+	err = a.store.Update(ctx, station.LaneNormal, func(tx *store.Tx) error {
+		_, err := p.apply(tx)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	accepted, f, _, err := a.acceptedImport()
+	if err != nil {
+		return err
+	}
 	return a.store.Update(ctx, station.LaneNormal, func(tx *store.Tx) error {
-		if _, err := p.apply(tx); err != nil {
-			return err
-		}
-		_, err := a.importSome(tx)
+		_, err := a.importSome(tx, accepted, f)
 		return err
 	})
 }

@@ -85,6 +85,19 @@ func prepareImportSensors(a *Agent, cmd station.Command) (plan, error) {
 	if err != nil {
 		return plan{}, err
 	}
+	// It is judged beside the committer: thousands of lines take their time, and an
+	// alarm must not wait for them. Each line is judged again when it is carried out.
+	var j judgment
+	err = a.store.View(func(tx *store.Tx) (err error) {
+		j, err = a.judge(tx, o.CSV, mayPeople(cmd.Actor))
+		return err
+	})
+	if err != nil {
+		return plan{}, err
+	}
+	if r := j.told(); len(r.Faults) > 0 {
+		return plan{}, importRefused(r)
+	}
 	now := a.now()
 	return plan{
 		subject: "sensors", lane: station.LaneNormal, registry: true,
@@ -93,13 +106,6 @@ func prepareImportSensors(a *Agent, cmd station.Command) (plan, error) {
 				return nil, err
 			} else if waiting {
 				return nil, station.Errorf(http.StatusConflict, "import.running", "wait a moment and send it again", "another file is being imported")
-			}
-			j, err := a.judge(tx, o.CSV, mayPeople(cmd.Actor))
-			if err != nil {
-				return nil, err
-			}
-			if r := j.told(); len(r.Faults) > 0 {
-				return nil, importRefused(r)
 			}
 			report := j.told()
 			report.Applied = true
@@ -121,44 +127,51 @@ func prepareImportSensors(a *Agent, cmd station.Command) (plan, error) {
 func (a *Agent) finishImport(ctx context.Context) error {
 	a.importing.Lock()
 	defer a.importing.Unlock()
-	any := false
-	for {
-		done := false
+	p, f, waiting, err := a.acceptedImport()
+	switch {
+	case errors.Is(err, store.ErrNoKey), errors.Is(err, store.ErrWrongKey):
+		a.log.Error("an import that was accepted cannot be opened any more", "err", err)
+		return nil
+	case err != nil || !waiting:
+		return err
+	}
+	for done := false; !done; {
 		err := a.store.Update(ctx, station.LaneNormal, func(tx *store.Tx) (err error) {
-			done, err = a.importSome(tx)
+			done, err = a.importSome(tx, p, f)
 			return err
 		})
-		switch {
-		case errors.Is(err, store.ErrNoKey), errors.Is(err, store.ErrWrongKey):
-			a.log.Error("an import that was accepted cannot be opened any more", "err", err)
-			return nil
-		case err != nil:
+		if err != nil {
 			return err
-		case done:
-			if any {
-				a.registryChanged()
-			}
-			return nil
 		}
-		any = true
 	}
+	a.registryChanged()
+	return nil
+}
+
+// acceptedImport is the import that was accepted, if there is one, with its file
+// read. Nobody else touches it while importing is held.
+func (a *Agent) acceptedImport() (p pendingImport, f sensorFile, waiting bool, err error) {
+	var text station.Secret
+	err = a.store.View(func(tx *store.Tx) (err error) {
+		text, waiting, err = tx.Secret(importSecret)
+		return err
+	})
+	if err != nil || !waiting {
+		return p, f, waiting, err
+	}
+	if err := json.Unmarshal([]byte(text.Reveal()), &p); err != nil {
+		return p, f, true, fmt.Errorf("read the import: %w", err)
+	}
+	f, _, _ = readSensorFile(p.CSV)
+	return p, f, true, nil
 }
 
 // importSome carries out some lines, and tells that none are left.
-func (a *Agent) importSome(tx *store.Tx) (done bool, err error) {
-	text, waiting, err := tx.Secret(importSecret)
-	if err != nil || !waiting {
-		return !waiting, err
-	}
-	var p pendingImport
-	if err := json.Unmarshal([]byte(text.Reveal()), &p); err != nil {
-		return false, fmt.Errorf("read the import: %w", err)
-	}
+func (a *Agent) importSome(tx *store.Tx, p pendingImport, f sensorFile) (done bool, err error) {
 	from, _, err := store.Get[int](tx, importMark)
 	if err != nil {
 		return false, err
 	}
-	f, _, _ := readSensorFile(p.CSV)
 	h, err := readHere(tx)
 	if err != nil {
 		return false, err
@@ -186,7 +199,7 @@ func (a *Agent) importSome(tx *store.Tx) (done bool, err error) {
 		}
 	}
 	if end == len(f.table.rows) {
-		return false, errors.Join(tx.DeleteSecret(importSecret), tx.Delete(importMark))
+		return true, errors.Join(tx.DeleteSecret(importSecret), tx.Delete(importMark))
 	}
 	return false, store.Put(tx, importMark, end)
 }

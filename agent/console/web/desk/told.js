@@ -60,7 +60,8 @@ export function Told({ alarm, detail, most = 6 }) {
   const all = lines(alarm, response);
   const next = alarm.state === 'raised' && response?.nextAt && Date.parse(response.nextAt) > 0 ? response : null;
   const until = alarm.state === 'raised' && response?.taken && response.takenUntil && Date.parse(response.takenUntil) > 0 ? response.takenUntil : '';
-  const shown = chosenLines(all, next || until ? most - 1 : most);
+  const clock = next || until ? 1 : 0; // and where the centre has looked, its ticks take two rows
+  const shown = chosenLines(all, most - clock - (clock && alarm.centreSeenAt ? 1 : 0));
   return html`<section class="card told"><h2>${t('told')}${all.length > shown.length ? html`<span class="more-lines">${t('told.more', { n: all.length - shown.length })}</span>` : ''}</h2>
     <dl>${shown.map((l) => html`<div key=${l.at + l.what + l.word} class=${l.look}><dt>${hms(l.at)}</dt><dd title=${l.what}>${l.what}</dd><dd class="w">${l.word}</dd></div>`)}
       ${next && html`<div class="next" data-testid="next-contact"><dt>${hms(next.nextAt ?? '')}</dt><dd>${t('told.next', { name: nextName(next.next) })}</dd><dd class="w" data-testid="countdown">${countdown(next.nextAt ?? '')}</dd></div>`}

@@ -34,7 +34,7 @@ export const PUSH = /** @type {const} */ ({
   'duty.takeover': ['中心接管后等多久', 'How long the centre has that took over'],
   'duty.takeover.hint': ['到时没有结果也没有再按“仍在处理”，就接着通知下一位。', 'After that, unless it says again that it deals with it, the next contact is told.'],
   'told.centre.lapsed': ['接管无结果', 'no result'],
-  'told.centre.until': ['中心处理中，到时接着通知', 'With the centre, then the next'],
+  'told.centre.until': ['等中心结果', 'Awaiting centre'],
   'hand.until': ['站里等到 {time}，剩 {left}', 'The station waits until {time}, {left} left'],
   'hand.still': ['仍在处理', 'Still on it'],
   'hand.still.hint': ['告诉站里中心仍在处理，重新计时', 'Tells the station that the centre still deals with it; its clock starts again'],
