@@ -108,7 +108,7 @@ func cpuTime(b *testing.B) time.Duration {
 
 // writtenBytes is what the process has sent to the disk, memory maps included;
 // zero where the system does not tell.
-func writtenBytes(b *testing.B) float64 {
+func writtenBytes(b testing.TB) float64 {
 	b.Helper()
 	text, err := os.ReadFile("/proc/self/io")
 	if err != nil {

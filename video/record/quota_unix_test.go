@@ -46,7 +46,7 @@ func TestQuotaThroughSeveralTurnovers(t *testing.T) {
 	var clips []string
 	var bodies [][]byte
 	var most disk.Bytes
-	for n := 0; a.Usage().Stats.Bytes < 4*uint64(cfg.MaxBytes); n++ {
+	for n := 0; a.Usage().Stats.Bytes < 10*uint64(cfg.MaxBytes); n++ { // ten turnovers
 		c.play(10 * time.Second)
 		u := a.Usage()
 		got := onDisk(t, filepath.Join(cfg.Dir, "volumes"))
