@@ -1,6 +1,7 @@
-// Package record keeps what the cameras saw: a rolling record of all of them,
-// which forgets its oldest hours by itself, and clips, which nothing forgets
-// silently.
+// Package record keeps what the cameras saw and heard: a rolling record of all of
+// them, which forgets its oldest hours by itself, the films of alarms, which make
+// room for newer ones and say so, and evidence, which is kept until a person
+// releases it.
 //
 // # The rolling record
 //
@@ -23,21 +24,49 @@
 // volume, so that the hour that now comes twice is kept twice. When both are
 // there the later telling is played.
 //
+// # When
+//
+// Apply says when each camera is recorded: always, in its hours, or around alarms
+// alone. Record cuts all of them all the time; what is not to be recorded goes into
+// the pre-roll, a few minutes on the disk, in place of the rolling record. So the
+// hour decides where a fragment is put, before a key picture, and no clock decides
+// whether one is cut.
+//
+// # Classes
+//
+// What is kept for longer is copied, each fragment once, into volumes of its own:
+// as events what alarms and movements ask for (Clip, Mark), as evidence what a
+// person holds (Mark, HoldEvidence). Continuous and events give way to newer ones by
+// bytes, by age and by free space, the lower class to the higher; which clips lost
+// their film with that is told (Gone). Evidence gives way to nothing: a hold that
+// would not fit is refused.
+//
 // # Clips
 //
-// Clip copies a span of a camera's record, from the key picture before its start
-// to the end that was asked for, into one MP4 file that any player opens and
-// seeks in. Inside the file time runs as it ran on the wall: where the record
-// has a gap, the last picture stands still for so long. Clips lie in Badger
-// databases of their own, one directory each, with their own quota; when that is
-// full, a new clip is refused and a lamp says so, but no old clip is dropped.
+// Clip describes a span of a camera's record, from the key picture before its start
+// to the end that was asked for, as one MP4 file that any player opens and seeks
+// in; the same bytes whenever it is read. Inside the file time runs as it ran on
+// the wall: where the record has a gap, the last picture stands still for so long.
+// The pieces of the file are in the volumes of events and are shared by all clips of
+// the same minute. Clips that come from another node lie in Badger databases of
+// their own, one directory each, with their own quota; when that is full, a new one
+// is refused.
+//
+// # Finding one's way
+//
+// Cameras, Timeline, Steps and Days answer from memory. Seek finds the key picture to
+// begin with, Index and Fragments the rest. Whoever plays must expect that the
+// format changes, and says so by another InitID; a fragment without sound may come
+// between others, and then has an InitID of its own as well.
 //
 // # Promises
 //
 // What was recorded is on the disk within Config.SyncEvery; a kill of the
 // process loses at most the fragment that was being cut. A clip that Clip or
-// Receiving.Finish reported is durable. A volume or clip that cannot be read is
-// renamed to *.bad and reported, and the rest is played. A full disk never
+// Receiving.Finish reported is durable, and so is a mark that Mark took. A volume or
+// clip that cannot be read is renamed to *.bad and reported, and the rest is played;
+// every sealed volume is read through now and then, slowly, and a piece that is not
+// what was written is a gap with that reason. A full disk never
 // crashes the process: space is asked for before anything is written, because
 // Badger writes through memory maps, where a full disk is a SIGBUS.
 //
