@@ -37,10 +37,17 @@ type node struct {
 
 func start(t *testing.T, remote video.Remote) *node {
 	t.Helper()
+	return startWith(t, remote, func(cfg *video.Config) {
+		cfg.RTSP.RetryMin, cfg.RTSP.RetryMax = 50*time.Millisecond, 200*time.Millisecond
+	})
+}
+
+func startWith(t *testing.T, remote video.Remote, set func(*video.Config)) *node {
+	t.Helper()
 	cfg := video.DefaultConfig()
 	cfg.Peer.UDPListen, cfg.Peer.TCPListen = "127.0.0.1:0", "127.0.0.1:0"
 	cfg.Linger, cfg.LegTimeout, cfg.LegLinger = time.Second, 3*time.Second, time.Second
-	cfg.RTSP.RetryMin, cfg.RTSP.RetryMax = 50*time.Millisecond, 200*time.Millisecond
+	set(&cfg)
 	if err := cfg.Validate(); err != nil {
 		t.Fatal(err)
 	}
@@ -171,7 +178,11 @@ func watch(t *testing.T, whep string, of ...string) *screen {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, f := range films {
+	porch, err := videotest.Porch()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range append(films, porch) {
 		for _, u := range f.Units {
 			for _, n := range u {
 				s.film[string(n)] = s.film[string(n)] || slices.Contains(of, f.Name)

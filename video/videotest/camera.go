@@ -21,7 +21,7 @@ type camera struct {
 
 	// Guarded by Server.mu:
 	reel
-	began  bool                    // the film is to begin anew
+	begin  int                     // the film begins anew with the picture that is so many from now; 0: it does not
 	stream *gortsplib.ServerStream // nil while cut
 	hung   bool
 	served int // sessions that ever played
@@ -103,7 +103,7 @@ func (c *camera) open(s *gortsplib.Server) error {
 	if err := st.Initialize(); err != nil {
 		return fmt.Errorf("open %q: %w", c.film.Name, err)
 	}
-	c.stream, c.began = st, true
+	c.stream, c.begin = st, 1
 	return nil
 }
 
@@ -140,8 +140,10 @@ func (s *Server) play(ctx context.Context, c *camera) {
 			s.mu.Unlock()
 			continue
 		}
-		if c.began { // as after a restart, with a key picture
-			c.began, at = false, 0
+		if c.begin > 0 {
+			if c.begin--; c.begin == 0 {
+				at = 0
+			}
 		}
 		reel, ssrc := c.reel, c.ssrc(0)
 		s.mu.Unlock()

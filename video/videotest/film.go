@@ -59,6 +59,15 @@ func Lobby() (Film, error) {
 	return Film{Name: "lobby", Title: "大厅", H265: true, Units: split(data, isDelimiter265)}, nil
 }
 
+// Porch is a film of another size: 320x180, H.264, two seconds.
+func Porch() (Film, error) {
+	data, err := filmFiles.ReadFile("films/porch.h264")
+	if err != nil {
+		return Film{}, fmt.Errorf("read film: %w", err)
+	}
+	return Film{Name: "porch", Title: "门廊", Units: split(data, isDelimiter)}, nil
+}
+
 func isDelimiter(n []byte) bool    { return n[0]&0x1f == 9 }
 func isDelimiter265(n []byte) bool { return n[0]>>1&0x3f == 35 }
 

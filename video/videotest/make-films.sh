@@ -24,7 +24,10 @@ for scene in ${*:-corridor gate garage manhole}; do
 	ls -l "films/$scene.h264"
 done
 
-# The corridor in small, of H.265, and a tone.
+# The gate in small, the corridor in small and of H.265, and a tone.
+ffmpeg -v error -y -i films/gate.h264 -t 2 -vf scale=320:180 -c:v libx264 -preset veryslow -profile:v baseline -level 3.0 -crf 27 \
+	-x264-params 'keyint=50:min-keyint=50:scenecut=0:bframes=0:slices=1:sliced-threads=0:repeat-headers=1:aud=1' \
+	-f h264 films/porch.h264
 ffmpeg -v error -y -i films/corridor.h264 -t 2 -vf scale=320:180 -pix_fmt yuv420p -c:v libx265 -preset slow -crf 30 \
 	-x265-params 'log-level=0:keyint=50:min-keyint=50:scenecut=0:bframes=0:repeat-headers=1:aud=1:info=0:open-gop=0' \
 	-f hevc films/lobby.h265

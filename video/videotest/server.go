@@ -32,6 +32,9 @@ type Config struct {
 	Sound string
 	// UDP lets packets go that way too, NoTCP no other way.
 	UDP, NoTCP bool
+	// KeyOnPlay begins the film anew for everybody who begins to watch, as the
+	// better cameras make a key picture then.
+	KeyOnPlay bool
 	// TLS makes it speak rtsps.
 	TLS *tls.Config
 	// ClockOffset is how far the cameras' clocks are ahead.
@@ -69,7 +72,11 @@ func Start(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	byName := map[string]Film{lobby.Name: lobby}
+	porch, err := Porch()
+	if err != nil {
+		return nil, err
+	}
+	byName := map[string]Film{lobby.Name: lobby, porch.Name: porch}
 	for _, f := range all {
 		byName[f.Name] = f
 	}
@@ -220,7 +227,7 @@ func (s *Server) Restore(path string) error {
 	if c == nil {
 		return fmt.Errorf("restore %q: no such camera", path)
 	}
-	c.hung, c.began = false, true
+	c.hung, c.begin = false, 1
 	if c.stream != nil {
 		return nil
 	}
@@ -309,6 +316,9 @@ func (h *handler) OnPlay(ctx *gortsplib.ServerHandlerOnPlayCtx) (*base.Response,
 	res, c := h.find(ctx.Path)
 	if c != nil {
 		c.served++
+		if h.cfg.KeyOnPlay {
+			c.begin = 2 // pictures on: who asks is not watching yet
+		}
 	}
 	return res, nil
 }
