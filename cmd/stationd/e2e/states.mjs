@@ -352,7 +352,7 @@ function telling2(w) {
       { id: 'c2', name: '夜班电话', phone: '13955555678', channels: [{ channel: 'ch-2', address: '13955555678' }], hours: [{ days: [], from: '17:30', to: '08:30' }], order: 2, waitSeconds: 120 },
       { id: 'c3', name: '镇中心值班', channels: [], order: 3, waitSeconds: 60 },
     ] },
-    'GET /hours': { open: [{ days: [1, 2, 3, 4, 5, 6], from: '06:00', to: '22:00' }], escalate: ['critical', 'major'], deskSeconds: 30, parentSeconds: 60, closed: false, parent: true },
+    'GET /hours': { open: [{ days: [1, 2, 3, 4, 5, 6], from: '06:00', to: '22:00' }], escalate: ['critical', 'major'], deskSeconds: 30, parentSeconds: 60, takeOverSeconds: 600, closed: false, parent: true },
     'GET /sound': { device: 'village-horn', state: 'ok', muted: false, needed: true }, 'POST /sound/test': { device: 'village-horn', state: 'ok' },
   });
 }
@@ -436,6 +436,31 @@ await page('rules', '#/setup/rules', (w) => {
 }, async (p) => {
   await p.getByTestId('trial').first().click();
   await p.getByTestId('trial-said').waitFor();
+});
+
+// A centre gives it to its stations: one has it, one waits, one has refused it, one has changed it since.
+paths.push('/rule-templates/{id}/pushes', '/rule-policy');
+await page('rules-pushed', '#/setup/rules', (w) => {
+  around(w);
+  Object.assign(w.session.node, { id: 'town', name: '示范镇城运中心', kind: 'centre' });
+  w.nodes = ['东村工作站', '西村工作站', '南村工作站', '北村工作站', '新村工作站'].map((name, i) => ({ id: `v${i}`, name, online: i !== 1, since: ago(90_000) }));
+  w.typed.push('示范镇城运中心', '冷库有自己的要求', ...w.nodes.map((n) => n.name));
+  const row = (node, more) => ({ template: 't1', class: 'temperature', node, version: 3, by: 'li', name: '李四', at: ago(4_000), stateAt: ago(3_900), state: 'done', ...more });
+  Object.assign(w.replies, {
+    'GET /rule-templates': { templates: [{ id: 't1', name: '温度', class: 'temperature', version: 3, byName: '李四', at: ago(5_000), rules: [{ id: 'r1', kind: 'temperature', field: 'temperature', op: 'gt', value: 60, version: 3 }] }] },
+    'GET /rules/fields': { fields: [{ name: 'temperature', type: 'number', unit: '°C' }], defaults: [{ kind: 'temperature', field: 'temperature', op: 'gt', value: 60, clear: 55 }] },
+    'GET /rule-templates/t1/pushes': { all: true, pushes: [
+      row('v0', { accepted: 3, acceptedAt: ago(3_900) }), row('v1', { state: 'waiting' }),
+      row('v2', { state: 'refused', problem: { code: 'template.local', place: 'rule-template/t9/2', args: { version: '2', name: '王五' } } }),
+      row('v3', { accepted: 3, acceptedAt: ago(3_900), local: { version: 4, name: '王五', at: ago(600) } }),
+    ] },
+    'GET /rule-policy': { classes: ['temperature'], why: '冷库有自己的要求' },
+  });
+}, async (p) => {
+  await p.getByTestId('pushes').waitFor();
+  await until('five rows', 10, async () => (await p.getByTestId('push-row').count()) === 5);
+  if (!(await p.getByTestId('push-over').count())) throw new Error('what a station refuses cannot be decided');
+  await p.getByTestId('pushes').scrollIntoViewIfNeeded();
 });
 await page('sensor-dialog', '#/sensors/temp-1203', (w) => {
   around(w);

@@ -11,13 +11,14 @@ import { LoadProblem, useLoad } from '../ui/load.js';
 
 const waits = [0, 15, 30, 60, 120, 300];
 const takeOvers = [300, 600, 900, 1800, 3600];
+const usualTakeOver = 600;
 
 export function Duty() {
   const { data, problem, again } = useLoad('/hours');
   const [d, setD] = useState(/** @type {any} */ (null));
   const [saved, setSaved] = useState(false);
   useEffect(() => {
-    if (data) setD(data);
+    if (data) setD({ ...data, takeOverSeconds: data.takeOverSeconds || usualTakeOver });
   }, [data]);
   if (!d) return html`<${LoadProblem} problem=${problem} again=${again} />`;
   /** @param {any} part */

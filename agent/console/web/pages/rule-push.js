@@ -59,13 +59,13 @@ export function Pushes({ template }) {
       const over = x?.state === 'refused' && x.problem?.place?.startsWith('rule-template/') ? x.problem.place : '';
       const has = !!x && !x.withdraw && (x.accepted ?? 0) > 0;
       const current = x?.state === 'done' && !x.withdraw && !x.local && x.accepted === version;
-      return html`<li key=${n.id} data-testid="push-row" data-node=${n.id} data-state=${x?.state ?? 'none'}><div class="grow"><b>${n.name || n.id}</b> <small class=${n.online ? '' : 'warn'}>${n.online ? '' : t('push.away')}</small><div class=${s.tone}>${s.text}</div></div>
+      return html`<li key=${n.id} class="wraps" data-testid="push-row" data-node=${n.id} data-state=${x?.state ?? 'none'}><div class="grow"><b>${n.name || n.id}</b> <small class=${n.online ? '' : 'warn'}>${n.online ? '' : t('push.away')}</small><div class=${s.tone}>${s.text}</div></div>
         ${over
           ? html`<${RemoveButton} key="over" testid="push-over" what=${t('push.over')} sure=${t('push.over.sure')} onRemove=${() => wish({ nodes: [n.id], over })} />`
           : !current && x?.state !== 'waiting' && html`<${RemoveButton} key="push" testid="push-one" what=${t('push.one')} sure=${t('push.one.sure')} onRemove=${() => wish({ nodes: [n.id] })} />`}
         ${has && x.state !== 'waiting' && html`<${RemoveButton} key="back" testid="push-back" what=${t('push.back')} sure=${t('push.back.sure')} onRemove=${() => wish({ nodes: [n.id], withdraw: true })} />`}</li>`;
     })}</ul>
-    ${list.length > 0 && html`<${Form} submit=${t('push.all')} testid="push-all" onSubmit=${() => wish({ all: true })} extra=${html`${data?.all && html`<span class="note">${t('push.all.on')}</span>`}<span class="grow"></span>`} />`}</section>`;
+    ${list.length > 0 && html`<${Form} submit=${t('push.all')} testid="push-all" onSubmit=${() => wish({ all: true })} />${data?.all && html`<p class="note">${t('push.all.on')}</p>`}`}</section>`;
 }
 
 const classes = ['smoke', 'gas', 'water', 'sos', 'manhole', 'door', 'motion', 'temperature', 'level', 'other'];

@@ -28,7 +28,7 @@ export const PUSH = /** @type {const} */ ({
   'policy.title': ['中心下发的规则', 'Rules from the centre'],
   'policy.lead': ['本站自己改过的规则，中心不会不打招呼就覆盖。', 'What the station has changed itself is never overwritten without a word.'],
   'policy.take': ['接受', 'Take them'],
-  'policy.some': ['这几类不接受', 'Not for these classes'],
+  'policy.some': ['几类不接受', 'Some not'],
   'policy.none': ['一律不接受', 'Take none'],
   'policy.why': ['原因（中心会看到）', 'Why (the centre sees it)'],
   'duty.takeover': ['中心接管后等多久', 'How long the centre has that took over'],
