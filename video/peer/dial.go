@@ -56,7 +56,7 @@ func (h *Hub) dial(ctx context.Context, r *running, from *stream.Stream, exchang
 	s.help(func() { out.listen(s.life, sender) })
 	s.help(func() { s.tryTCP(tcp) })
 	go s.run(func(ctx context.Context) error {
-		p := playing{name: "leg " + s.ID, from: from, out: out, tell: s.tell, pace: newPace(paceLeg, saveLeg)}
+		p := &playing{name: "leg " + s.ID, from: from, out: out, tell: s.tell, pace: newPace(paceLeg, saveLeg)}
 		return p.play(ctx)
 	})
 	return s, nil
@@ -95,7 +95,7 @@ func (s *Session) call(ctx context.Context, out *outlet, exchange func(context.C
 	if err := s.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: rest}); err != nil {
 		return nil, nil, fmt.Errorf("take the answer: %w", err)
 	}
-	if !accepted(rest) {
+	if !accepted(rest, "video") {
 		return nil, nil, errNoCommonFormat
 	}
 	return tcp, t.Sender(), nil

@@ -42,6 +42,41 @@ func media(most int) (*webrtc.MediaEngine, error) {
 	return m, nil
 }
 
+// more adds what viewers may be sent beside H.264: H.265 where the camera sends
+// it and the browser takes it, and sound that needs no new coding.
+func more(m *webrtc.MediaEngine) error {
+	err := m.RegisterCodec(webrtc.RTPCodecParameters{
+		RTPCodecCapability: webrtc.RTPCodecCapability{
+			MimeType: webrtc.MimeTypeH265, ClockRate: 90000, SDPFmtpLine: "level-id=186;profile-id=1;tier-flag=0;tx-mode=SRST",
+			RTCPFeedback: []webrtc.RTCPFeedback{{Type: "nack"}, {Type: "nack", Parameter: "pli"}, {Type: "ccm", Parameter: "fir"}},
+		},
+		PayloadType: 110,
+	}, webrtc.RTPCodecTypeVideo)
+	if err != nil {
+		return err
+	}
+	return voices(m, opus, pcma, pcmu)
+}
+
+// The kinds of sound.
+var (
+	opus = webrtc.RTPCodecParameters{
+		RTPCodecCapability: webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeOpus, ClockRate: 48000, Channels: 2, SDPFmtpLine: "minptime=10;useinbandfec=1"},
+		PayloadType:        111,
+	}
+	pcmu = webrtc.RTPCodecParameters{RTPCodecCapability: webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypePCMU, ClockRate: 8000}, PayloadType: 0}
+	pcma = webrtc.RTPCodecParameters{RTPCodecCapability: webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypePCMA, ClockRate: 8000}, PayloadType: 8}
+)
+
+func voices(m *webrtc.MediaEngine, all ...webrtc.RTPCodecParameters) error {
+	for _, c := range all {
+		if err := m.RegisterCodec(c, webrtc.RTPCodecTypeAudio); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // receiverReports are what a receiving end says of what it gets. A sending one writes its
 // own reports, on the stream's timeline (outlet.go), and needs no interceptor.
 func receiverReports(log logs) (*interceptor.Registry, error) {
@@ -71,8 +106,26 @@ func watchingAPI(cfg Config, log logs, udp udpMux, tcp *ice.TCPMuxDefault) (*web
 	if err != nil {
 		return nil, err
 	}
+	if err := more(m); err != nil {
+		return nil, err
+	}
 	s := answering(cfg, log, udp, tcp)
 	return webrtc.NewAPI(webrtc.WithMediaEngine(m), webrtc.WithInterceptorRegistry(&interceptor.Registry{}), webrtc.WithSettingEngine(s)), nil
+}
+
+// hearingAPI is for those who speak, who come to the Hub's ports as well. They
+// send G.711 in the kind that the camera takes.
+func hearingAPI(cfg Config, log logs, udp udpMux, tcp *ice.TCPMuxDefault, voice webrtc.RTPCodecParameters) (*webrtc.API, error) {
+	m := &webrtc.MediaEngine{}
+	if err := voices(m, voice); err != nil {
+		return nil, err
+	}
+	reg, err := receiverReports(log)
+	if err != nil {
+		return nil, err
+	}
+	s := answering(cfg, log, udp, tcp)
+	return webrtc.NewAPI(webrtc.WithMediaEngine(m), webrtc.WithInterceptorRegistry(reg), webrtc.WithSettingEngine(s)), nil
 }
 
 // acceptingAPI is for the legs of stations, which come to the Hub's ports too.

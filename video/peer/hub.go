@@ -14,6 +14,7 @@ import (
 	"github.com/pion/webrtc/v4"
 
 	"stationd/agent/station"
+	"stationd/video/stream"
 )
 
 // Hub is the place where all WebRTC sessions of this node meet: it owns the
@@ -40,6 +41,7 @@ type running struct {
 	tcp        *tcpPort // nil without TCP
 	watching   *webrtc.API
 	accepting  *webrtc.API
+	hearing    map[string]*webrtc.API // by the codec of package stream
 	dialling   *webrtc.API
 	interfaces func() ([]net.Addr, error)
 }
@@ -127,6 +129,12 @@ func (h *Hub) Run(ctx context.Context) error {
 	r := &running{life: life, udp: udp, tcp: tcp, interfaces: net.InterfaceAddrs}
 	if r.watching, err = watchingAPI(h.cfg, pionLog, udpShared, tcpShared); err != nil {
 		return fmt.Errorf("prepare for viewers: %w", err)
+	}
+	r.hearing = map[string]*webrtc.API{}
+	for codec, voice := range map[string]webrtc.RTPCodecParameters{stream.PCMA: pcma, stream.PCMU: pcmu} {
+		if r.hearing[codec], err = hearingAPI(h.cfg, pionLog, udpShared, tcpShared, voice); err != nil {
+			return fmt.Errorf("prepare for talkers: %w", err)
+		}
 	}
 	if r.accepting, err = acceptingAPI(h.cfg, pionLog, udpShared, tcpShared); err != nil {
 		return fmt.Errorf("prepare for legs: %w", err)

@@ -20,10 +20,9 @@ import (
 // of a stream this peer's sequence numbers and timeline, repeats what got lost,
 // and listens to what the peer reports. To pion it is a track.
 type outlet struct {
-	mime  string // what it sends
-	clock int64  // of its timestamps
-	tick  int32  // the least step of the timeline
-	port  *udpPort
+	mime string // what it sends
+	tick int32  // the least step of the timeline
+	port *udpPort
 
 	mu     sync.Mutex
 	to     webrtc.TrackLocalWriter // nil until negotiated
@@ -47,9 +46,29 @@ type outlet struct {
 // pictureOutlet sends pictures of a codec of package stream. port, which may be
 // nil, is the socket that they leave by.
 func pictureOutlet(codec string, port *udpPort) *outlet {
-	o := &outlet{mime: webrtc.MimeTypeH264, clock: stream.ClockRate, tick: tick, port: port, repair: &repair{}}
+	o := &outlet{mime: webrtc.MimeTypeH264, tick: tick, port: port, repair: &repair{}}
 	if codec == stream.H265 {
 		o.mime = webrtc.MimeTypeH265
+	}
+	o.seq, o.offset = uint16(rand.Uint32()), rand.Uint32()
+	return o
+}
+
+// soundOutlet sends sound of a codec of package stream; nil for what browsers
+// are not sent: AAC would have to be coded anew, and is in the recordings.
+func soundOutlet(sound *stream.Sound, port *udpPort) *outlet {
+	o := &outlet{tick: 1, port: port}
+	switch {
+	case sound == nil:
+		return nil
+	case sound.Codec == stream.Opus && sound.Rate == 48000:
+		o.mime = webrtc.MimeTypeOpus
+	case sound.Codec == stream.PCMA && sound.Rate == 8000 && sound.Channels == 1:
+		o.mime = webrtc.MimeTypePCMA
+	case sound.Codec == stream.PCMU && sound.Rate == 8000 && sound.Channels == 1:
+		o.mime = webrtc.MimeTypePCMU
+	default:
+		return nil
 	}
 	o.seq, o.offset = uint16(rand.Uint32()), rand.Uint32()
 	return o
@@ -145,6 +164,26 @@ func (o *outlet) burst(packets []*rtp.Packet, ts uint32) (int, error) {
 		err = errRefused
 	}
 	return sent, err
+}
+
+// speak sends a piece of sound, as far as it was not sent before.
+func (o *outlet) speak(u *stream.Unit) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.to == nil {
+		return io.ErrClosedPipe
+	}
+	for _, p := range u.Packets {
+		ts := p.Timestamp + o.offset
+		if o.started && int32(ts-o.last) <= 0 {
+			continue
+		}
+		if err := o.write(p, ts); err != nil {
+			return err
+		}
+		o.started, o.last = true, ts
+	}
+	return nil
 }
 
 // write sends one packet. o.mu is held.

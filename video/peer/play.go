@@ -55,8 +55,12 @@ type playing struct {
 	name string
 	from *stream.Stream
 	out  *outlet
-	tell func(rtcp.Packet) // to the peer
-	pace pace
+	// voice is nil where the peer is sent no sound; hears tells that it would
+	// take some.
+	voice *outlet
+	hears bool
+	tell  func(rtcp.Packet) // to the peer
+	pace  pace
 	// begin is the moment of the stream's zero, as the peer is told it.
 	begin time.Time
 }
@@ -84,7 +88,7 @@ func (p *playing) playOnce(ctx context.Context) error {
 	p.out.onWish(stop)
 	defer p.out.onWish(nil)
 
-	reader := p.from.Read(stream.ReadOptions{Name: p.name, Capacity: behind, FromCache: true, Pace: true})
+	reader := p.from.Read(stream.ReadOptions{Name: p.name, Capacity: behind, FromCache: true, Pace: true, Sound: p.voice != nil})
 	defer reader.Close()
 	begun, skipped := false, uint64(0)
 	for {
@@ -103,10 +107,80 @@ func (p *playing) playOnce(ctx context.Context) error {
 			skipped = now
 		}
 		begun = true
+		if u.Sound != nil {
+			if err := p.sound(ctx, u); err != nil {
+				return err
+			}
+			continue
+		}
+		if u.Key && !p.fits(u.Params) {
+			return errOtherFormat
+		}
 		if err := p.send(ctx, u); err != nil {
 			return err
 		}
 	}
+}
+
+// errOtherFormat ends a session whose camera has come to send something else:
+// what is sent is settled when a session begins.
+var errOtherFormat = errors.New("the camera sends another format now")
+
+// fits tells whether the peer was promised what the camera sends.
+func (p *playing) fits(now *stream.Params) bool {
+	if now == nil {
+		return true
+	}
+	was := ""
+	if p.voice != nil {
+		was = p.voice.mime
+	}
+	is := ""
+	if o := soundOutlet(now.Sound, nil); o != nil && p.hears {
+		is = o.mime
+	}
+	// Sound that has stopped may come again; the picture goes on.
+	return pictureOutlet(now.Codec, nil).mime == p.out.mime && (is == was || is == "")
+}
+
+// soundLate is how old sound may be that is still sent. The pictures since the
+// last key picture are shown quickly one after the other; their sound is not.
+const soundLate = 400 * time.Millisecond
+
+// sound sends a piece of sound. What a peer does not take is left out: sound
+// that comes later is worse than none.
+func (p *playing) sound(ctx context.Context, u *stream.Unit) error {
+	if len(u.Packets) == 0 || time.Since(u.Arrival) > soundLate || soundMime(u.Params) != p.voice.mime {
+		return nil
+	}
+	if err := p.voice.speak(u); err != nil && !errors.Is(err, errRefused) {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		return errors.Join(errPeerGone, err)
+	}
+	if r := p.voice.report(u, p.beginning(u), time.Now()); r != nil {
+		p.tell(r)
+	}
+	return nil
+}
+
+func soundMime(p *stream.Params) string {
+	if p == nil {
+		return ""
+	}
+	if o := soundOutlet(p.Sound, nil); o != nil {
+		return o.mime
+	}
+	return ""
+}
+
+// beginning is the moment of the stream's zero, the same for picture and sound.
+func (p *playing) beginning(u *stream.Unit) time.Time {
+	if p.begin.IsZero() {
+		p.begin = u.Arrival.Add(-u.PTS)
+	}
+	return p.begin
 }
 
 // send sends one unit, however long the peer takes. Meanwhile the reader falls
@@ -124,10 +198,7 @@ func (p *playing) send(ctx context.Context, u *stream.Unit) error {
 		}
 		rest = rest[n:]
 	}
-	if p.begin.IsZero() {
-		p.begin = u.Arrival.Add(-u.PTS)
-	}
-	if r := p.out.report(u, p.begin, time.Now()); r != nil {
+	if r := p.out.report(u, p.beginning(u), time.Now()); r != nil {
 		p.tell(r)
 	}
 	return nil

@@ -23,8 +23,8 @@ func errOffer(err error) error {
 }
 
 var errFormat = &station.Problem{
-	Code: "video.format", Status: 415, Message: "this browser takes no H.264 video",
-	Hint: "use Chrome, Edge, Firefox or Safari",
+	Code: "video.format", Status: 415, Message: "this browser cannot show the camera's format",
+	Hint: "use Chrome, Edge, Firefox or Safari; for a camera that sends H.265 alone, set it to H.264 or give its smaller stream",
 }
 
 // checkOffer refuses what no peer of ours sends, before pion parses it.
@@ -38,7 +38,8 @@ func checkOffer(offer string) error {
 		return errOffer(fmt.Errorf("more than %d media sections", maxSections))
 	case !strings.Contains(offer, "\nm=video "):
 		return errOffer(fmt.Errorf("no video section"))
-	case !strings.Contains(strings.ToUpper(offer), " H264/90000"):
+	}
+	if h264, h265 := Takes(offer); !h264 && !h265 {
 		return errFormat
 	}
 	return nil
@@ -69,29 +70,64 @@ func (h *Hub) watch(ctx context.Context, r *running, offer string, from *stream.
 	if err != nil {
 		return nil, fmt.Errorf("open viewer: %w", err)
 	}
-	out := pictureOutlet(stream.H264, r.udp)
-	sender, err := s.pc.AddTrack(out)
-	if err != nil {
+	h264, h265 := Takes(offer)
+	sends, known := from.Params()
+	switch {
+	case !known && !h264:
+		sends.Codec = stream.H265
+	case known && (sends.Codec == stream.H265 && !h265 || sends.Codec == stream.H264 && !h264):
 		s.abandon()
-		return nil, fmt.Errorf("open viewer: %w", err)
+		return nil, errFormat
+	}
+	p := &playing{
+		name: "viewer " + s.ID, from: from, out: pictureOutlet(sends.Codec, r.udp), hears: hears(offer),
+		tell: s.tell, pace: newPace(paceViewer, saveViewer),
+	}
+	if p.hears {
+		p.voice = soundOutlet(sends.Sound, r.udp)
+	}
+	senders := map[*outlet]*webrtc.RTPSender{}
+	for _, o := range []*outlet{p.out, p.voice} {
+		if o == nil {
+			continue
+		}
+		if senders[o], err = s.pc.AddTrack(o); err != nil {
+			s.abandon()
+			return nil, fmt.Errorf("open viewer: %w", err)
+		}
 	}
 	if err := s.answer(ctx, r, offer); err != nil {
 		s.abandon()
 		return nil, err
 	}
-	s.out, s.counts = out, out.counts
+	s.out, s.counts = p.out, p.out.counts
 	h.keep(s)
-	s.help(func() { out.listen(s.life, sender) })
-	go s.run(func(ctx context.Context) error {
-		p := playing{name: "viewer " + s.ID, from: from, out: out, tell: s.tell, pace: newPace(paceViewer, saveViewer)}
-		return p.play(ctx)
-	})
+	for o, sender := range senders {
+		s.help(func() { o.listen(s.life, sender) })
+	}
+	go s.run(p.play)
 	return s, nil
+}
+
+// Takes tells which pictures an offer takes.
+func Takes(offer string) (h264, h265 bool) {
+	offer = strings.ToUpper(offer)
+	return strings.Contains(offer, " H264/90000"), strings.Contains(offer, " H265/90000")
+}
+
+// hears tells whether an offer takes sound.
+func hears(offer string) bool {
+	return strings.Contains(offer, "\nm=audio ") && !strings.Contains(offer, "\nm=audio 0 ")
 }
 
 // answer negotiates as the one that is called: the whole answer at once, with
 // the Hub's addresses.
-func (s *Session) answer(ctx context.Context, r *running, offer string) (err error) {
+func (s *Session) answer(ctx context.Context, r *running, offer string) error {
+	return s.negotiate(ctx, r, offer, "video")
+}
+
+// negotiate answers an offer of which a section of the kind must be taken.
+func (s *Session) negotiate(ctx context.Context, r *running, offer, kind string) (err error) {
 	// What a stranger sends goes through a large parser.
 	defer func() {
 		if p := recover(); p != nil {
@@ -116,7 +152,7 @@ func (s *Session) answer(ctx context.Context, r *running, offer string) (err err
 	case <-s.life.Done():
 		return errNotRunning
 	}
-	if !accepted(answer.SDP) {
+	if !accepted(answer.SDP, kind) {
 		return errFormat
 	}
 	var tcp uint16
@@ -128,10 +164,10 @@ func (s *Session) answer(ctx context.Context, r *running, offer string) (err err
 	return nil
 }
 
-// accepted tells whether an answer takes a video section.
-func accepted(sdp string) bool {
+// accepted tells whether an answer takes a section of the kind.
+func accepted(sdp, kind string) bool {
 	for _, l := range strings.Split(sdp, "\n") {
-		if rest, ok := strings.CutPrefix(l, "m=video "); ok && !strings.HasPrefix(rest, "0 ") {
+		if rest, ok := strings.CutPrefix(l, "m="+kind+" "); ok && !strings.HasPrefix(rest, "0 ") {
 			return true
 		}
 	}
