@@ -6,6 +6,7 @@ import (
 
 	"stationd/agent/station"
 	"stationd/video/peer"
+	"stationd/video/restream"
 	"stationd/video/rtsp"
 )
 
@@ -19,6 +20,8 @@ type Config struct {
 	// Linger is how long a stream on demand is kept after its last reader has
 	// left.
 	Linger time.Duration `yaml:"linger"`
+	// Restream is where other software finds the cameras over RTSP.
+	Restream restream.Config `yaml:"restream"`
 	// LegTimeout is how long a station may take to bring the picture that
 	// somebody at the centre called up.
 	LegTimeout time.Duration `yaml:"leg_timeout"`
@@ -33,6 +36,7 @@ func DefaultConfig() Config {
 		RTSP:       rtsp.DefaultConfig(),
 		Peer:       peer.DefaultConfig(),
 		Linger:     20 * time.Second,
+		Restream:   restream.DefaultConfig(),
 		LegTimeout: 10 * time.Second,
 		LegLinger:  10 * time.Second,
 	}
@@ -40,7 +44,7 @@ func DefaultConfig() Config {
 
 // Validate names every fault with its key.
 func (c Config) Validate() error {
-	faults := []error{station.Under("rtsp", c.RTSP.Validate()), station.Under("peer", c.Peer.Validate())}
+	faults := []error{station.Under("rtsp", c.RTSP.Validate()), station.Under("peer", c.Peer.Validate()), station.Under("restream", c.Restream.Validate())}
 	for _, x := range []struct {
 		key string
 		d   time.Duration

@@ -32,6 +32,7 @@ import (
 	"stationd/video/peer"
 	"stationd/video/playback"
 	"stationd/video/record"
+	"stationd/video/restream"
 )
 
 // node is one station or centre: its rooms, plugged together. A process may
@@ -50,6 +51,7 @@ type node struct {
 	sound   *sound.Sound
 	hub     *peer.Hub
 	video   *video.Set
+	copies  *restream.Server // nil where cameras are not served over RTSP
 	uplink  *uplink.Uplink // nil without a parent
 	centre  *centre.Centre // nil without children
 	console *console.Server
@@ -115,6 +117,11 @@ func openNode(cfg Config, log *slog.Logger) (_ *node, err error) {
 	}
 	n.play = playback.New(cfg.Playback, playback.Deps{Archive: n.archive, Alarms: n.alarmsAt, Exports: n.agent, May: maySee, Room: n.roomForExports, Log: log.With("room", "playback")})
 	n.video = video.New(cfg.Video, video.Deps{Hub: n.hub, Archive: n.archive, Events: n.agent, Remote: n.remote(), Log: log.With("room", "video")})
+	if cfg.Video.Restream.Enabled() {
+		if err := n.openRestream(); err != nil {
+			return nil, err
+		}
+	}
 	if cfg.Uplink.Enabled() {
 		n.uplink = uplink.New(cfg.Uplink, uplink.Deps{
 			Version: version(), Journal: journal{n.agent, n.store}, Clips: outgoing{n.agent, n.archive},
@@ -259,6 +266,9 @@ func (n *node) parts() []part {
 		{"sound", false, n.sound.Run},
 		{"import", false, n.importSensors},
 		{"playback", false, n.play.Run},
+	}
+	if n.copies != nil {
+		parts = append(parts, part{"restream", false, n.copies.Run})
 	}
 	if n.fires != nil {
 		parts = append(parts, part{"fire alarm", false, n.fires.Run})

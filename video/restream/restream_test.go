@@ -1,8 +1,8 @@
 package restream_test
 
 import (
-	"bytes"
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -227,7 +227,7 @@ func TestSlowConsumerSkipsToAKeyPicture(t *testing.T) {
 	basic := "Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte(account+":"+password)) + "\r\n"
 	c := dial(t, s)
 	defer func() { _ = c.Close() }()
-	_ = c.Conn.(*net.TCPConn).SetReadBuffer(4 << 10)
+	_ = c.Conn.(*net.TCPConn).SetReadBuffer(64 << 10)
 	c.play(t, basic)
 	eventually(t, "pictures skipped", func() bool { return s.Usage().Skipped > 10 })
 	other := dial(t, s)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/pion/interceptor"
 	"github.com/pion/rtcp"
+	"github.com/pion/rtp"
 	"github.com/pion/webrtc/v4"
 )
 
@@ -27,6 +28,9 @@ type Config struct {
 	Repair bool
 	// Audio offers to receive sound too.
 	Audio bool
+	// Codec is the one format of pictures that is offered: "H264" or "H265".
+	// Empty offers all.
+	Codec string
 	// Loopback looks for the other end on this machine alone.
 	Loopback bool
 	// ReceiveBuffer is the size of the sockets' receive buffers as the kernel
@@ -58,6 +62,8 @@ type Viewer struct {
 	sequences []uint16
 	packets   int
 	posted    time.Time
+	heard     []rtp.Header
+	heardMime string
 	delete    string // the session's address
 	client    *http.Client
 }
@@ -100,9 +106,11 @@ func New(cfg Config) (*Viewer, error) {
 	}
 	v := &Viewer{cfg: cfg, pc: pc}
 	pc.OnTrack(func(t *webrtc.TrackRemote, from *webrtc.RTPReceiver) {
-		v.mu.Lock()
-		v.track = t
-		v.mu.Unlock()
+		if t.Kind() == webrtc.RTPCodecTypeVideo {
+			v.mu.Lock()
+			v.track = t
+			v.mu.Unlock()
+		}
 		reports := make(chan struct{})
 		go func() {
 			defer close(reports)
@@ -112,7 +120,11 @@ func New(cfg Config) (*Viewer, error) {
 				}
 			}
 		}()
-		v.receive(t)
+		if t.Kind() == webrtc.RTPCodecTypeVideo {
+			v.receive(t)
+		} else {
+			v.hear(t)
+		}
 		<-reports
 	})
 	kinds := []webrtc.RTPCodecType{webrtc.RTPCodecTypeVideo}
@@ -120,7 +132,11 @@ func New(cfg Config) (*Viewer, error) {
 		kinds = append(kinds, webrtc.RTPCodecTypeAudio)
 	}
 	for _, k := range kinds {
-		if _, err := pc.AddTransceiverFromKind(k, webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionRecvonly}); err != nil {
+		tr, err := pc.AddTransceiverFromKind(k, webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionRecvonly})
+		if err == nil && k == webrtc.RTPCodecTypeVideo && cfg.Codec != "" {
+			err = tr.SetCodecPreferences(only(cfg.Codec))
+		}
+		if err != nil {
 			_ = pc.Close()
 			return nil, err
 		}
