@@ -67,6 +67,7 @@ type Set struct {
 	legs    map[string]*leg    // by camera
 	waiting map[string]*leg    // by the session that its station was told
 	views   map[string]*viewer // by session
+	sockets int                // viewers over WebSocket, or about to be
 	unsaid  map[string]station.CameraState
 	tell    chan struct{} // unsaid has something
 	ready   chan struct{}

@@ -5,7 +5,6 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"strings"
 
 	"stationd/agent/station"
 	"stationd/video/peer"
@@ -20,9 +19,16 @@ const maxOffer = 64 << 10
 
 const sdpType = "application/sdp"
 
+// viewing is what shows a camera to somebody.
+type viewing interface {
+	Close()
+	Done() <-chan struct{}
+}
+
 // viewer is a session that came by HTTP.
 type viewer struct {
-	session *peer.Session
+	id      string
+	session viewing
 	camera  string
 	account string
 }
@@ -49,6 +55,19 @@ func (s *Set) Routes() []station.Route {
 			Handler:    station.Handler(s.serveStreams),
 			Summary:    "How a camera's streams are at this moment, measured over the last seconds",
 			Reply:      station.CameraStreams{},
+		},
+		{
+			Pattern:    "GET /api/v1/cameras/{id}/live.ws",
+			Permission: station.PermVideo,
+			Resource:   "camera/{id}",
+			Handler:    station.Handler(s.serveSocket),
+			Summary:    "Watch a camera live over a WebSocket: its format, then fragments of MP4",
+			Params: []station.Param{
+				{Name: "role", In: "query", Type: "string", Summary: "What the picture is for: focus (the main stream; also without it), wall or conference"},
+				{Name: "h265", In: "query", Type: "boolean", Summary: "The browser plays H.265"},
+			},
+			ReplyType: "video/mp4",
+			Status:    http.StatusSwitchingProtocols,
 		},
 		{
 			Pattern:    "DELETE /api/v1/whep/{session}",
@@ -82,7 +101,7 @@ func (s *Set) serveOffer(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	id := r.PathValue("id")
-	h265 := strings.Contains(strings.ToUpper(string(offer)), " H265/90000")
+	_, h265 := peer.Takes(string(offer))
 	pictures, release, err := s.watch(r.Context(), id, role, taste{h265: h265})
 	if err != nil {
 		return err
@@ -92,7 +111,7 @@ func (s *Set) serveOffer(w http.ResponseWriter, r *http.Request) error {
 		release()
 		return err
 	}
-	if !s.keepView(&viewer{session: session, camera: id, account: station.ActorFrom(r.Context()).Account}, release) {
+	if !s.keepView(&viewer{id: session.ID, session: session, camera: id, account: station.ActorFrom(r.Context()).Account}, release) {
 		session.Close()
 		release()
 		return errStopped
@@ -124,13 +143,13 @@ func (s *Set) keepView(v *viewer, release func()) bool {
 	if !s.runs() {
 		return false
 	}
-	s.views[v.session.ID] = v
+	s.views[v.id] = v
 	s.work.Add(1)
 	go func() {
 		defer s.work.Done()
 		<-v.session.Done()
 		s.mu.Lock()
-		delete(s.views, v.session.ID)
+		delete(s.views, v.id)
 		s.mu.Unlock()
 		release()
 	}()

@@ -47,7 +47,8 @@ var arrows = map[string][]string{
 	"uplink/transport":        {"agent/station", "uplink/protocol"},
 	"uplink/transport/mqtt":   {"agent/station", "uplink/protocol", "uplink/transport"},
 	"uplink/uplinktest":       {"agent/station", "uplink", "uplink/centre", "uplink/pki", "uplink/protocol", "uplink/transport", "uplink/transport/mqtt"},
-	"video":                   {"agent/station", "video/peer", "video/restream", "video/rtsp", "video/stream"},
+	"video":                   {"agent/station", "video/mse", "video/peer", "video/restream", "video/rtsp", "video/stream"},
+	"video/mse":               {"agent/station", "video/stream"},
 	"video/peer":              {"agent/station", "video/stream"},
 	"video/peer/peertest":     {},
 	"video/playback":          {"agent/station", "video/record"},
@@ -71,11 +72,12 @@ var testArrows = map[string][]string{
 // libraries tells for each module who alone may import it.
 var libraries = map[string][]string{
 	"github.com/bluenviron/gortsplib/v4":   {"video/rtsp", "video/videotest", "video/restream"},
-	"github.com/bluenviron/mediacommon/v2": {"video/videotest", "video/record", "video/restream"},
+	"github.com/bluenviron/mediacommon/v2": {"video/videotest", "video/record", "video/restream", "video/mse"},
 	"github.com/coreos/go-systemd/v22":     {"systemd"},
 	"github.com/dgraph-io/badger/v4":       {"agent/store", "video/record"},
 	"github.com/eclipse/paho.mqtt.golang":  {"devices/mqtt", "uplink/transport/mqtt", "devices/devicestest", "cmd/stationsim"},
 	"github.com/expr-lang/expr":            {"devices/rule"},
+	"github.com/gorilla/websocket":         {"video/mse"},
 	"github.com/goccy/go-yaml":             {"cmd/stationd", "devices/payload"},
 	"github.com/invopop/jsonschema":        {"agent/console"},
 	"github.com/kardianos/service":         {"cmd/stationd"},

@@ -108,7 +108,10 @@ func (r *udpRelay) port() int { return r.front.LocalAddr().(*net.UDPAddr).Port }
 // via leads the candidates of an answer over another port.
 func via(proto string, port int) func(string) string {
 	re := regexp.MustCompile(`(?m)^(a=candidate:\S+ 1 ` + proto + ` \d+ \S+) \d+ `)
-	return func(sdp string) string { return re.ReplaceAllString(sdp, fmt.Sprintf("${1} %d ", port)) }
+	others := regexp.MustCompile(`(?m)^a=candidate:\S+ 1 ` + map[string]string{"udp": "tcp", "tcp": "udp"}[proto] + ` .*\n`)
+	return func(sdp string) string {
+		return re.ReplaceAllString(others.ReplaceAllString(sdp, ""), fmt.Sprintf("${1} %d ", port))
+	}
 }
 
 // tcpRelay stands between a viewer and the hub's TCP port, and can stop reading.

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -108,6 +109,20 @@ func soundFormat(s *stream.Sound) (format.Format, error) {
 		return &format.MPEG4Audio{PayloadTyp: soundPayload, ProfileLevelID: 1, Config: &config, SizeLength: 13, IndexLength: 3, IndexDeltaLength: 3}, nil
 	}
 	return nil, fmt.Errorf("sound of %q", s.Codec)
+}
+
+// sdp is the description as it is sent. A stream of the library would make the
+// same, and start what nobody ends.
+func (c *consumer) sdp() ([]byte, error) {
+	d := description.Session{Title: c.description.Title}
+	for i, m := range c.description.Medias {
+		d.Medias = append(d.Medias, &description.Media{Type: m.Type, Formats: m.Formats, Control: "trackID=" + strconv.Itoa(i)})
+	}
+	b, err := d.Marshal(false)
+	if err != nil {
+		return nil, fmt.Errorf("describe the camera: %w", err)
+	}
+	return b, nil
 }
 
 // end lets go of what the consumer holds.

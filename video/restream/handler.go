@@ -70,13 +70,11 @@ func (h *handler) OnDescribe(ctx *gortsplib.ServerHandlerOnDescribeCtx) (*base.R
 		return res, nil, nil
 	}
 	defer c.release()
-	st := &gortsplib.ServerStream{Server: h.rtsp, Desc: c.description}
-	if err := st.Initialize(); err != nil {
+	sdp, err := c.sdp()
+	if err != nil {
 		return status(base.StatusInternalServerError), nil, err
 	}
-	// The library reads the description after this returns; nobody can be a
-	// reader of it, so it holds nothing but memory.
-	return status(base.StatusOK), st, nil
+	return &base.Response{StatusCode: base.StatusOK, Body: sdp}, nil, nil
 }
 
 // OnSetup implements gortsplib.ServerHandlerOnSetup.
