@@ -46,7 +46,7 @@ export interface Camera {
 export interface CameraState {
   camera: string; node?: string;
   status: 'connecting' | 'online' | 'offline' | 'unauthorized' | 'no-slot' | 'unsupported';
-  since: string; cause?: string; hint?: string; codec?: string; width?: number; height?: number;
+  since: string; cause?: string; hint?: string; codec?: string; width?: number; height?: number; sound?: string; talk?: string;
 }
 export interface CameraRow { camera: Camera; state: CameraState | null }
 export interface Rule { kind: string; field: string; op: string; value: boolean | number | string; clear?: number | null;

@@ -6,6 +6,7 @@ import { t, wordFor } from '../words/words.js';
 import { hms, when } from '../words/times.js';
 import { now, stationNow } from '../state/clock.js';
 import { cameraRow } from '../state/store.js';
+import { canSocket, LiveSocket } from './socket.js';
 import { Whep } from './whep.js';
 
 /** @typedef {'connecting'|'playing'|'stalled'|'offline'|'failed'} PlayState */
@@ -13,6 +14,10 @@ import { Whep } from './whep.js';
 const stallAfter = 4_000;
 const redialAfter = 12_000; // still no new picture: the connection is of no use
 const backoffMost = 15_000;
+const unreachedMost = 2; // then pictures come over a WebSocket
+const unreachedFor = 5 * 60_000; // how long no other player tries in vain
+
+let unreachedUntil = 0; // by performance.now()
 
 /** @param {string|undefined} status of a camera whose source cannot give pictures */
 const isDown = (status) => status === 'offline' || status === 'unauthorized' || status === 'no-slot' || status === 'unsupported' || status === 'untrusted';
@@ -27,11 +32,15 @@ function useWatch(camera, down, video) {
   const [why, setWhy] = useState('');
   const downNow = useRef(down);
   downNow.current = down;
+  const [by, setBy] = useState(/** @type {'webrtc'|'socket'} */ ('webrtc'));
+  const [heard, setHeard] = useState(false); // there is sound to be heard
   const wake = useRef(() => {});
 
   useEffect(() => {
-    /** @type {Whep|null} */
+    /** @type {Whep|LiveSocket|null} */
     let whep = null;
+    let unreached = performance.now() < unreachedUntil ? unreachedMost : 0;
+    let cause = '';
     let redial = 0;
     let failures = 0;
     let frames = 0;
@@ -61,18 +70,35 @@ function useWatch(camera, down, video) {
       if (downNow.current) return tell('offline'); // wake() comes when the camera does
       movedAt = performance.now();
       if (current !== 'failed') tell('connecting');
+      setHeard(false);
+      const overSocket = unreached >= unreachedMost && canSocket();
+      setBy(overSocket ? 'socket' : 'webrtc');
+      /** @param {import('../state/api.js').Problem} problem */
+      const onEnd = (problem) => {
+        whep = null;
+        setHeard(false);
+        if (problem.code === 'unreached') {
+          cause = problem.message;
+          if (++unreached >= unreachedMost) unreachedUntil = performance.now() + unreachedFor;
+        }
+        setWhy(problem.message);
+        tell(downNow.current ? 'offline' : 'failed');
+        later();
+      };
+      if (overSocket && video.current) {
+        setWhy(cause);
+        whep = new LiveSocket(camera, video.current, { onEnd });
+        return;
+      }
       whep = new Whep(camera, {
         onStream: (stream) => {
           if (!video.current) return;
+          setHeard(stream.getAudioTracks().length > 0);
+          if (video.current.srcObject === stream) return; // the other half of it
           video.current.srcObject = stream;
           video.current.play().catch(() => {}); // muted video may always play
         },
-        onEnd: (problem) => {
-          whep = null;
-          setWhy(problem.message);
-          tell(downNow.current ? 'offline' : 'failed');
-          later();
-        },
+        onEnd,
       });
     };
     wake.current = () => {
@@ -113,7 +139,7 @@ function useWatch(camera, down, video) {
   }, [camera]);
 
   useEffect(() => wake.current(), [down]);
-  return { state, since, why };
+  return { state, since, why, by, heard };
 }
 
 /**
@@ -126,7 +152,11 @@ export function Player({ camera, node, caption, testid, compact, children }) {
   const row = cameraRow(camera, node);
   const id = row?.camera.id ?? camera;
   const source = row?.state;
-  const { state, since, why } = useWatch(id, isDown(source?.status), video);
+  const { state, since, why, by, heard } = useWatch(id, isDown(source?.status), video);
+  const [loud, setLoud] = useState(false);
+  useEffect(() => {
+    if (video.current) video.current.muted = !(loud && heard);
+  }, [loud, heard]);
   const name = caption ?? row?.camera.name ?? t('camera.removed');
 
   return html`
@@ -135,8 +165,22 @@ export function Player({ camera, node, caption, testid, compact, children }) {
         <video ref=${video} muted autoplay playsinline aria-label=${t('live.of', { name: name || row?.camera.name || '' })}></video>
         ${state !== 'playing' && html`<${Veil} state=${state} since=${since} why=${why} source=${source} compact=${compact} />`}
       </div>
-      <figcaption><span class="dot ${state}"></span><span class="name">${[state === 'playing' && !compact ? t('live.now') : '', name].filter(Boolean).join(' · ')}</span>${children}</figcaption>
+      <figcaption><span class="dot ${state}"></span><span class="name">${[state === 'playing' && !compact ? t('live.now') : '', name].filter(Boolean).join(' · ')}</span>
+        ${state === 'playing' && by === 'socket' && html`<span class="byway" title=${t('live.socket.why', { why })} data-testid="by-socket">${t('live.socket')}</span>`}
+        ${state === 'playing' && html`<${Sound} heard=${heard} loud=${loud} codec=${source?.sound} set=${setLoud} />`}
+        ${children}</figcaption>
     </figure>`;
+}
+
+/** The button for the sound, which is off until it is asked for. @param {{heard: boolean, loud: boolean, codec?: string, set: (loud: boolean) => void}} props */
+function Sound({ heard, loud, codec, set }) {
+  if (!heard) return codec === 'AAC' ? html`<span class="byway" title=${t('live.sound.recordOnly', { codec })}>${'\u{1F507}\uFE0E'}</span>` : null;
+  const word = t(loud ? 'live.sound.off' : 'live.sound.on');
+  return html`<button type="button" class="soundkey" aria-pressed=${loud} aria-label=${word} title=${word} data-testid="sound" onClick=${() => set(!loud)}>
+    <svg viewBox="0 0 24 24" aria-hidden="true"><path d="M4 9v6h4l5 4V5L8 9z" />${loud
+      ? html`<path d="M16 8.5a5 5 0 0 1 0 7M18.5 6a8.5 8.5 0 0 1 0 12" class="wave" />`
+      : html`<path d="M16 9.5l5 5M21 9.5l-5 5" class="wave" />`}</svg>
+  </button>`;
 }
 
 /** @param {{state: PlayState, since: number, why: string, source: import('../records.js').CameraState|null|undefined, compact?: boolean}} props */

@@ -2,10 +2,11 @@
 // One viewing of one camera by WHEP: an offer is posted, an answer comes back,
 // pictures flow until close(). It never retries; who watches it decides that.
 import { problemOf, Problem } from '../state/api.js';
-import { t } from '../words/words.js';
+import { t, wordFor } from '../words/words.js';
 
 const gatherMost = 1_000; // the server is reachable by our host addresses; more is not worth the wait
 const answerMost = 15_000; // a centre first has its station dial in
+const connectMost = 6_000; // a path that has not answered by then is shut
 
 /** @param {RTCPeerConnection} pc */
 function gathered(pc) {
@@ -20,11 +21,32 @@ function gathered(pc) {
   });
 }
 
-/** @param {RTCRtpTransceiver} transceiver asks for H.264 alone, and its repair */
-function preferH264(transceiver) {
+/** @param {RTCRtpTransceiver} transceiver asks for what cameras send, and its repair */
+function preferTaken(transceiver) {
   const codecs = RTCRtpReceiver.getCapabilities?.('video')?.codecs ?? [];
-  const wanted = codecs.filter((c) => /\/(h264|rtx)$/i.test(c.mimeType));
+  const wanted = codecs.filter((c) => /\/(h264|h265|rtx)$/i.test(c.mimeType));
   if (wanted.some((c) => /h264/i.test(c.mimeType))) transceiver.setCodecPreferences?.(wanted);
+}
+
+/**
+ * What was tried and in vain, in plain words: by these pairs of addresses a
+ * firewall is found.
+ * @param {RTCPeerConnection} pc
+ */
+async function triedPairs(pc) {
+  const stats = await pc.getStats().catch(() => null);
+  /** @type {Map<string, any>} */
+  const all = new Map();
+  stats?.forEach((/** @type {any} */ s) => all.set(s.id, s));
+  const pairs = new Set();
+  for (const s of all.values()) {
+    if (s.type !== 'candidate-pair') continue;
+    const to = all.get(s.remoteCandidateId);
+    if (!to) continue;
+    const state = wordFor(`live.ice.${s.state}`) || s.state;
+    pairs.add(t('live.ice.pair', { protocol: String(to.protocol ?? '').toUpperCase(), address: `${to.address ?? to.ip ?? '?'}:${to.port ?? '?'}`, state }));
+  }
+  return pairs.size ? t('live.ice.pairs', { pairs: [...pairs].join(', ') }) : t('live.ice.none');
 }
 
 export class Whep {
@@ -38,6 +60,8 @@ export class Whep {
     this.location = '';
     this.over = false;
     this.graceTimer = 0;
+    this.connected = false;
+    this.connectTimer = 0;
     this.abort = new AbortController();
     this.pc = new RTCPeerConnection();
     this.pc.ontrack = (e) => this.over || this.told.onStream(e.streams[0] ?? new MediaStream([e.track]));
@@ -49,7 +73,8 @@ export class Whep {
     const { pc } = this;
     const timer = setTimeout(() => this.abort.abort(), answerMost);
     try {
-      preferH264(pc.addTransceiver('video', { direction: 'recvonly' }));
+      preferTaken(pc.addTransceiver('video', { direction: 'recvonly' }));
+      pc.addTransceiver('audio', { direction: 'recvonly' });
       await pc.setLocalDescription(await pc.createOffer());
       await gathered(pc);
       const reply = await fetch(`/api/v1/cameras/${encodeURIComponent(this.camera)}/whep`, {
@@ -63,6 +88,7 @@ export class Whep {
       const sdp = await reply.text();
       if (this.over) return this.hangUp(); // closed while the answer was under way
       await pc.setRemoteDescription({ type: 'answer', sdp });
+      this.connectTimer = setTimeout(() => this.unreached(), connectMost);
     } catch (err) {
       this.end(err instanceof Problem ? err : new Problem(0, 'lost', t('live.noAnswer')));
     } finally {
@@ -73,9 +99,22 @@ export class Whep {
   changed() {
     const state = this.pc.connectionState;
     clearTimeout(this.graceTimer);
+    if (state === 'connected') {
+      this.connected = true;
+      clearTimeout(this.connectTimer);
+    }
+    if (state === 'failed' && !this.connected) return this.unreached();
     if (state === 'failed' || state === 'closed') this.end(new Problem(0, 'lost', t('live.broken')));
     // A short break mends itself; a long one does not.
     if (state === 'disconnected') this.graceTimer = setTimeout(() => this.end(new Problem(0, 'lost', t('live.broken'))), 5_000);
+  }
+
+  /** No path to the video port was found. */
+  async unreached() {
+    clearTimeout(this.connectTimer);
+    if (this.over || this.connected) return;
+    const why = await triedPairs(this.pc);
+    this.end(new Problem(0, 'unreached', why));
   }
 
   /** The viewing broke. The server has noticed or will; there is nobody to take leave of. @param {Problem} problem */
@@ -102,6 +141,7 @@ export class Whep {
     if (this.over) return;
     this.over = true;
     clearTimeout(this.graceTimer);
+    clearTimeout(this.connectTimer);
     this.abort.abort();
     this.pc.ontrack = this.pc.onconnectionstatechange = null;
     this.hangUp();

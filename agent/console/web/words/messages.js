@@ -8,6 +8,11 @@ import { STORAGE } from './storage.js';
 
 export const MESSAGES = /** @type {const} */ ({
   ...PLAYBACK,
+import { LIVE } from './live.js';
+import { PUSH } from './push.js';
+
+export const MESSAGES = /** @type {const} */ ({
+  ...LIVE,
   ...PUSH,
   // the frame
   'app.name': ['工作站', 'Station'],
