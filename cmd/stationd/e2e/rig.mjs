@@ -46,3 +46,7 @@ export const heard = () => call('GET', '/system');
 export const storm = () => call('POST', '/storm');
 export const storms = () => call('GET', '/storm');
 export const smoke = () => call('POST', '/smoke');
+
+/** The one camera's power goes, and comes back. */
+export const cut = () => call('POST', '/cut');
+export const restore = () => call('POST', '/restore');

@@ -103,8 +103,8 @@ export class Whep {
       this.connected = true;
       clearTimeout(this.connectTimer);
     }
-    if (state === 'failed' && !this.connected) return this.unreached();
-    if (state === 'failed' || state === 'closed') this.end(new Problem(0, 'lost', t('live.broken')));
+    if (state === 'failed' && !this.connected) this.unreached();
+    else if (state === 'failed' || state === 'closed') this.end(new Problem(0, 'lost', t('live.broken')));
     // A short break mends itself; a long one does not.
     if (state === 'disconnected') this.graceTimer = setTimeout(() => this.end(new Problem(0, 'lost', t('live.broken'))), 5_000);
   }
