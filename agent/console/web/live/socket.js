@@ -29,6 +29,7 @@ export class LiveSocket {
     this.buffer = null;
     this.address = '';
     const url = new URL(`/api/v1/cameras/${encodeURIComponent(camera)}/live.ws`, location.href);
+    if (sourceKind()?.isTypeSupported('video/mp4; codecs="hvc1.1.6.L123.B0"')) url.searchParams.set('h265', 'true');
     url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
     this.socket = new WebSocket(url);
     this.socket.binaryType = 'arraybuffer';
