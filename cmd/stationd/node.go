@@ -52,8 +52,8 @@ type node struct {
 	hub     *peer.Hub
 	video   *video.Set
 	copies  *restream.Server // nil where cameras are not served over RTSP
-	uplink  *uplink.Uplink // nil without a parent
-	centre  *centre.Centre // nil without children
+	uplink  *uplink.Uplink   // nil without a parent
+	centre  *centre.Centre   // nil without children
 	console *console.Server
 
 	statusMu  sync.Mutex // guards what follows
