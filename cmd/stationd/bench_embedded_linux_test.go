@@ -92,7 +92,7 @@ func BenchmarkEmbedded(b *testing.B) {
 	b.ResetTimer()
 	var rates, times, costs []float64
 	for range b.N {
-		sha, fsync := benchSHA(), benchFsync(b)
+		sha, fsync := benchSHA(b), benchFsync(b)
 		singly, grouped := turn(true), turn(false)
 		b.Logf("%.0f msg/s, %.1f times one sync each (%.0f/s); processor %.0f µs a message with its publisher; this machine: %.0f fsync/s, SHA-256 %.0f MB/s",
 			grouped.rate, grouped.rate/singly.rate, singly.rate, grouped.own, fsync, sha)
