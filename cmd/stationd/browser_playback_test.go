@@ -169,11 +169,21 @@ func (s *pastStage) writePast(dir string) {
 		ID: "smoke-1", Name: "走廊烟感", Place: "3号楼 12 层走廊", Class: station.ClassSmoke, Adopted: true, Cameras: []string{s.films[0].Name, s.films[1].Name},
 		Source: station.SensorSource{Broker: station.EmbeddedBroker, Family: "json", Topic: "t/smoke-1"},
 	})
-	now = s.began.Add(pastAlarm)
-	report := station.Report{Sensor: "smoke-1", Live: true, Received: now, Values: map[string]station.Value{"smoke": true}, Signals: []station.Signal{{Kind: station.KindSmoke, Active: true, Field: "smoke", Value: true}}}
-	if err := core.HandleReport(s.t.Context(), report); err != nil {
-		s.t.Fatal(err)
+	for _, active := range []bool{true, false} {
+		now = s.began.Add(pastAlarm)
+		if !active {
+			now = now.Add(6 * time.Second)
+		}
+		report := station.Report{Sensor: "smoke-1", Live: true, Received: now, Values: map[string]station.Value{"smoke": active}, Signals: []station.Signal{{Kind: station.KindSmoke, Active: active, Field: "smoke", Value: active}}}
+		if err := core.HandleReport(s.t.Context(), report); err != nil {
+			s.t.Fatal(err)
+		}
 	}
+	page, err := core.FindAlarms(agent.AlarmFilter{Limit: 1})
+	if err != nil || len(page.Alarms) != 1 {
+		s.t.Fatal(page, err)
+	}
+	order(station.CommandAnswerAlarm, page.Alarms[0].ID, station.AnswerOrder{Kind: station.AnswerFalse})
 	if err := st.Close(); err != nil {
 		s.t.Fatal(err)
 	}

@@ -33,7 +33,7 @@ const at = async (camera) => (await video(camera).evaluate((v) => v.currentTime)
 const pad = (n) => String(n).padStart(2, '0');
 const local = (ms) => {
   const d = new Date(ms + 8 * 3_600_000);
-  return `${d.getUTCFullYear()}-${pad(d.getUTCMonth() + 1)}-${pad(d.getUTCDate())}T${pad(d.getUTCHours())}:${pad(d.getUTCMinutes())}:${pad(d.getUTCSeconds())}`;
+  return `${d.getUTCFullYear()}-${pad(d.getUTCMonth() + 1)}-${pad(d.getUTCDate())} ${pad(d.getUTCHours())}:${pad(d.getUTCMinutes())}:${pad(d.getUTCSeconds())}`;
 };
 /** Types a time into the page. */
 async function typeTime(seconds) {

@@ -12,7 +12,7 @@ import { LoadProblem } from '../ui/load.js';
 import { faster, play, playing, position, rate, rates, seek, tick, waiting } from '../playback/clock.js';
 import { bringIntoView, chosen, dayOf, first, happenings, loadLine, mostCameras, newest, nextDay, problem, startLines, view } from '../playback/state.js';
 import { Calendar } from '../playback/calendar.js';
-import { ExportDialog, Exports, local } from '../playback/exports.js';
+import { ExportDialog, Exports, local, moment } from '../playback/exports.js';
 import { feeds, Tile } from '../playback/tile.js';
 import { Timeline } from '../playback/timeline.js';
 
@@ -169,7 +169,7 @@ function Controls({ onExport }) {
   const at = position.value + beforeAlarm;
   const goTo = (/** @type {Event} */ e) => {
     e.preventDefault();
-    const to = Date.parse(typed ?? '');
+    const to = moment(typed ?? '', position.peek());
     if (Number.isNaN(to)) return;
     seek(to);
     bringIntoView(to);
@@ -184,7 +184,7 @@ function Controls({ onExport }) {
     ${button('M9 5v14l10.500-7zM4 5h2.500v14H4z', 'step-on', `${t('play.stepOn')} (.)`, () => step(1))}
     ${button('M15.600 5H18v14h-2.400zM5 5v14l9.500-7z', 'alarm-next', t('play.alarmNext'), () => jump(1), { disabled: !list.some((e) => e.from > at + 500) })}
     <div class="segments" role="radiogroup" aria-label=${t('play.rate')}>${rates.map((r) => html`<button type="button" role="radio" key=${r} aria-checked=${rate.value === r} data-testid=${`rate-${r}`} onClick=${() => (rate.value = r)}>${r < 1 ? (r === 0.25 ? '¼' : '½') : r}×</button>`)}</div>
-    <form class="goto" onSubmit=${goTo}><input type="datetime-local" step="1" aria-label=${t('play.goto')} value=${typed ?? local(Math.floor(position.value / 1000) * 1000)} data-testid="goto" onInput=${(/** @type {any} */ e) => setTyped(e.currentTarget.value)} onBlur=${() => typed !== null && Number.isNaN(Date.parse(typed)) && setTyped(null)} />
+    <form class="goto" onSubmit=${goTo}><input inputmode="numeric" spellcheck="false" aria-label=${t('play.goto')} value=${typed ?? local(Math.floor(position.value / 1000) * 1000)} data-testid="goto" onInput=${(/** @type {any} */ e) => setTyped(e.currentTarget.value)} onBlur=${() => typed !== null && Number.isNaN(moment(typed, position.peek())) && setTyped(null)} />
       <button type="submit" class="btn ${typed === null ? 'quiet' : 'go'}" data-testid="goto-go" disabled=${typed === null}>${t('play.go')}</button></form>
     <span class="state" role="status">${waiting.value ? t('play.waiting') : ''}</span>
     <span class="grow"></span>

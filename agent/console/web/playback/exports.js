@@ -16,8 +16,22 @@ import { chosen, filed } from './state.js';
 const askEvery = 1_500;
 const listed = 12;
 
-/** "2026-11-03T10:20:05", as the browser's own field has it @param {number} at */
-export const local = (at) => stamp(new Date(at).toISOString()).replace(' ', 'T');
+/** "2026-11-03 10:20:05" @param {number} at */
+export const local = (at) => stamp(new Date(at).toISOString());
+
+/**
+ * The moment that somebody typed: "2026-11-03 10:20:05", "11-3 10:20", or a time alone,
+ * which is of the day beside it. NaN for what is none.
+ * @param {string} text @param {number} beside
+ */
+export function moment(text, beside) {
+  const m = /^\s*(?:(?:(\d{4})[-/.年])?(\d{1,2})[-/.月](\d{1,2})日?[ T]+)?(\d{1,2})[:：](\d{2})(?:[:：](\d{2}))?\s*$/.exec(text);
+  if (!m) return NaN;
+  const d = new Date(beside);
+  const day = m[2] ? [Number(m[1] ?? d.getFullYear()), Number(m[2]) - 1, Number(m[3])] : [d.getFullYear(), d.getMonth(), d.getDate()];
+  const at = new Date(day[0], day[1], day[2], Number(m[4]), Number(m[5]), Number(m[6] ?? 0));
+  return at.getMonth() === day[1] && at.getDate() === day[2] && Number(m[4]) < 24 && Number(m[5]) < 60 && Number(m[6] ?? 0) < 60 ? at.getTime() : NaN;
+}
 
 /** @param {{from: number, to: number, onClose: () => void}} props */
 export function ExportDialog({ from, to, onClose }) {
@@ -31,18 +45,18 @@ export function ExportDialog({ from, to, onClose }) {
   useEffect(() => {
     get(`/cameras/${encodeURIComponent(camera)}/exports`).then((body) => setCan({ overlay: !!body.overlay, longest: (body.longest ?? 0) / 1e6, known: true }), () => {});
   }, [camera]);
-  const length = Date.parse(end) - Date.parse(begin);
+  const length = moment(end, to) - moment(begin, from);
   const send = async () => {
     if (!(length > 0)) throw new Problem(400, 'span', t('play.export.wrongSpan'));
-    await post(`/cameras/${encodeURIComponent(camera)}/export`, { from: new Date(begin).toISOString(), to: new Date(end).toISOString(), overlay: overlay && can.overlay, reason }, { 'Idempotency-Key': key });
+    await post(`/cameras/${encodeURIComponent(camera)}/export`, { from: new Date(moment(begin, from)).toISOString(), to: new Date(moment(end, to)).toISOString(), overlay: overlay && can.overlay, reason }, { 'Idempotency-Key': key });
     filed.value++;
     onClose();
   };
   return html`<${Dialog} title=${t('play.export')} testid="export-dialog" onClose=${onClose}>
     <${Form} submit=${t('play.export.order')} onSubmit=${send} onCancel=${onClose}>
       ${chosen.value.length > 1 && html`<${Field} label=${t('play.camera')} value=${camera} onValue=${setCamera} options=${chosen.value.map((c) => [c, cameraRow(c)?.camera.name ?? c])} />`}
-      <div class="two"><${Field} label=${t('play.from')} type="datetime-local" step="1" value=${begin} onValue=${setBegin} name="from" required />
-        <${Field} label=${t('play.to')} type="datetime-local" step="1" value=${end} onValue=${setEnd} name="to" required /></div>
+      <div class="two"><${Field} label=${t('play.from')} value=${begin} onValue=${setBegin} name="from" required />
+        <${Field} label=${t('play.to')} value=${end} onValue=${setEnd} name="to" required /></div>
       <p class="hint verdict">${length > 0 ? t('play.export.length', { span: span(length) }) : t('play.export.wrongSpan')}${can.longest && length > can.longest ? t('play.export.tooLong', { span: span(can.longest) }) : ''}</p>
       <${Field} label=${t('play.reason')} hint=${t('play.reason.hint')} value=${reason} onValue=${setReason} name="reason" required maxlength="200" autofocus />
       <${Check} label=${t('play.export.overlay')} hint=${can.known && !can.overlay ? t('play.export.noOverlay') : t('play.export.overlay.hint')} checked=${overlay && can.overlay} onValue=${setOverlay} disabled=${!can.overlay} name="overlay" />
