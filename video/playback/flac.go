@@ -96,13 +96,25 @@ func crc16(b []byte) (c uint16) {
 type pcm struct {
 	rate     uint32
 	channels int
-	bytes    int // of a sample: 2 or 3
+	bytes    int // of a sample: 1 to 3
 	little   bool
+	law      func(byte) int16 // of G.711, whose samples are bytes
 }
 
-// pcmOf reads the sample entry of PCM (ISO/IEC 23003-5).
+// pcmOf reads the sample entry of PCM (ISO/IEC 23003-5) or of G.711.
 func pcmOf(t *track) *pcm {
-	if t.codec() != "ipcm" || len(t.entry) < 36 {
+	if len(t.entry) < 36 {
+		return nil
+	}
+	law := map[string]func(byte) int16{"alaw": aLaw, "ulaw": muLaw}[t.codec()]
+	if law != nil {
+		p := &pcm{rate: t.scale, channels: int(binary.BigEndian.Uint16(t.entry[24:])), bytes: 1, law: law}
+		if p.rate < 4000 || p.rate > 48000 || p.channels < 1 || p.channels > 2 {
+			return nil
+		}
+		return p
+	}
+	if t.codec() != "ipcm" {
 		return nil
 	}
 	c, ok := findBox(t.entry[36:], "pcmC")
@@ -124,6 +136,12 @@ func pcmOf(t *track) *pcm {
 func (p *pcm) flac(data []byte, first uint64) []byte {
 	n := len(data) / p.bytes
 	out := make([]byte, 0, 2*n)
+	if p.law != nil {
+		for _, x := range data {
+			out = binary.BigEndian.AppendUint16(out, uint16(p.law(x)))
+		}
+		return flacFrame(out, p.channels, first)
+	}
 	for i := range n {
 		s := data[i*p.bytes : (i+1)*p.bytes]
 		if p.little {
@@ -133,4 +151,27 @@ func (p *pcm) flac(data []byte, first uint64) []byte {
 		}
 	}
 	return flacFrame(out, p.channels, first)
+}
+
+// aLaw and muLaw unpack a sample of G.711: a sign, three bits that say how far four
+// others are shifted.
+func aLaw(x byte) int16 {
+	x ^= 0x55
+	v := int16(x&0x0f)<<4 + 8
+	if shift := x >> 4 & 7; shift > 0 {
+		v = (v + 0x100) << (shift - 1)
+	}
+	if x&0x80 == 0 {
+		return -v
+	}
+	return v
+}
+
+func muLaw(x byte) int16 {
+	x = ^x
+	v := (int16(x&0x0f)<<3+0x84)<<(x>>4&7) - 0x84
+	if x&0x80 != 0 {
+		return -v
+	}
+	return v
 }

@@ -151,6 +151,42 @@ func TestPCMIsPackedWithoutLoss(t *testing.T) {
 	}
 }
 
+// Every sample of G.711 is unpacked as ffmpeg unpacks it, and such sound is sent as
+// FLAC.
+func TestG711(t *testing.T) {
+	all := make([]byte, 256)
+	for i := range all {
+		all[i] = byte(i)
+	}
+	for name, law := range map[string]func(byte) int16{"alaw": aLaw, "mulaw": muLaw} {
+		cmd := exec.Command("ffmpeg", "-v", "error", "-f", name, "-ar", "8000", "-ac", "1", "-i", "pipe:0", "-f", "s16be", "-")
+		cmd.Stdin = bytes.NewReader(all)
+		out, err := cmd.Output()
+		if err != nil || len(out) != 512 {
+			t.Fatalf("ffmpeg: %v, %d bytes", err, len(out))
+		}
+		for i, x := range all {
+			if want := int16(uint16(out[2*i])<<8 | uint16(out[2*i+1])); law(x) != want {
+				t.Errorf("%s %#x: %d, not %d", name, x, law(x), want)
+			}
+		}
+	}
+	w := &boxWriter{}
+	w.box("ulaw", func() {
+		w.zeros(16)
+		w.u16(1)
+		w.zeros(10)
+	})
+	r, err := newRendition(writeInit([]*track{pictureTrack(), {id: 2, scale: 8000, sound: true, entry: w.b}}))
+	if err != nil || r.codecs != "avc1.42c01f, flac" {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	packed := r.pack(&run{track: 2, samples: []sample{{duration: 256, data: all}}})
+	if len(packed.samples) != 1 || packed.samples[0].duration != 256 || len(packed.samples[0].data) < 512 {
+		t.Errorf("%+v", packed)
+	}
+}
+
 func TestFlacNumbers(t *testing.T) {
 	for n, want := range map[uint64]int{0: 1, 0x7f: 1, 0x80: 2, 0x7ff: 2, 0x800: 3, 0xffff: 3, 0x10000: 4, 0x1fffff: 4, 0x200000: 5, 0x3ffffff: 5, 0x4000000: 6, 0x7fffffff: 6, 0x80000000: 7, 1<<36 - 1: 7} {
 		if got := flacNumber(n); len(got) != want {

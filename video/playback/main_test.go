@@ -45,6 +45,14 @@ func logTo(t testing.TB) *slog.Logger { return slog.New(slog.NewTextHandler(t.Ou
 
 func openWith(t testing.TB, cfg record.Config) *archive {
 	t.Helper()
+	a, stop := runArchive(t, cfg)
+	t.Cleanup(stop)
+	return a
+}
+
+// runArchive opens an archive and runs it until stop is called.
+func runArchive(t testing.TB, cfg record.Config) (_ *archive, stop func()) {
+	t.Helper()
 	a, err := record.Open(cfg, logTo(t))
 	if err != nil {
 		t.Fatal(err)
@@ -52,7 +60,7 @@ func openWith(t testing.TB, cfg record.Config) *archive {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- a.Run(ctx) }()
-	t.Cleanup(func() {
+	return &archive{a, t}, func() {
 		cancel()
 		if err := <-done; err != nil {
 			t.Errorf("Run: %v", err)
@@ -60,8 +68,7 @@ func openWith(t testing.TB, cfg record.Config) *archive {
 		if err := a.Close(); err != nil {
 			t.Errorf("Close: %v", err)
 		}
-	})
-	return &archive{a, t}
+	}
 }
 
 // camera records a film at moments of the test's choosing, so that an hour passes in

@@ -12,6 +12,7 @@ import { LoadProblem } from '../ui/load.js';
 import { faster, play, playing, position, rate, rates, seek, tick, waiting } from '../playback/clock.js';
 import { bringIntoView, chosen, dayOf, first, happenings, loadLine, mostCameras, newest, nextDay, problem, startLines, view } from '../playback/state.js';
 import { Calendar } from '../playback/calendar.js';
+import { Evidence, HoldDialog, mayHold } from '../playback/evidence.js';
 import { ExportDialog, Exports, local, moment } from '../playback/exports.js';
 import { feeds, Tile } from '../playback/tile.js';
 import { Timeline } from '../playback/timeline.js';
@@ -36,14 +37,26 @@ function wish(id) {
 }
 
 let written = '';
+let opened = ''; // the address that was last acted upon
+
+/** Whether the address is one that was acted upon: another one is a wish that has not been heard yet. */
+function heardOf() {
+  try {
+    return decodeURIComponent(location.hash).replace(/^#\/playback\/?/, '') === (written || opened);
+  } catch {
+    return false;
+  }
+}
 
 export function Playback() {
   const [heard, setHeard] = useState('');
-  const [dialog, setDialog] = useState(false);
+  const [dialog, setDialog] = useState('');
   const id = route.value.id;
   const all = [...cameras.value.values()].map((r) => r.camera).sort((a, b) => a.name.localeCompare(b.name, 'zh'));
   useEffect(() => {
+    opened = id;
     if (id === written && chosen.peek().length) return;
+    written = '';
     const w = wish(id);
     const list = w.list.length ? w.list : all.slice(0, 1).map((c) => c.id);
     if (!list.length) return;
@@ -74,7 +87,7 @@ export function Playback() {
       clearTimeout(pending);
       pending = setTimeout(() => {
         pending = 0;
-        if (route.peek().page !== 'playback' || !chosen.peek().length) return;
+        if (route.peek().page !== 'playback' || !chosen.peek().length || !heardOf()) return;
         written = `${chosen.peek().join(',')}@${new Date(Math.round(position.peek() / 1000) * 1000).toISOString().replace('.000Z', 'Z')}`;
         history.replaceState(null, '', href('playback', written));
       }, addressAfter);
@@ -104,7 +117,7 @@ export function Playback() {
   return html`<main class="page playback" data-testid="playback">
     <div class="stage2">
       <div class="ptiles n${Math.min(list.length, 4)}">${list.map((c) => html`<${Tile} key=${c} camera=${c} heard=${c === ear} onHear=${() => setHeard(c === ear ? '-' : c)} onClose=${() => toggle(c)} />`)}</div>
-      <${Controls} onExport=${() => setDialog(true)} />
+      <${Controls} onExport=${() => setDialog('export')} onHold=${() => setDialog('hold')} />
       <${LoadProblem} problem=${problem.value} again=${() => list.forEach((c) => loadLine(c, true))} />
       <${Timeline} />
     </div>
@@ -112,9 +125,9 @@ export function Playback() {
       <${Calendar} />
       <section class="card pcams"><h2>${t('play.cameras', { n: mostCameras })}</h2><div class="chips">${all.map((c) => html`<label class="chip" key=${c.id}><input type="checkbox" checked=${list.includes(c.id)} data-testid=${`pick-${c.id}`} onChange=${() => toggle(c.id)} /><span>${c.name}</span></label>`)}</div></section>
       <${Happenings} />
-      <${Exports} />
+      <${Exports} /><${Evidence} />
     </aside>
-    ${dialog && html`<${ExportDialog} from=${Math.floor((position.peek() - exported / 2) / 1000) * 1000} to=${Math.floor(Math.min(position.peek() + exported / 2, newest.peek() || Infinity) / 1000) * 1000} onClose=${() => setDialog(false)} />`}
+    ${dialog && html`<${dialog === 'hold' ? HoldDialog : ExportDialog} from=${Math.floor((position.peek() - exported / 2) / 1000) * 1000} to=${Math.floor(Math.min(position.peek() + exported / 2, newest.peek() || Infinity) / 1000) * 1000} onClose=${() => setDialog('')} />`}
   </main>`;
 }
 
@@ -161,8 +174,8 @@ function snapshot() {
   }, 'image/jpeg', 0.92);
 }
 
-/** @param {{onExport: () => void}} props */
-function Controls({ onExport }) {
+/** @param {{onExport: () => void, onHold: () => void}} props */
+function Controls({ onExport, onHold }) {
   const [typed, setTyped] = useState(/** @type {string|null} */ (null));
   const on = playing.value;
   const list = happenings.value;
@@ -190,6 +203,7 @@ function Controls({ onExport }) {
     <span class="grow"></span>
     ${first.value && html`<a class="btn quiet" href=${href('cameras', first.value)}>${t('play.live')}</a>`}
     <button type="button" class="btn" data-testid="snapshot" onClick=${snapshot}>${t('play.snapshot')}</button>
+    ${mayHold() && !display.value && html`<button type="button" class="btn" data-testid="hold-open" onClick=${onHold}>${t('play.hold.do')}</button>`}
     ${!display.value && html`<button type="button" class="btn go" data-testid="export-open" onClick=${onExport}>${t('play.export')}</button>`}
   </section>`;
 }
