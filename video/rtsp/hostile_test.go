@@ -12,6 +12,7 @@ import (
 
 	"stationd/agent/station"
 	"stationd/video/stream"
+	"stationd/video/videotest"
 )
 
 // What cameras do wrong, by mistake or on purpose.
@@ -302,6 +303,57 @@ func TestTimestampJump(t *testing.T) {
 	if n := r.source.Stats().Attempts; n != 1 {
 		t.Errorf("%d attempts", n)
 	}
+}
+
+// The timestamp of 32 bits wraps every thirteen hours.
+func TestTimestampWrap(t *testing.T) {
+	t.Parallel()
+	cam := newFakeCamera(t)
+	cam.play = func(p *player) {
+		p.time = 0xffffffff - 30*3600
+		p.forever()
+	}
+	r := run(t, fast(cam.url()))
+	got := units(t, r.stream.Read(stream.ReadOptions{}), -1, 60)
+	for i := 1; i < len(got); i++ {
+		if d := got[i].PTS - got[i-1].PTS; d < 39*time.Millisecond || d > 41*time.Millisecond {
+			t.Errorf("unit %d comes %v after the one before", i, d)
+		}
+	}
+	if n := r.stream.Stats().Jumps; n != 0 {
+		t.Errorf("%d jumps", n)
+	}
+}
+
+// Trap 5: the size changes in the middle of a session, with parameter sets in
+// the stream alone.
+func TestSizeChangesInBand(t *testing.T) {
+	t.Parallel()
+	porch, err := videotest.Porch()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cam := newFakeCamera(t)
+	cam.play = func(p *player) {
+		p.pictures(50)
+		p.film, p.n = porch, 0
+		p.forever()
+	}
+	r := run(t, fast(cam.url()))
+	got := units(t, r.stream.Read(stream.ReadOptions{}), -1, 100)
+	for i, u := range got {
+		want := 640
+		if i >= 50 {
+			want = 320
+		}
+		if u.Params.Width != want || u.Damaged {
+			t.Errorf("unit %d is %d wide, damaged %v", i, u.Params.Width, u.Damaged)
+		}
+	}
+	if !got[50].Key || r.source.Stats().Attempts != 1 {
+		t.Errorf("key %v, %d attempts", got[50].Key, r.source.Stats().Attempts)
+	}
+	eventually(t, "the size is told", func() bool { return r.source.State().Width == 320 })
 }
 
 func TestNoMarkers(t *testing.T) {

@@ -167,8 +167,14 @@ func TestSilence(t *testing.T) {
 
 func TestCredentials(t *testing.T) {
 	t.Parallel()
+	for _, way := range []string{"Digest", "Basic"} {
+		t.Run(way, func(t *testing.T) { testCredentials(t, way == "Basic") })
+	}
+}
+
+func testCredentials(t *testing.T, basic bool) {
 	const secret = "p@ss/w?rd 口令"
-	s := serve(t, videotest.Config{Username: "admin", Password: secret})
+	s := serve(t, videotest.Config{Username: "admin", Password: secret, Basic: basic})
 
 	cfg := fast(s.URL("gate"))
 	cfg.Username, cfg.Password = "admin", secret

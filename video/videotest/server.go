@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/bluenviron/gortsplib/v4"
+	"github.com/bluenviron/gortsplib/v4/pkg/auth"
 	"github.com/bluenviron/gortsplib/v4/pkg/base"
 	"github.com/bluenviron/gortsplib/v4/pkg/liberrors"
 )
@@ -22,8 +23,10 @@ type Config struct {
 	// Paths maps paths to names of films: {"gate-2": "gate"}. Empty means every
 	// film at its own name.
 	Paths map[string]string
-	// Username and Password are asked for when Username is set.
+	// Username and Password are asked for when Username is set: by Digest, or with
+	// Basic by that.
 	Username, Password string
+	Basic              bool
 	// Slots is how many sessions a camera serves at a time; one more is refused
 	// with 453. Zero means no limit. With SlotsShared all paths are of one camera.
 	Slots       int
@@ -116,6 +119,10 @@ func Start(cfg Config) (*Server, error) {
 			}
 			return l, err
 		},
+	}
+	s.rtsp.AuthMethods = []auth.VerifyMethod{auth.VerifyMethodDigestMD5}
+	if cfg.Basic {
+		s.rtsp.AuthMethods = []auth.VerifyMethod{auth.VerifyMethodBasic}
 	}
 	if cfg.UDP {
 		if s.rtsp.UDPRTPAddress, s.rtsp.UDPRTCPAddress, err = freePair(); err != nil {
