@@ -1,9 +1,10 @@
 // Package video is the set of cameras of one node: it keeps each camera's
 // picture coming, its record going, and shows it to whoever may watch.
 //
-// Set holds one stream per camera (package stream), fed by one RTSP session
-// (package rtsp) however many watch, and read by the recorder (package record)
-// and by WebRTC sessions (package peer). At a centre it also holds the cameras
+// Set holds two streams of a camera at most (package stream), the main one and a
+// smaller one, each fed by one RTSP session (package rtsp) however many watch, and
+// read by the recorder (package record) and by WebRTC sessions (package peer).
+// What a picture is wanted for decides which of them is given (see choose.go). At a centre it also holds the cameras
 // of its stations: such a picture is fetched when the first viewer comes and
 // let go a while after the last one has left, so that it crosses the line once,
 // and only while somebody looks.
