@@ -2,17 +2,14 @@
 // Every sentence of the console: Chinese first, English beside it. "{x}" is
 // filled in. Words of the duty room; no model's terms, no codes.
 
+import { LIVE } from './live.js';
 import { PLAYBACK } from './playback.js';
 import { PUSH } from './push.js';
 import { STORAGE } from './storage.js';
 
 export const MESSAGES = /** @type {const} */ ({
-  ...PLAYBACK,
-import { LIVE } from './live.js';
-import { PUSH } from './push.js';
-
-export const MESSAGES = /** @type {const} */ ({
   ...LIVE,
+  ...PLAYBACK,
   ...PUSH,
   // the frame
   'app.name': ['工作站', 'Station'],
