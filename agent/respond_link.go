@@ -105,7 +105,7 @@ func linkSum(key station.Secret, b []byte) []byte {
 func readLink(key station.Secret, token string, now time.Time) (linkClaim, error) {
 	const least = 1 + 16 + 4 + 1 + linkMAC
 	b, err := base64.RawURLEncoding.Strict().DecodeString(token)
-	if err != nil || len(b) < least || len(b) > least+64 || b[0] != linkVersion || key == "" {
+	if err != nil || strings.ContainsAny(token, "\r\n") || len(b) < least || len(b) > least+64 || b[0] != linkVersion || key == "" { // the decoder passes line ends over
 		return linkClaim{}, &errAnswerLink
 	}
 	body, sum := b[:len(b)-linkMAC], b[len(b)-linkMAC:]

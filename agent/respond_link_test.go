@@ -169,6 +169,7 @@ func FuzzLink(f *testing.F) {
 	token := agent.SignLink("key", alarm, "first", at)
 	f.Add(token)
 	f.Add(token + "A")
+	f.Add(token[:40] + "\n" + token[40:])
 	f.Add("")
 	f.Fuzz(func(t *testing.T, text string) {
 		id, contact, err := agent.ReadLink("key", text, at)
