@@ -210,7 +210,12 @@ func TestStreamsAreMeasured(t *testing.T) {
 	if all := n.said.of("hall"); len(all) > 8 || all[len(all)-1].Sub.Rate != (station.StreamRate{}) {
 		t.Errorf("%d events: measures are no events", len(all))
 	}
-	if resp, err := http.Get(n.web.URL + "/api/v1/cameras/attic/streams"); err != nil || resp.StatusCode != 404 {
-		t.Errorf("a camera that is not there: %v, %v", resp.Status, err)
+	resp, err := http.Get(n.web.URL + "/api/v1/cameras/attic/streams")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusNotFound {
+		t.Errorf("a camera that is not there: %s", resp.Status)
 	}
 }
