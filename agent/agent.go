@@ -157,6 +157,9 @@ type Deps struct {
 	Roster Roster
 	// BrokerHealth tells how the brokers are, by their IDs; nil knows of none.
 	BrokerHealth func() map[string]station.BrokerHealth
+	// CameraOf tells for each kind of resource of the other rooms, by its ID, which
+	// camera it belongs to; "" of what does not exist.
+	CameraOf map[string]func(id string) (camera string)
 	// Loudspeaker is the node's own audio output; nil where there is none.
 	Loudspeaker Loudspeaker
 	// Order sends a command to a station below and waits for its receipt, while it
@@ -208,6 +211,7 @@ type Agent struct {
 	loudspeaker      Loudspeaker
 	orderBelow       func(context.Context, station.NodeID, station.Command) (station.Receipt, error)
 	brokerHealth     func() map[string]station.BrokerHealth
+	cameraOf         map[string]func(id string) string
 	links            limiter // what guessing signed links costs
 
 	// changed is asked for a new Apply; one pending request is enough.
@@ -262,6 +266,7 @@ func New(cfg Config, deps Deps) *Agent {
 		loudspeaker:      deps.Loudspeaker,
 		orderBelow:       deps.Order,
 		brokerHealth:     deps.BrokerHealth,
+		cameraOf:         deps.CameraOf,
 
 		changed: make(chan struct{}, 1),
 		ask:     make(chan struct{}, 1),

@@ -175,6 +175,9 @@ func (a *Agent) PendingClips(ctx context.Context) ([]station.Clip, error) {
 			if err != nil || !ok {
 				return err
 			}
+			if s, err := sightOf(tx, c.Camera); err != nil || s.Withheld {
+				return err
+			}
 			alarm, _, err := store.Get[station.Alarm](tx, key(alarmTable, c.Alarm))
 			if err != nil {
 				return err

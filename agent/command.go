@@ -10,7 +10,6 @@ import (
 	"maps"
 	"slices"
 
-	"stationd/agent/account"
 	"stationd/agent/station"
 	"stationd/agent/store"
 )
@@ -163,7 +162,7 @@ func (a *Agent) handle(ctx context.Context, cmd station.Command) (station.Receip
 	if !ok {
 		return station.Receipt{}, station.Errorf(400, "command.unknown", "known are: "+fmt.Sprint(slices.Sorted(maps.Keys(orders))), "there is no command %q", cmd.Type)
 	}
-	if err := account.Authorize(cmd.Actor, o.permission, o.resource(cmd)); err != nil {
+	if err := a.Authorize(cmd.Actor, o.permission, o.resource(cmd)); err != nil {
 		return station.Receipt{}, err
 	}
 	if cmd.ID == "" || len(cmd.ID) > 64 {

@@ -22,6 +22,7 @@ const (
 	holdTable    = store.Key("hold/") // what is or was held as evidence
 	cameraTable  = store.Key("camera/")
 	camStTable   = store.Key("camstate/")
+	sightTable   = store.Key("sight/") // who might see a camera that is gone
 	brokerTable  = store.Key("broker/")
 	deviceTable  = store.Key("device/")
 	accountTable = store.Key("account/")

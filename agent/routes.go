@@ -61,7 +61,7 @@ func (a *Agent) coreRoutes() []station.Route {
 		{Pattern: "PUT /api/v1/sensors/{id}", Permission: station.PermConfigure, Resource: "sensor/{id}", Summary: "Add, adopt or change a sensor", Body: station.Sensor{}, Reply: station.Sensor{}, Params: commandParams, Handler: a.put(station.CommandPutSensor, "id")},
 		{Pattern: "DELETE /api/v1/sensors/{id}", Permission: station.PermConfigure, Resource: "sensor/{id}", Summary: "Remove a sensor", Status: http.StatusNoContent, Params: commandParams, Handler: a.remove(station.CommandRemoveSensor)},
 
-		{Pattern: "GET /api/v1/cameras", Permission: station.PermWatch, Summary: "List cameras with their states", Reply: cameraList{}, Handler: list(a.Cameras, func(v []CameraView) any { return cameraList{v} })},
+		{Pattern: "GET /api/v1/cameras", Permission: station.PermWatch, Summary: "List cameras with their states", Reply: cameraList{}, Handler: station.Handler(a.getCameras)},
 		{Pattern: "PUT /api/v1/cameras/{id}", Permission: station.PermConfigure, Resource: "camera/{id}", Summary: "Add or change a camera", Body: station.CameraOrder{}, Reply: station.Camera{}, Params: commandParams, Handler: a.put(station.CommandPutCamera, "id")},
 		{Pattern: "DELETE /api/v1/cameras/{id}", Permission: station.PermConfigure, Resource: "camera/{id}", Summary: "Remove a camera; its record stays until its time", Status: http.StatusNoContent, Params: commandParams, Handler: a.remove(station.CommandRemoveCamera)},
 
@@ -105,6 +105,14 @@ func limitOf(r *http.Request) (int, error) {
 		return 0, station.Errorf(http.StatusBadRequest, "query.limit", "use 1 to 500", "limit=%q cannot be used", text).At("limit")
 	}
 	return n, nil
+}
+
+func (a *Agent) getCameras(w http.ResponseWriter, r *http.Request) error {
+	list, err := a.CamerasFor(station.ActorFrom(r.Context()))
+	if err != nil {
+		return err
+	}
+	return station.WriteJSON(w, http.StatusOK, cameraList{list})
 }
 
 func (a *Agent) getClip(w http.ResponseWriter, r *http.Request) error {

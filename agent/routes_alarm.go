@@ -87,6 +87,9 @@ func (a *Agent) alarmCommand(kind string, body bool) http.Handler {
 		if err := a.command(r, kind, r.PathValue("id"), order, &al); err != nil {
 			return err
 		}
+		if err := a.maskAlarms(station.ActorFrom(r.Context()), &al); err != nil {
+			return err
+		}
 		return station.WriteJSON(w, http.StatusOK, alarmAnswer{al})
 	})
 }
@@ -130,6 +133,9 @@ func (a *Agent) getAlarms(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
+		if err := a.maskList(station.ActorFrom(r.Context()), page.Alarms); err != nil {
+			return err
+		}
 		return station.WriteJSON(w, http.StatusOK, page)
 	}
 	read := a.LiveAlarms
@@ -146,6 +152,9 @@ func (a *Agent) getAlarms(w http.ResponseWriter, r *http.Request) error {
 			break
 		}
 	}
+	if err := a.maskList(station.ActorFrom(r.Context()), page.Alarms); err != nil {
+		return err
+	}
 	page.Next = "" // they are not in the order of their IDs
 	return station.WriteJSON(w, http.StatusOK, page)
 }
@@ -156,6 +165,9 @@ func (a *Agent) getAlarm(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if err := a.surround(station.ActorFrom(r.Context()), &v); err != nil {
+		return err
+	}
+	if err := a.maskView(station.ActorFrom(r.Context()), &v); err != nil {
 		return err
 	}
 	hideCalls(station.ActorFrom(r.Context()), v.Response)
@@ -170,6 +182,9 @@ func (a *Agent) postAnswer(w http.ResponseWriter, r *http.Request) error {
 	}
 	var al station.Alarm
 	if err := a.command(r, station.CommandAnswerAlarm, r.PathValue("id"), body, &al); err != nil {
+		return err
+	}
+	if err := a.maskAlarms(station.ActorFrom(r.Context()), &al); err != nil {
 		return err
 	}
 	return station.WriteJSON(w, http.StatusOK, alarmAnswer{al})
@@ -197,6 +212,9 @@ func (a *Agent) postAnswers(w http.ResponseWriter, r *http.Request) error {
 		err := a.command(one, station.CommandAnswerAlarm, id, station.AnswerOrder{Kind: body.Kind, Note: body.Note}, &al)
 		switch p, ok := station.AsProblem(err); {
 		case err == nil:
+			if err := a.maskAlarms(station.ActorFrom(r.Context()), &al); err != nil {
+				return err
+			}
 			res.Alarm = &al
 		case ok:
 			res.Problem = p
@@ -225,6 +243,9 @@ func (a *Agent) getMode(w http.ResponseWriter, _ *http.Request) error {
 func (a *Agent) getIncident(w http.ResponseWriter, r *http.Request) error {
 	v, err := a.Incident(r.PathValue("id"))
 	if err != nil {
+		return err
+	}
+	if err := a.maskList(station.ActorFrom(r.Context()), v.Alarms); err != nil {
 		return err
 	}
 	return station.WriteJSON(w, http.StatusOK, v)

@@ -202,6 +202,9 @@ func preparePutCamera(a *Agent, cmd station.Command) (plan, error) {
 		if err := checkPosition(tx, c.Position); err != nil {
 			return nil, err
 		}
+		if err := checkSight(tx, cmd.Actor, c); err != nil {
+			return nil, err
+		}
 		has, err := putSecret(tx, cameraSecret(c.ID), password, before.HasPassword && sameHost(before.URL, c.URL) && before.Username == c.Username)
 		if err != nil {
 			return nil, err
@@ -253,6 +256,9 @@ func prepareRemoveCamera(a *Agent, cmd station.Command) (plan, error) {
 			}
 		}
 		if err := tx.DeleteSecret(cameraSecret(c.ID)); err != nil {
+			return nil, err
+		}
+		if err := keepSight(tx, c); err != nil {
 			return nil, err
 		}
 		if err := takeCameraFromSensors(tx, c.ID, cmd.Actor.Account, now); err != nil {

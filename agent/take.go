@@ -299,13 +299,22 @@ func (c childTx) camera(cam *station.Camera) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return "camera/" + cam.ID, store.Put(c.tx, k, *cam)
+	return "camera/" + cam.ID, errors.Join(store.Put(c.tx, k, *cam), c.tx.Delete(key(sightTable, cam.ID)))
 }
 
 func (c childTx) cameraRemoved(cam *station.Camera) (string, error) {
 	k, err := c.ownCamera(cam)
 	if err != nil {
 		return "", err
+	}
+	here, known, err := store.Get[station.Camera](c.tx, k)
+	if err != nil {
+		return "", err
+	}
+	if known { // what it has recorded stays as closed as it was
+		if err := keepSight(c.tx, here); err != nil {
+			return "", err
+		}
 	}
 	return "camera/" + cam.ID, errors.Join(c.tx.Delete(key(camStTable, cam.ID)), c.tx.Delete(k))
 }

@@ -30,7 +30,7 @@ type viewer struct {
 	id      string
 	session viewing
 	camera  string
-	account string
+	actor   station.Actor
 }
 
 // Routes are the routes of live video.
@@ -72,6 +72,7 @@ func (s *Set) Routes() []station.Route {
 		{
 			Pattern:    "DELETE /api/v1/whep/{session}",
 			Permission: station.PermVideo,
+			Resource:   "whep/{session}",
 			Handler:    station.Handler(s.serveDelete),
 			Summary:    "Stop watching",
 			Status:     http.StatusNoContent,
@@ -111,7 +112,7 @@ func (s *Set) serveOffer(w http.ResponseWriter, r *http.Request) error {
 		release()
 		return err
 	}
-	if !s.keepView(&viewer{id: session.ID, session: session, camera: id, account: station.ActorFrom(r.Context()).Account}, release) {
+	if !s.keepView(&viewer{id: session.ID, session: session, camera: id, actor: station.ActorFrom(r.Context())}, release) {
 		session.Close()
 		release()
 		return errStopped
@@ -156,13 +157,39 @@ func (s *Set) keepView(v *viewer, release func()) bool {
 	return true
 }
 
+// CameraOf is the camera that is watched in a viewing that came by HTTP; "" where
+// there is no such viewing.
+func (s *Set) CameraOf(session string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if v := s.views[session]; v != nil {
+		return v.camera
+	}
+	return ""
+}
+
+// EndViews ends the viewings of those who may no longer watch.
+func (s *Set) EndViews(may func(actor station.Actor, camera string) bool) {
+	s.mu.Lock()
+	views := make([]*viewer, 0, len(s.views))
+	for _, v := range s.views {
+		views = append(views, v)
+	}
+	s.mu.Unlock()
+	for _, v := range views {
+		if !may(v.actor, v.camera) {
+			v.session.Close()
+		}
+	}
+}
+
 // serveDelete ends a session. Its ID is known to nobody but who opened it, and
 // the route's permission has been checked.
 func (s *Set) serveDelete(w http.ResponseWriter, r *http.Request) error {
 	s.mu.Lock()
 	v := s.views[r.PathValue("session")]
 	s.mu.Unlock()
-	if v == nil || v.account != station.ActorFrom(r.Context()).Account {
+	if v == nil || v.actor.Account != station.ActorFrom(r.Context()).Account {
 		return station.ErrNotFound
 	}
 	v.session.Close()

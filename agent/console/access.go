@@ -12,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"stationd/agent/account"
 	"stationd/agent/station"
 )
 
@@ -109,14 +108,17 @@ func (s *Server) guard(route station.Route) http.Handler {
 			actor = station.System() // a scraper on this machine has no browser to sign in with
 		}
 		resource := wildcard.ReplaceAllStringFunc(route.Resource, func(m string) string { return r.PathValue(m[1 : len(m)-1]) })
-		if err := account.Authorize(actor, route.Permission, resource); err != nil {
+		if err := s.deps.Accounts.Authorize(actor, route.Permission, resource); err != nil {
 			if actor.Account != "" && r.Method != http.MethodGet && r.Method != http.MethodHead {
 				s.deps.Accounts.Refused(r.Context(), actor, route.Pattern, resource, err)
 			}
 			s.fail(rec, r, err)
 			return
 		}
-		route.Handler.ServeHTTP(rec, r.WithContext(station.WithActor(r.Context(), actor)))
+		ctx := station.WithSight(station.WithActor(r.Context(), actor), func(camera string) error {
+			return s.deps.Accounts.Authorize(actor, route.Permission, "camera/"+camera)
+		})
+		route.Handler.ServeHTTP(rec, r.WithContext(ctx))
 	})
 }
 

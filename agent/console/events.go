@@ -105,7 +105,15 @@ func (s *Server) getEvents(w http.ResponseWriter, r *http.Request) error {
 			if last, reading := newest[ev.Subject]; reading && ev.Type == station.EventReading && last != i {
 				continue
 			}
-			if account.Authorize(actor, PermissionOf(ev.Type), "") == nil {
+			if account.Authorize(actor, PermissionOf(ev.Type), "") != nil {
+				continue
+			}
+			ev, shown, err := s.deps.Accounts.EventFor(actor, ev)
+			if err != nil {
+				s.log.Error("event not judged for a stream", "seq", ev.Seq, "err", err)
+				return nil // the answer has begun; the browser comes again
+			}
+			if shown {
 				st.event(ev)
 			}
 		}

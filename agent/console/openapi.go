@@ -35,6 +35,7 @@ func openAPI(cookie string, routes []station.Route) ([]byte, error) {
 			"summary":      r.Summary,
 			"operationId":  operationID(method, path),
 			"x-permission": r.Permission,
+			"x-resource":   r.Resource,
 		}
 		if params := parameters(path, r.Params); len(params) > 0 {
 			op["parameters"] = params

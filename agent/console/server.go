@@ -24,6 +24,10 @@ type Accounts interface {
 	LoginByLink(ctx context.Context, link, address string) (token string, actor station.Actor, err error)
 	Session(ctx context.Context, token, address string) (station.Actor, error)
 	Logout(ctx context.Context, token string) error
+	// Authorize tells whether actor may do what needs p on resource: nil, or a problem.
+	Authorize(actor station.Actor, p station.Permission, resource string) error
+	// EventFor is an event as actor may see it; false when nothing of it is for them.
+	EventFor(actor station.Actor, ev station.Event) (station.Event, bool, error)
 	// Refused writes down that somebody was turned away from an action.
 	Refused(ctx context.Context, actor station.Actor, action, resource string, refusal error)
 }

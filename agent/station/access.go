@@ -96,3 +96,26 @@ func ActorFrom(ctx context.Context) Actor {
 	a, _ := ctx.Value(actorKey{}).(Actor)
 	return a
 }
+
+type sightKey struct{}
+
+// WithSight returns a context that knows which cameras who asks may see.
+func WithSight(ctx context.Context, sees func(camera string) error) context.Context {
+	return context.WithValue(ctx, sightKey{}, sees)
+}
+
+// MaySee is for a handler whose route names no camera as its Resource, since it is
+// about several, or learns which from the body: nil when who asks may see this one.
+// Where nobody knows, nobody may.
+func MaySee(ctx context.Context, camera string) error {
+	if sees, ok := ctx.Value(sightKey{}).(func(string) error); ok {
+		return sees(camera)
+	}
+	return ErrUnseen.At("camera/" + camera)
+}
+
+// ErrUnseen is of a camera that is not for who asks.
+var ErrUnseen = &Problem{
+	Code: "camera.restricted", Status: http.StatusForbidden, Message: "this camera is not for this account to see",
+	Hint: "ask an administrator: who may see a camera stands in its settings",
+}

@@ -102,6 +102,9 @@ type Alarm struct {
 	Before int `json:"before,omitempty"`
 
 	Cameras []string `json:"cameras,omitempty"`
+	// Unseen is how many cameras have it that who reads this may not see; they are
+	// not among Cameras. It is set in answers, not in what is kept.
+	Unseen int `json:"unseen,omitempty"`
 	// Clip is the ID of the clip that is being made or is ready.
 	Clip string `json:"clip,omitempty"`
 	// CentreAt is when the centre confirmed that it has the alarm.

@@ -54,7 +54,10 @@ type Camera struct {
 	Owner     CameraOwner `json:"owner,omitempty"`
 	OwnerName string      `json:"ownerName,omitempty"`
 	// Roles are the roles that may see it; empty lets everybody who may see video.
+	// An administrator may see every camera.
 	Roles []string `json:"roles,omitempty"`
+	// Withheld keeps it from the parent: neither its name nor its pictures go there.
+	Withheld bool `json:"withheld,omitempty"`
 }
 
 // Transport is how RTP comes from a camera.

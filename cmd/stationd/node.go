@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -55,6 +56,8 @@ type node struct {
 	uplink  *uplink.Uplink   // nil without a parent
 	centre  *centre.Centre   // nil without children
 	console *console.Server
+	routes  []station.Route // all that the console serves
+	calls   *callable
 
 	statusMu  sync.Mutex // guards what follows
 	statusNow console.Status
@@ -65,6 +68,7 @@ type node struct {
 // and nothing runs until Run.
 func openNode(cfg Config, log *slog.Logger) (_ *node, err error) {
 	n := &node{cfg: cfg, log: log}
+	n.calls = &callable{node: n, out: map[*outgoingCall]struct{}{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, n.Close())
@@ -87,6 +91,7 @@ func openNode(cfg Config, log *slog.Logger) (_ *node, err error) {
 		Store: n.store, Clips: n.archive, Evidence: n.archive, Apply: n.apply, Order: order, Centre: cfg.Uplink.Enabled(), Log: log.With("room", "agent"),
 		CheckSensor:  func(sn station.Sensor) error { return n.devices.Check(sn) },
 		BrokerHealth: n.brokerHealth,
+		CameraOf:     n.cameraOf(),
 		CheckBroker:  func(b station.Broker) error { return n.devices.CheckBroker(b) },
 		CheckExport:  func(x station.Export) error { return n.play.CheckExport(x) },
 		Rules:        judging(),
@@ -115,7 +120,7 @@ func openNode(cfg Config, log *slog.Logger) (_ *node, err error) {
 			return nil, err
 		}
 	}
-	n.play = playback.New(cfg.Playback, playback.Deps{Archive: n.archive, Alarms: n.alarmsAt, Exports: n.agent, May: maySee, Room: n.roomForExports, Log: log.With("room", "playback")})
+	n.play = playback.New(cfg.Playback, playback.Deps{Archive: n.archive, Alarms: n.alarmsAt, Exports: n.agent, May: n.maySee, Room: n.roomForExports, Log: log.With("room", "playback")})
 	n.video = video.New(cfg.Video, video.Deps{Hub: n.hub, Archive: n.archive, Events: n.agent, Remote: n.remote(), Log: log.With("room", "video")})
 	if cfg.Video.Restream.Enabled() {
 		if err := n.openRestream(); err != nil {
@@ -125,10 +130,18 @@ func openNode(cfg Config, log *slog.Logger) (_ *node, err error) {
 	if cfg.Uplink.Enabled() {
 		n.uplink = uplink.New(cfg.Uplink, uplink.Deps{
 			Version: version(), Journal: journal{n.agent, n.store}, Clips: outgoing{n.agent, n.archive},
-			Live: n.video, Commands: fromParent{n.agent}, Log: log.With("room", "uplink"),
+			Live: n.calls, Commands: fromParent{n.agent}, Log: log.With("room", "uplink"),
 		})
 	}
 	return n, n.openConsole()
+}
+
+// cameraOf tells of the rooms' own kinds of resource to which camera they belong,
+// once the rooms are there.
+func (n *node) cameraOf() map[string]func(id string) string {
+	return map[string]func(id string) string{
+		"whep": func(id string) string { return n.video.CameraOf(id) },
+	}
 }
 
 // brokerHealth is how the brokers are, as the list of them shows it.
@@ -211,6 +224,7 @@ func (n *node) openConsole() (err error) {
 	if n.centre != nil {
 		kind = "centre"
 	}
+	n.routes = routes
 	n.console, err = console.New(n.cfg.Console, console.Deps{
 		Node:     console.Node{ID: n.store.Node(), Name: n.agent.Name(), Kind: kind, Version: version()},
 		Accounts: n.agent, Journal: n.store, Routes: routes, Status: n.status, Ready: n.agent.Heartbeat,
@@ -243,6 +257,8 @@ func (n *node) apply(r agent.Registry) {
 	n.onvif.Apply(spoken)
 	n.archive.Apply(own) // before anything of them is recorded
 	n.video.Apply(sources, r.Remote)
+	n.video.EndViews(n.maySee)
+	n.calls.recheck()
 }
 
 // part is one thing that runs. When a vital part ends by itself the whole node

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -39,7 +40,13 @@ func (j journal) Epoch() station.Epoch { return j.store.Epoch() }
 func (j journal) Head() uint64         { return j.store.Head() }
 
 func (j journal) Read(after uint64, limit int, lanes ...station.Lane) ([]station.Event, error) {
-	return j.store.Read(after, limit, lanes...)
+	events, err := j.store.Read(after, limit, lanes...)
+	for i := range events {
+		if err == nil {
+			events[i], err = j.EventUp(events[i])
+		}
+	}
+	return events, err
 }
 
 func (j journal) Changed(after uint64) <-chan struct{} { return j.store.Changed(after) }
@@ -73,8 +80,8 @@ func (n *node) alarmsAt(camera string, from, to time.Time, most int) ([]station.
 }
 
 // maySee tells whether somebody may see a camera's pictures.
-func maySee(who station.Actor, camera string) bool {
-	return account.Authorize(who, station.PermVideo, "camera/"+camera) == nil
+func (n *node) maySee(who station.Actor, camera string) bool {
+	return n.agent.Authorize(who, station.PermVideo, "camera/"+camera) == nil
 }
 
 // roomForExports tells whether an export may be written: it leaves as much of the
@@ -99,7 +106,9 @@ func (o outgoing) OpenClip(id string) (uplink.ClipReader, error) { return o.arch
 type fromParent struct{ agent *agent.Agent }
 
 func (f fromParent) Handle(ctx context.Context, cmd station.Command) station.Receipt {
-	cmd.Actor = station.Actor{Account: "node:parent", Name: cmd.Actor.Name, Role: account.RoleNode}
+	name := cmd.Actor.Name
+	cmd.Actor = parent
+	cmd.Actor.Name = name
 	return f.agent.Handle(ctx, cmd)
 }
 
@@ -166,6 +175,56 @@ func (r receivedClip) Finish() error {
 // soundChanged tells the core how the sound output is.
 func (n *node) soundChanged(ctx context.Context, st station.SoundState) error {
 	return n.agent.SoundChanged(ctx, st, n.cfg.Sound.Needed())
+}
+
+// parent is who asks when the parent does.
+var parent = station.Actor{Account: "node:parent", Role: account.RoleNode}
+
+// callable are the cameras that the parent may call up.
+type callable struct {
+	node *node
+
+	mu  sync.Mutex
+	out map[*outgoingCall]struct{}
+}
+
+type outgoingCall struct {
+	camera string
+	cancel context.CancelCauseFunc
+}
+
+// DialOut brings a picture to the parent for as long as it may see the camera.
+func (c *callable) DialOut(ctx context.Context, camera string, exchange func(ctx context.Context, offer string) (string, error)) error {
+	may := func() error { return c.node.agent.Authorize(parent, station.PermNode, "camera/"+camera) }
+	if err := may(); err != nil {
+		return err
+	}
+	within, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	call := &outgoingCall{camera, cancel}
+	c.mu.Lock()
+	c.out[call] = struct{}{}
+	c.mu.Unlock()
+	defer func() {
+		c.mu.Lock()
+		delete(c.out, call)
+		c.mu.Unlock()
+	}()
+	if err := c.node.video.DialOut(within, camera, exchange); err != nil || ctx.Err() != nil {
+		return err
+	}
+	return context.Cause(within)
+}
+
+// recheck ends the calls for what the parent may no longer see.
+func (c *callable) recheck() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for call := range c.out {
+		if err := c.node.agent.Authorize(parent, station.PermNode, "camera/"+call.camera); err != nil {
+			call.cancel(err)
+		}
+	}
 }
 
 // legs answers a station's offer. The centre is made before the cameras, so it

@@ -13,7 +13,7 @@ export interface Alarm {
   returnedAt?: string; clearedAt?: string; answers?: Answer[]; before?: number; cameras?: string[]; clip?: string;
   centreAt?: string; centreSeenAt?: string; centreTakenAt?: string; centreSeenBy?: string; centreTakenBy?: string; centreLapsedAt?: string; centreLapsedBy?: string;
   why?: Signal | null; seq?: number; skew?: number; important?: boolean; test?: boolean; shelf?: Shelf | null; suppressed?: string;
-  chattering?: boolean; worked?: number; incident?: string; takenBy?: Taker | null; notes?: Note[];
+  chattering?: boolean; worked?: number; incident?: string; unseen?: number; takenBy?: Taker | null; notes?: Note[];
 }
 /** A signal that raised an alarm, with the rule behind it; durations are nanoseconds. */
 export interface Signal {

@@ -68,7 +68,7 @@ export function Views({ alarm, detail }) {
 
 /** The other cameras by name, and the size of the picture. @param {{alarm: Alarm, others: string[], onFront: (id: string) => void}} props */
 function Eyes({ alarm, others, onFront }) {
-  return html`${others.map((id) => html`<button type="button" class="eye" key=${id} data-testid="eye" onClick=${() => onFront(id)}>${cameraRow(id, alarm.node)?.camera.name}</button>`)}
+  return html`${alarm.unseen ? html`<span class="note">${t('views.unseen', { n: alarm.unseen })}</span>` : null}${others.map((id) => html`<button type="button" class="eye" key=${id} data-testid="eye" onClick=${() => onFront(id)}>${cameraRow(id, alarm.node)?.camera.name}</button>`)}
     <button type="button" class="eye" data-testid="enlarge" aria-pressed=${enlarged.value} onClick=${() => (enlarged.value = !enlarged.value)}>${t(enlarged.value ? 'views.smaller' : 'views.larger')}<kbd>V</kbd></button>`;
 }
 
@@ -88,5 +88,6 @@ function Spot({ alarm, spot, eye }) {
 function NoPicture({ alarm }) {
   if (!may('video')) return html`<p class="nocamera note">${t('video.notAllowed')}</p>`;
   if (alarm.kind === 'camera' || !alarm.sensor) return html`<p class="nocamera"><strong>${alarm.name}</strong></p>`;
+  if (alarm.unseen) return html`<p class="nocamera" data-testid="unseen"><strong>${t('views.unseen', { n: alarm.unseen })}</strong></p>`;
   return html`<p class="nocamera" data-testid="no-camera"><strong>${t('views.noCamera')}</strong>${may('configure') && html`<a href=${href('sensors', alarm.sensor)}>${t('views.tieCamera')}</a>`}</p>`;
 }

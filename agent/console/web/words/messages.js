@@ -6,11 +6,14 @@ import { LIVE } from './live.js';
 import { PLAYBACK } from './playback.js';
 import { PUSH } from './push.js';
 import { STORAGE } from './storage.js';
+import { WALL } from './wall.js';
 
 export const MESSAGES = /** @type {const} */ ({
   ...LIVE,
   ...PLAYBACK,
   ...PUSH,
+  ...WALL,
+
   // the frame
   'app.name': ['工作站', 'Station'],
   'boot.lost': ['正在联系本站程序…', 'Reaching the station’s program…'],
