@@ -97,6 +97,14 @@ var orders = map[string]order{
 	station.CommandTakeTemplate:   {station.PermNode, about("rule-template"), prepareTakeTemplate},
 	station.CommandPutRulePolicy:  {station.PermConfigure, always("rule-policy"), preparePutRulePolicy},
 
+	station.CommandPutWall:     {station.PermAnswer, about("wall"), walls.preparePut},
+	station.CommandRemoveWall:  {station.PermAnswer, about("wall"), walls.prepareRemove},
+	station.CommandPutGroup:    {station.PermAnswer, about("camera-group"), groups.preparePut},
+	station.CommandRemoveGroup: {station.PermAnswer, about("camera-group"), groups.prepareRemove},
+	station.CommandPutTour:     {station.PermAnswer, about("tour"), tours.preparePut},
+	station.CommandRemoveTour:  {station.PermAnswer, about("tour"), tours.prepareRemove},
+	station.CommandPutPatrol:   {station.PermVideo, about("patrol"), preparePutPatrol},
+
 	station.CommandShelveAlarm:    {station.PermAnswer, about("alarm"), prepareShelve},
 	station.CommandUnshelveAlarm:  {station.PermAnswer, about("alarm"), prepareUnshelve},
 	station.CommandTakeAlarm:      {station.PermAnswer, about("alarm"), prepareTake},

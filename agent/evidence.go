@@ -49,6 +49,13 @@ func (a *Agent) getHolds(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	err = a.store.View(func(tx *store.Tx) (err error) {
+		holds, err = onlySeen(tx, station.ActorFrom(r.Context()), holds, func(h station.Hold) string { return h.Camera })
+		return err
+	})
+	if err != nil {
+		return err
+	}
 	return station.WriteJSON(w, http.StatusOK, holdList{holds})
 }
 
@@ -99,6 +106,9 @@ func prepareHoldEvidence(a *Agent, cmd station.Command) (plan, error) {
 	err := a.store.View(func(tx *store.Tx) error {
 		if _, ok, err := store.Get[station.Camera](tx, key(cameraTable, h.Camera)); err != nil || !ok {
 			return errors.Join(err, station.Errorf(http.StatusNotFound, "camera.unknown", "name a camera of this station", "there is no camera %q", h.Camera).At("camera"))
+		}
+		if ok, err := sees(tx, cmd.Actor, h.Camera); err != nil || !ok {
+			return errors.Join(err, station.ErrUnseen.At("camera/"+h.Camera))
 		}
 		if have, ok, err := store.Get[station.Hold](tx, key(holdTable, h.ID)); err != nil {
 			return err

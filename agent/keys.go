@@ -29,19 +29,26 @@ const (
 	sessionTable = store.Key("session/")
 	inviteTable  = store.Key("invite/")
 	displayTable = store.Key("display/")
-	planTable    = store.Key("plan/")
-	cardTable    = store.Key("card/")
-	cardPast     = store.Key("cardpast/") // cardpast/<kind>/<version>
-	shiftTable   = store.Key("shift/")
-	receiptTable = store.Key("receipt/")
-	auditTable   = store.Key("audit/")
-	auditHead    = store.Key("audithead")
-	openedKey    = store.Key("opened") // the epoch of the store that was last told of
-	selfKey      = store.Key("self")   // the node as it introduced itself
-	nodeTable    = store.Key("node/")
-	markTable    = store.Key("mark/")   // mark/<node>/<lane>
-	pastTable    = store.Key("past/")   // past/<node>/<lane>/<epoch>
-	targetTable  = store.Key("target/") // target/<name> → when it was told what is set up
+	wallTable    = store.Key("wall/")
+	groupTable   = store.Key("cameragroup/")
+	tourTable    = store.Key("tour/")
+	roundTable   = store.Key("tourround/") // the last whole round of each tour
+	// Rounds of tours by when they began, and where each of them is by its ID.
+	patrolTable   = store.Key("patrol/")
+	patrolAtTable = store.Key("patrolat/")
+	planTable     = store.Key("plan/")
+	cardTable     = store.Key("card/")
+	cardPast      = store.Key("cardpast/") // cardpast/<kind>/<version>
+	shiftTable    = store.Key("shift/")
+	receiptTable  = store.Key("receipt/")
+	auditTable    = store.Key("audit/")
+	auditHead     = store.Key("audithead")
+	openedKey     = store.Key("opened") // the epoch of the store that was last told of
+	selfKey       = store.Key("self")   // the node as it introduced itself
+	nodeTable     = store.Key("node/")
+	markTable     = store.Key("mark/")   // mark/<node>/<lane>
+	pastTable     = store.Key("past/")   // past/<node>/<lane>/<epoch>
+	targetTable   = store.Key("target/") // target/<name> → when it was told what is set up
 
 	// Who is told of alarms, and what became of it.
 	contactTable  = store.Key("contact/")

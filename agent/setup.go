@@ -261,6 +261,9 @@ func prepareRemoveCamera(a *Agent, cmd station.Command) (plan, error) {
 		if err := keepSight(tx, c); err != nil {
 			return nil, err
 		}
+		if err := takeCameraFromWalls(tx, c.ID); err != nil {
+			return nil, err
+		}
 		if err := takeCameraFromSensors(tx, c.ID, cmd.Actor.Account, now); err != nil {
 			return nil, err
 		}

@@ -23,6 +23,8 @@ var kindless = map[string]bool{
 	"device": true, "display": true, "displays": true, "duty": true, "incident": true, "joining": true, "mode": true,
 	"people": true, "plan": true, "plans": true, "rule-policy": true, "rule-template": true, "schedule": true, "sensor": true, "sensors": true,
 	"shift-notes": true, "sound": true,
+	// Walls, groups, tours and rounds name several cameras, and are masked.
+	"wall": true, "walls": true, "camera-group": true, "camera-groups": true, "tour": true, "tours": true, "patrol": true, "patrols": true,
 }
 
 var errKind = station.Problem{
@@ -68,6 +70,9 @@ func (a *Agent) cameraBehind(tx *store.Tx, resource string) (camera string, know
 	case kind == "clip":
 		c, _, err := store.Get[station.Clip](tx, key(clipTable, id))
 		return c.Camera, true, err
+	case kind == "evidence":
+		h, _, err := store.Get[station.Hold](tx, key(holdTable, id))
+		return h.Camera, true, err
 	case kind == "export":
 		x, _, err := store.Get[station.Export](tx, key(exportTable, id))
 		return x.Camera, true, err
@@ -216,6 +221,10 @@ func (a *Agent) EventFor(actor station.Actor, ev station.Event) (station.Event, 
 	err := a.store.View(func(tx *store.Tx) (err error) {
 		if alarmEvents[ev.Type] {
 			ev, shown, err = maskAlarmEvent(tx, actor, ev)
+			return err
+		}
+		if ev.Type == station.EventPatrol {
+			ev, shown, err = maskPatrolEvent(tx, actor, ev)
 			return err
 		}
 		camera, _, err := a.cameraBehind(tx, ev.Subject) // a subject of another kind has no camera

@@ -51,7 +51,7 @@ func (s *Set) serveSocket(w http.ResponseWriter, r *http.Request) error {
 	} else if err != nil {
 		return nil // the browser was answered
 	}
-	v := &viewer{id: station.NewID(), session: socket, camera: id, account: station.ActorFrom(r.Context()).Account}
+	v := &viewer{id: station.NewID(), session: socket, camera: id, actor: station.ActorFrom(r.Context())}
 	if !s.keepView(v, func() {}) {
 		socket.Close()
 		_ = socket.Serve(pictures)

@@ -39,6 +39,7 @@ var eventPermissions = map[string]station.Permission{
 	station.EventModeChanged:      station.PermWatch,
 	station.EventSetupChanged:     station.PermWatch,
 	station.EventShiftNote:        station.PermAnswer, // it may name people
+	station.EventPatrol:           station.PermVideo,
 	station.EventClipReady:        station.PermWatch,
 	station.EventClipFailed:       station.PermWatch,
 	station.EventClipRemoved:      station.PermWatch,

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 
 	"stationd/agent"
-	"stationd/agent/account"
 	"stationd/agent/station"
 	"stationd/video/restream"
 )
@@ -37,7 +36,7 @@ func (c consumers) May(ctx context.Context, visit, address, camera string) error
 	if err != nil {
 		return err
 	}
-	return account.Authorize(actor, station.PermVideo, "camera/"+camera)
+	return c.agent.Authorize(actor, station.PermVideo, "camera/"+camera)
 }
 
 func (c consumers) Leave(ctx context.Context, visit string) {

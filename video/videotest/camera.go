@@ -22,6 +22,7 @@ type camera struct {
 	// Guarded by Server.mu:
 	reel
 	begin  int                     // the film begins anew with the picture that is so many from now; 0: it does not
+	clock  time.Duration           // how wrong its own clock is, beyond Config.ClockOffset
 	stream *gortsplib.ServerStream // nil while cut
 	hung   bool
 	served int // sessions that ever played
@@ -145,7 +146,7 @@ func (s *Server) play(ctx context.Context, c *camera) {
 				at = 0
 			}
 		}
-		reel, ssrc := c.reel, c.ssrc(0)
+		reel, ssrc, clock := c.reel, c.ssrc(0), s.cfg.ClockOffset+c.clock
 		s.mu.Unlock()
 		out, err := reel.encode(reel.film.Units[at%len(reel.film.Units)])
 		if err != nil {
@@ -160,7 +161,7 @@ func (s *Server) play(ctx context.Context, c *camera) {
 		if due.Sub(reported) >= reportEvery {
 			reported = due
 			_ = stream.WritePacketRTCP(reel.medias[0], &rtcp.SenderReport{
-				SSRC: ssrc, NTPTime: ntp(due.Add(s.cfg.ClockOffset)), RTPTime: timestamp,
+				SSRC: ssrc, NTPTime: ntp(due.Add(clock)), RTPTime: timestamp,
 				PacketCount: packets, OctetCount: octets,
 			})
 		}

@@ -71,6 +71,12 @@ func Porch() (Film, error) {
 func isDelimiter(n []byte) bool    { return n[0]&0x1f == 9 }
 func isDelimiter265(n []byte) bool { return n[0]>>1&0x3f == 35 }
 
+// NewFilm makes a film of an Annex-B stream; every picture must have an access unit
+// delimiter in front, and the first must be a key picture.
+func NewFilm(name, title string, annexB []byte) Film {
+	return Film{Name: name, Title: title, Units: split(annexB, isDelimiter)}
+}
+
 // Length is how long the film is.
 func (f Film) Length() time.Duration { return time.Duration(len(f.Units)) * Interval }
 

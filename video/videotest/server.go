@@ -241,6 +241,20 @@ func (s *Server) Restore(path string) error {
 	return c.open(s.rtsp)
 }
 
+// Reboot cuts a camera off; when it is restored it plays another film, of another
+// size perhaps, and its clock is wrong.
+func (s *Server) Reboot(path string, film Film, clock time.Duration) error {
+	s.Cut(path)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.cameras[strings.Trim(path, "/")]
+	if c == nil {
+		return fmt.Errorf("reboot %q: no such camera", path)
+	}
+	c.clock = clock
+	return c.load(film)
+}
+
 // Sessions is how many clients have set a camera up now.
 func (s *Server) Sessions(path string) int {
 	s.mu.Lock()

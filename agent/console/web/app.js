@@ -11,6 +11,7 @@ import { route, startRoute } from './state/route.js';
 import { followLink, loadSession, may, session } from './state/session.js';
 import { startSound } from './state/sound.js';
 import { happening, setSelf } from './state/store.js';
+import { startTouring } from './state/touring.js';
 import { Banner, Calling } from './ui/banner.js';
 import { Bar } from './ui/bar.js';
 import { Toasts } from './ui/toasts.js';
@@ -27,11 +28,14 @@ import { Playback } from './pages/playback.js';
 import { Records } from './pages/records.js';
 import { Sensors } from './pages/sensors.js';
 import { Setup } from './pages/setup.js';
+import { Patrols } from './pages/patrols.js';
+import { Tours } from './pages/tours.js';
+import { TourStrip } from './pages/tour-strip.js';
 
 /** @type {Record<string, any>} */
-const pages = { desk: Desk, cameras: Cameras, sensors: Sensors, records: Records, health: Health, nodes: Nodes, accounts: Accounts, audit: AuditPage, setup: Setup, performance: PerformancePage, playback: Playback };
+const pages = { desk: Desk, cameras: Cameras, sensors: Sensors, records: Records, health: Health, nodes: Nodes, accounts: Accounts, audit: AuditPage, setup: Setup, performance: PerformancePage, playback: Playback, tours: Tours, patrols: Patrols };
 /** @type {Record<string, string>} */
-const needs = { accounts: 'accounts', audit: 'audit' };
+const needs = { accounts: 'accounts', audit: 'audit', tours: 'video', patrols: 'video' };
 
 const unreachable = signal(false);
 let running = false;
@@ -44,7 +48,7 @@ function App() {
   const name = route.value.page;
   const allowed = pages[name] && (!needs[name] || may(needs[name]));
   const Page = allowed ? pages[name] : Desk;
-  return html`<div class="frame"><${Bar} /><div class="banners"><${Banner} /><${Calling} /><${LoginAgain} /></div><${Page} /><${Toasts} /></div>`;
+  return html`<div class="frame"><${Bar} /><div class="banners"><${Banner} /><${Calling} /><${TourStrip} /><${LoginAgain} /></div><${Page} /><${Toasts} /></div>`;
 }
 
 /** Asks until the program answers; it may be starting just now. */
@@ -73,6 +77,7 @@ effect(() => {
   startChoice();
   startSound();
   startInsisting();
+  startTouring();
   startFeed();
 });
 effect(() => {

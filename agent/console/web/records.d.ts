@@ -42,11 +42,24 @@ export interface Clip {
 }
 export interface Camera {
   id: string; node?: string; name: string; place?: string; url?: string; username?: string; hasPassword?: boolean; record: boolean; position?: Position | null;
+  sub?: string; owner?: string; ownerName?: string; roles?: string[]; withheld?: boolean; onvif?: string; recording?: string;
+}
+export interface SavedWall { id: string; name: string; layout: number; cameras: string[] }
+export interface CameraGroup { id: string; name: string; cameras: string[] }
+export interface TourStep { camera?: string; group?: string; dwell?: number; preset?: string }
+export interface Tour { id: string; name: string; steps: TourStep[]; dwell: number; confirm?: '' | 'step' | 'round'; hours?: Span[]; every?: number }
+export interface TourView { tour: Tour; due: boolean; open: boolean; last?: string; lastBy?: string }
+export interface PatrolView { camera: string; name: string; from: string; to: string; seconds: number; dark?: number; times?: number; result?: '' | 'normal' | 'note' | 'report'; note?: string; at?: string }
+export interface PatrolBreak { alarm?: string; from: string; to?: string }
+export interface Patrol {
+  id: string; tour: string; tourName: string; by: string; name: string; seat?: string; unattended?: boolean; started: string; ended?: string;
+  complete?: boolean; views: PatrolView[]; breaks?: PatrolBreak[]; unseen?: number;
 }
 export interface CameraState {
   camera: string; node?: string;
-  status: 'connecting' | 'online' | 'offline' | 'unauthorized' | 'no-slot' | 'unsupported';
-  since: string; cause?: string; hint?: string; codec?: string; width?: number; height?: number; sound?: string; talk?: string;
+  status: 'connecting' | 'online' | 'offline' | 'unauthorized' | 'no-slot' | 'unsupported' | 'idle';
+  since: string; cause?: string; hint?: string; codec?: string; width?: number; height?: number;
+  sound?: string; talk?: string; clockOffset?: number; sub?: { status?: string; codec?: string; width?: number; height?: number };
 }
 export interface CameraRow { camera: Camera; state: CameraState | null }
 export interface Rule { kind: string; field: string; op: string; value: boolean | number | string; clear?: number | null;

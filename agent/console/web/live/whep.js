@@ -51,11 +51,12 @@ async function triedPairs(pc) {
 
 export class Whep {
   /**
-   * @param {string} camera
+   * @param {string} camera @param {string} role which of the camera's streams: "focus", "wall"
    * @param {{onStream: (s: MediaStream) => void, onEnd: (p: Problem) => void}} told onEnd comes once, unless close() came first
    */
-  constructor(camera, told) {
+  constructor(camera, role, told) {
     this.camera = camera;
+    this.role = role;
     this.told = told;
     this.location = '';
     this.over = false;
@@ -77,7 +78,7 @@ export class Whep {
       pc.addTransceiver('audio', { direction: 'recvonly' });
       await pc.setLocalDescription(await pc.createOffer());
       await gathered(pc);
-      const reply = await fetch(`/api/v1/cameras/${encodeURIComponent(this.camera)}/whep`, {
+      const reply = await fetch(`/api/v1/cameras/${encodeURIComponent(this.camera)}/whep?role=${this.role}`, {
         method: 'POST',
         headers: { 'Content-Type': 'application/sdp', Accept: 'application/sdp' },
         body: pc.localDescription?.sdp ?? '',

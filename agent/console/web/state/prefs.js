@@ -26,8 +26,9 @@ export const lang = signal(/** @type {'zh'|'en'} */ (read('lang', 'zh') === 'en'
 /** The wish: "auto" follows the system. */
 export const theme = signal(/** @type {'auto'|'day'|'night'} */ (read('theme', 'auto')));
 export const muted = signal(read('muted', '') === '1');
-/** Pictures on the camera page: 1, 4 or 9. */
-export const wallSize = signal(Number(read('wall', '4')) || 4);
+/** Pictures on the wall: 1, 4, 9 or 16; and which cameras they are of. */
+export const wallSize = signal([1, 4, 9, 16].find((n) => n === Number(read('wall', '4'))) ?? 4);
+export const wallOf = signal(read('wallOf', ''));
 /** Whether the quiet desk tours through the cameras. */
 export const tour = signal(read('tour', '1') === '1');
 /** What this seat is called where several sit before one station. */
@@ -53,6 +54,7 @@ export function applyPrefs() {
   });
   effect(() => write('muted', muted.value ? '1' : ''));
   effect(() => write('wall', String(wallSize.value)));
+  effect(() => write('wallOf', wallOf.value));
   effect(() => write('tour', tour.value ? '1' : ''));
   effect(() => write('seat', seat.value));
   effect(() => write('planFirst', planFirst.value ? '1' : ''));

@@ -13,6 +13,7 @@ export const MESSAGES = /** @type {const} */ ({
   ...PLAYBACK,
   ...PUSH,
   ...WALL,
+  ...STORAGE,
 
   // the frame
   'app.name': ['工作站', 'Station'],
@@ -1225,5 +1226,4 @@ export const MESSAGES = /** @type {const} */ ({
   'node.lastEvent': ['最后消息', 'Last message'],
   'node.alarms': ['进行中的告警', 'Live alarms'],
   'node.remedy': ['打电话到站里，请他们看线路和电脑。', 'Ring the station: have them look at the line and the PC.'],
-  ...STORAGE,
 });
