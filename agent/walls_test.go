@@ -14,7 +14,9 @@ import (
 func TestWallsGroupsAndTours(t *testing.T) {
 	r, _ := sightRig(t) // gate for all, vault for the chief
 	operator, chief := as(account.RoleOperator), as(account.RoleChief)
-	put := func(who station.Actor, path string, body any) *station.Problem { return r.call(who, "PUT", path, body, nil) }
+	put := func(who station.Actor, path string, body any) *station.Problem {
+		return r.call(who, "PUT", path, body, nil)
+	}
 	for _, p := range []*station.Problem{
 		put(chief, "/api/v1/walls/w1", station.Wall{Name: "大门", Layout: 4, Cameras: []string{"gate", "vault", "", "police"}}),
 		put(chief, "/api/v1/camera-groups/g1", station.CameraGroup{Name: "出入口", Cameras: []string{"gate", "vault"}}),

@@ -48,6 +48,7 @@ func itself(c *watchedCamera) string  { return c.id }
 func itsClip(c *watchedCamera) string { return c.clip }
 func itsView(c *watchedCamera) string { return c.whep }
 
+func anew(*watchedCamera) string      { return station.NewID() }
 func itsHold(c *watchedCamera) string { return "hold-" + c.id }
 
 func holding(c *watchedCamera) any {
@@ -79,6 +80,8 @@ var cameraRoutes = map[string]cameraRoute{
 	"DELETE /api/v1/cameras/{id}/presets/{preset}": {id: itself},
 
 	"GET /api/v1/cameras/{id}/timeline":                   {id: itself, query: aMinute},
+	"GET /api/v1/cameras/{id}/live.ws":                    {id: itself},
+	"GET /api/v1/cameras/{id}/streams":                    {id: itself},
 	"GET /api/v1/cameras/{id}/days":                       {id: itself},
 	"GET /api/v1/cameras/{id}/media":                      {id: itself, query: aMinute},
 	"GET /api/v1/cameras/{id}/playlist.m3u8":              {id: itself, query: aMinute},
@@ -102,7 +105,7 @@ var cameraRoutes = map[string]cameraRoute{
 	"DELETE /api/v1/camera-groups/{id}": {shared: true},
 	"GET /api/v1/tours":                 {list: true},
 	"GET /api/v1/patrols":               {list: true, empty: true},
-	"PUT /api/v1/patrols/{id}":          {id: itself, body: patrolling},
+	"PUT /api/v1/patrols/{id}":          {id: anew, body: patrolling},
 	"GET /api/v1/patrols.csv":           {list: true, empty: true},
 
 	"GET /api/v1/clips/{id}":           {id: itsClip},
@@ -114,7 +117,7 @@ var cameraRoutes = map[string]cameraRoute{
 func (g *guarded) behind(r station.Route) bool {
 	kind, _, _ := strings.Cut(r.Resource, "/")
 	_, others := g.cameraOf()[kind]
-	return r.Permission == station.PermVideo || kind == "camera" || kind == "clip" || others || strings.Contains(r.Pattern, "camera")
+	return r.Permission == station.PermVideo || slices.Contains([]string{"camera", "clip", "export", "evidence"}, kind) || others || strings.Contains(r.Pattern, "camera")
 }
 
 func TestEveryCameraRouteAsksWhoMaySeeIt(t *testing.T) {

@@ -75,7 +75,7 @@ type StorageCamera struct {
 	Lost     float64   `json:"lost"` // seconds
 }
 
-func (a *Archive) serveStorage(w http.ResponseWriter, _ *http.Request) error {
+func (a *Archive) serveStorage(w http.ResponseWriter, r *http.Request) error {
 	u := a.Usage()
 	reply := Storage{
 		Free: int64(u.Free), Stopped: u.Stopped, EvidenceFull: u.EvidenceFull, EventsFull: u.ClipsFull,
@@ -90,6 +90,9 @@ func (a *Archive) serveStorage(w http.ResponseWriter, _ *http.Request) error {
 		})
 	}
 	for _, c := range a.CameraUsage() {
+		if station.MaySee(r.Context(), c.Camera) != nil {
+			continue
+		}
 		reply.Cameras = append(reply.Cameras, StorageCamera{
 			Camera: c.Camera, Bytes: int64(c.Bytes), PerDay: int64(c.PerDay), Oldest: c.Oldest, Newest: c.Newest,
 			Recorded: c.Recorded.Seconds(), DaysKept: c.DaysKept, Gaps: c.Gaps, Lost: c.Lost.Seconds(),

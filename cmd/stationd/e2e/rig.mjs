@@ -50,3 +50,6 @@ export const smoke = () => call('POST', '/smoke');
 /** The one camera's power goes, and comes back. */
 export const cut = () => call('POST', '/cut');
 export const restore = () => call('POST', '/restore');
+
+/** Lets a camera fail or come back: cut, hang, reboot, restore. Tells when that was. */
+export const deed = (what, camera) => call('POST', `/${what}/${camera}`);
