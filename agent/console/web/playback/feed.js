@@ -70,16 +70,20 @@ export class Feed {
     this.fetching = null;
     this.next = NaN;
     this.times = [];
+    this.clearing++; // until it is gone it does not count
     this.enqueue(async (b) => {
       if (b.buffered.length) {
         b.remove(0, Infinity);
         await ended(b);
       }
-    });
+    }).then(() => this.clearing--);
   }
+
+  clearing = 0;
 
   /** The stretch of what is there that a moment lies in, in ms. @param {number} at */
   stretch(at) {
+    if (this.clearing) return null;
     const b = this.video.buffered;
     for (let i = 0; i < b.length; i++) {
       if (at >= b.start(i) * 1000 - 1 && at < b.end(i) * 1000 - 1) return [b.start(i) * 1000, b.end(i) * 1000];
@@ -104,12 +108,14 @@ export class Feed {
     const want = at / 1000;
     const v = this.video;
     const off = want - v.currentTime;
+    // A seek to what was thrown away meanwhile would wait for ever.
+    const busy = v.seeking && this.stretch(v.currentTime * 1000) !== null;
     if (!playing) {
       if (!v.paused) v.pause();
-      if (Math.abs(off) > 0.001 && !v.seeking) v.currentTime = want;
+      if (Math.abs(off) > 0.001 && !busy) v.currentTime = want;
     } else {
       if (Math.abs(off) > jump * Math.max(1, rate)) {
-        if (!v.seeking) v.currentTime = want;
+        if (!busy) v.currentTime = want;
       }
       const speed = clamp(Math.abs(off) < drift * Math.max(1, rate) ? rate : rate * (1 + clamp(off / Math.max(1, rate), -0.2, 0.2)));
       if (Math.abs(v.playbackRate - speed) > 0.001) v.playbackRate = speed;
