@@ -198,7 +198,8 @@ try {
     await p.locator('.track').focus();
     for (let i = 0; i < 9; i++) await p.keyboard.press('+');
     const box = await p.locator('.band').first().boundingBox();
-    await p.mouse.move(box.x + box.width / 2, box.y + 15);
+    const head = await p.locator('.playhead').boundingBox();
+    await p.mouse.move(head.x + 8, box.y + 15);
     await until('the preview has a picture', 15, async () => (await p.getByTestId('preview').count()) > 0 && p.getByTestId('preview').evaluate((v) => v.readyState >= 2 && v.videoWidth > 0));
     await p.screenshot({ path: `${album.folder}/playback-hover.png` });
   });
