@@ -140,6 +140,8 @@ type Deps struct {
 	// CheckSensor and CheckBroker tell whether what is to be stored can be
 	// listened to; nil accepts all.
 	CheckSensor func(station.Sensor) error
+	// Channels asks a recorder for its channels; nil asks none.
+	Channels    func(context.Context, station.Recorder, station.Secret) ([]station.RecorderChannel, error)
 	CheckBroker func(station.Broker) error
 	// CheckChannel tells whether messages can be sent by what is to be stored;
 	// nil accepts all.
@@ -204,6 +206,7 @@ type Agent struct {
 
 	centreConfigured bool
 	checkSensor      func(station.Sensor) error
+	channels         func(context.Context, station.Recorder, station.Secret) ([]station.RecorderChannel, error)
 	checkBroker      func(station.Broker) error
 	checkChannel     func(station.Channel) error
 	deliver          func(context.Context, station.ChannelLink, station.Message) (station.Delivery, error)
@@ -259,6 +262,7 @@ func New(cfg Config, deps Deps) *Agent {
 
 		centreConfigured: deps.Centre,
 		checkSensor:      deps.CheckSensor,
+		channels:         deps.Channels,
 		checkBroker:      deps.CheckBroker,
 		checkChannel:     deps.CheckChannel,
 		deliver:          deps.Deliver,

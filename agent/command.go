@@ -73,6 +73,11 @@ var orders = map[string]order{
 	station.CommandLogCall:         {station.PermAnswer, about("alarm"), prepareLogCall},
 	station.CommandTestSound:       {station.PermAnswer, always("sound"), prepareTestSound},
 
+	station.CommandImportCameras:  {station.PermConfigure, always("cameras"), prepareImportCameras},
+	station.CommandPutRecorder:    {station.PermConfigure, about("recorder"), preparePutRecorder},
+	station.CommandRemoveRecorder: {station.PermConfigure, about("recorder"), prepareRemoveRecorder},
+	station.CommandImportRecorder: {station.PermConfigure, about("recorder"), prepareImportRecorder},
+
 	station.CommandOpenJoining:    {station.PermConfigure, always("joining"), prepareOpenJoining},
 	station.CommandCloseJoining:   {station.PermConfigure, always("joining"), prepareCloseJoining},
 	station.CommandAdoptSensor:    {station.PermConfigure, about("sensor"), prepareAdoptSensor},

@@ -13,15 +13,15 @@ import (
 // The columns of a file of sensors: what they are called in either language, and
 // how a cell becomes a field and a field a cell.
 
-// column is one column that the program knows.
-type column struct {
+// column is one column that the program knows, of a file whose lines are L.
+type column[L any] struct {
 	key    string // in English, as the header may say
 	zh     string
 	people bool
 	// read puts a cell into the line; write is its opposite, nil where it is not
 	// exported.
-	read  func(l *sensorLine, cell string) error
-	write func(l sensorLine) string
+	read  func(l *L, cell string) error
+	write func(l L) string
 }
 
 // sensorLine is a sensor and the people behind it, as one line has them.
@@ -139,17 +139,6 @@ func writeFields(fields map[string]string) string {
 	return strings.Join(pairs, " ")
 }
 
-// onPlan is the line's position, made when one of its three cells has something.
-func (l *sensorLine) onPlan() *station.Position {
-	if l.sensor.Position == nil {
-		l.sensor.Position = &station.Position{}
-	} else {
-		p := *l.sensor.Position // it belongs to a record
-		l.sensor.Position = &p
-	}
-	return l.sensor.Position
-}
-
 func readShare(cell string) (float64, error) {
 	v, err := strconv.ParseFloat(cell, 64)
 	if err != nil || !(v >= 0 && v <= 1) {
@@ -166,17 +155,17 @@ func writeShare(p *station.Position, pick func(station.Position) float64) string
 }
 
 // textColumn is a column whose cell is the field as it is.
-func textColumn(key, zh string, field func(*sensorLine) *string) column {
-	return column{
+func textColumn[L any](key, zh string, field func(*L) *string) column[L] {
+	return column[L]{
 		key: key, zh: zh,
-		read:  func(l *sensorLine, cell string) error { *field(l) = cell; return nil },
-		write: func(l sensorLine) string { return *field(&l) },
+		read:  func(l *L, cell string) error { *field(l) = cell; return nil },
+		write: func(l L) string { return *field(&l) },
 	}
 }
 
 // sensorColumns are the columns without people, in the order of an export.
-func sensorColumns() []column {
-	return []column{
+func sensorColumns() []column[sensorLine] {
+	out := []column[sensorLine]{
 		{key: "station", zh: "站点", read: func(l *sensorLine, cell string) error { l.station = cell; return nil }},
 		textColumn("id", "编号", func(l *sensorLine) *string { return &l.sensor.ID }),
 		textColumn("name", "名称", func(l *sensorLine) *string { return &l.sensor.Name }),
@@ -234,58 +223,69 @@ func sensorColumns() []column {
 			},
 			write: func(l sensorLine) string { return writeSilence(l.sensor.SilentAfter) },
 		},
-		{
-			key: "plan", zh: "平面图",
-			read: func(l *sensorLine, cell string) error {
-				if cell == "" {
-					l.sensor.Position = nil
-				} else {
-					l.onPlan().Plan = cell
-				}
-				return nil
-			},
-			write: func(l sensorLine) string {
-				if l.sensor.Position == nil {
-					return ""
-				}
-				return l.sensor.Position.Plan
-			},
-		},
-		{
-			key: "x", zh: "横向",
-			read: func(l *sensorLine, cell string) (err error) {
-				if cell != "" {
-					l.onPlan().X, err = readShare(cell)
-				}
-				return err
-			},
-			write: func(l sensorLine) string {
-				return writeShare(l.sensor.Position, func(p station.Position) float64 { return p.X })
-			},
-		},
-		{
-			key: "y", zh: "纵向",
-			read: func(l *sensorLine, cell string) (err error) {
-				if cell != "" {
-					l.onPlan().Y, err = readShare(cell)
-				}
-				return err
-			},
-			write: func(l sensorLine) string {
-				return writeShare(l.sensor.Position, func(p station.Position) float64 { return p.Y })
-			},
-		},
+	}
+	out = append(out, positionColumns(func(l *sensorLine) **station.Position { return &l.sensor.Position })...)
+	return append(
+		out,
 		textColumn("maker", "厂家", func(l *sensorLine) *string { return &l.sensor.Maker }),
 		textColumn("model", "型号", func(l *sensorLine) *string { return &l.sensor.Model }),
 		textColumn("firmware", "固件", func(l *sensorLine) *string { return &l.sensor.Firmware }),
+	)
+}
+
+// positionColumns are those of a place on a plan.
+func positionColumns[L any](field func(*L) **station.Position) []column[L] {
+	// onPlan is the line's position, made when one of its three cells has something.
+	onPlan := func(l *L) *station.Position {
+		p := station.Position{}
+		if at := field(l); *at != nil {
+			p = **at // it belongs to a record
+		}
+		*field(l) = &p
+		return &p
+	}
+	share := func(key, zh string, pick func(*station.Position) *float64) column[L] {
+		return column[L]{
+			key: key, zh: zh,
+			read: func(l *L, cell string) (err error) {
+				if cell != "" {
+					*pick(onPlan(l)), err = readShare(cell)
+				}
+				return err
+			},
+			write: func(l L) string {
+				return writeShare(*field(&l), func(p station.Position) float64 { return *pick(&p) })
+			},
+		}
+	}
+	return []column[L]{
+		{
+			key: "plan", zh: "平面图",
+			read: func(l *L, cell string) error {
+				if cell == "" {
+					*field(l) = nil
+				} else {
+					onPlan(l).Plan = cell
+				}
+				return nil
+			},
+			write: func(l L) string {
+				if p := *field(&l); p != nil {
+					return p.Plan
+				}
+				return ""
+			},
+		},
+		share("x", "横向", func(p *station.Position) *float64 { return &p.X }),
+		share("y", "纵向", func(p *station.Position) *float64 { return &p.Y }),
 	}
 }
 
 // peopleColumns are those of the people, for n persons.
-func peopleColumns(n int) []column {
+func peopleColumns(n int) []column[sensorLine] {
 	flat := textColumn("flat", "室号", func(l *sensorLine) *string { return &l.people.Flat })
 	flat.people = true
-	out := []column{flat}
+	out := []column[sensorLine]{flat}
 	for i := range n {
 		number := strconv.Itoa(i + 1)
 		person := func(l *sensorLine) *station.Person {
@@ -295,7 +295,7 @@ func peopleColumns(n int) []column {
 			return &l.people.List[i]
 		}
 		text := func(key, zh string, field func(*station.Person) *string) {
-			out = append(out, column{
+			out = append(out, column[sensorLine]{
 				key: key + number, zh: zh + number, people: true,
 				read: func(l *sensorLine, cell string) error {
 					if cell != "" {
@@ -314,7 +314,7 @@ func peopleColumns(n int) []column {
 		text("relation", "关系", func(p *station.Person) *string { return &p.Relation })
 		text("person", "姓名", func(p *station.Person) *string { return &p.Name })
 		text("phone", "电话", func(p *station.Person) *string { return &p.Phone })
-		out = append(out, column{
+		out = append(out, column[sensorLine]{
 			key: "age" + number, zh: "年龄" + number, people: true,
 			read: func(l *sensorLine, cell string) (err error) {
 				if cell == "" {

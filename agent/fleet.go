@@ -82,7 +82,7 @@ func (f sensorFile) judgeApart(row tableRow, check func(station.Sensor) error, s
 
 // without takes the column of stations out of a row.
 func (f sensorFile) without(cells []string) []string {
-	i := slices.IndexFunc(f.columns, func(c column) bool { return c.key == "station" })
+	i := slices.IndexFunc(f.columns, func(c column[sensorLine]) bool { return c.key == "station" })
 	if i < 0 || i >= len(cells) {
 		return slices.Clone(cells)
 	}

@@ -50,6 +50,8 @@ const (
 	pastTable     = store.Key("past/")   // past/<node>/<lane>/<epoch>
 	targetTable   = store.Key("target/") // target/<name> → when it was told what is set up
 
+	recorderTable = store.Key("recorder/")
+
 	// Who is told of alarms, and what became of it.
 	contactTable  = store.Key("contact/")
 	channelTable  = store.Key("channel/")

@@ -67,7 +67,7 @@ func (a *Agent) Registry() (Registry, error) {
 				r.Remote = append(r.Remote, c)
 				return nil
 			}
-			password, err := a.password(tx, cameraSecret(c.ID))
+			c, password, err := a.cameraLogin(tx, c)
 			r.Cameras = append(r.Cameras, CameraLink{Camera: c, Password: password})
 			return err
 		})

@@ -2,9 +2,7 @@ package agent
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -45,31 +43,11 @@ func (a *Agent) ExportSensors(actor station.Actor, lang string) ([]byte, error) 
 	if withPeople {
 		columns = append(columns, peopleColumns(most)...)
 	}
-	columns = slices.DeleteFunc(columns, func(c column) bool { return c.write == nil })
-	var t table
-	for _, c := range columns {
-		if lang == "en" {
-			t.header = append(t.header, c.key)
-		} else {
-			t.header = append(t.header, c.zh)
-		}
-	}
-	for _, l := range lines {
-		row := tableRow{}
-		for _, c := range columns {
-			row.cells = append(row.cells, c.write(l))
-		}
-		t.rows = append(t.rows, row)
-	}
-	return writeTable(t)
+	return writeCSV(columns, lines, lang)
 }
 
-// sensorFile is a file whose columns are known.
-type sensorFile struct {
-	table   table
-	columns []column // one for each of the header's; an unknown one has no read
-	people  bool     // it has columns of people
-}
+// sensorFile is a file of sensors.
+type sensorFile struct{ csvFile[sensorLine] }
 
 // readSensorFile takes a file of one station apart.
 func readSensorFile(raw []byte) (sensorFile, *lineFaults, []station.LineFault) {
@@ -78,55 +56,8 @@ func readSensorFile(raw []byte) (sensorFile, *lineFaults, []station.LineFault) {
 
 // readFile takes a file apart and reports what is wrong with its header.
 func readFile(raw []byte, most limits) (sensorFile, *lineFaults, []station.LineFault) {
-	t, faults := readTable(raw, most)
-	f := sensorFile{table: t}
-	if !faults.none() {
-		return f, faults, nil
-	}
-	known := append(sensorColumns(), peopleColumns(maxPeople)...)
-	var notes []station.LineFault
-	seen := map[string]bool{}
-	for _, name := range t.header {
-		i := slices.IndexFunc(known, func(c column) bool { return strings.EqualFold(c.key, name) || strings.EqualFold(c.zh, name) })
-		switch {
-		case i < 0 && name != "":
-			notes = append(notes, station.LineFault{Line: 1, Column: name, Code: "csv.column", Message: "the column is not known and is left out"})
-			fallthrough
-		case i < 0:
-			f.columns = append(f.columns, column{})
-			continue
-		case seen[known[i].key]:
-			faults.add(1, name, csvFault("twice", "take one of them out", "the column is there twice"))
-		}
-		seen[known[i].key] = true
-		f.people = f.people || known[i].people
-		f.columns = append(f.columns, known[i])
-	}
-	if !seen["name"] && !seen["id"] {
-		faults.add(1, "", csvFault("header", "the first line names the columns, 名称 or name among them; an export shows all of them", "the file has no column of names"))
-	}
-	return f, faults, notes
-}
-
-// has tells whether the file has a column.
-func (f sensorFile) has(key string) bool {
-	return slices.ContainsFunc(f.columns, func(c column) bool { return c.key == key })
-}
-
-// read puts a row's cells into the line; the people's only where asked for.
-func (f sensorFile) read(row tableRow, l *sensorLine, people bool, faults *lineFaults) {
-	for i, c := range f.columns {
-		if c.read == nil || c.people != people {
-			continue
-		}
-		cell := ""
-		if i < len(row.cells) {
-			cell = row.cells[i]
-		}
-		if err := c.read(l, cell); err != nil {
-			faults.add(row.line, f.table.name(i), err)
-		}
-	}
+	f, faults, notes := openCSV(raw, most, append(sensorColumns(), peopleColumns(maxPeople)...))
+	return sensorFile{f}, faults, notes
 }
 
 // readPeople are the people of a row; none when all the cells are empty.
@@ -329,29 +260,7 @@ func (a *Agent) getSensorsCSV(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (a *Agent) postSensorsCSV(w http.ResponseWriter, r *http.Request) error {
-	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxCSVBytes))
-	if large := new(http.MaxBytesError); errors.As(err, &large) {
-		return station.Errorf(http.StatusRequestEntityTooLarge, "csv.large", "split it into several files", "the file has more than %d bytes", large.Limit)
-	} else if err != nil {
-		return station.Errorf(http.StatusBadRequest, "body.invalid", "send it again", "the file did not come whole").Because(err)
-	}
-	actor := station.ActorFrom(r.Context())
-	report, err := a.TryImport(actor, raw)
-	if err != nil {
-		return err
-	}
-	if try := r.URL.Query().Get("try"); try == "1" || try == "true" {
-		report.Try = true
-		return station.WriteJSON(w, http.StatusOK, report)
-	}
-	if len(report.Faults) > 0 {
-		a.Refused(r.Context(), actor, station.CommandImportSensors, "sensors", importRefused(report))
-		return station.WriteJSON(w, http.StatusUnprocessableEntity, report)
-	}
-	if err := a.command(r, station.CommandImportSensors, "", station.ImportOrder{CSV: raw}, &report); err != nil {
-		return err
-	}
-	return station.WriteJSON(w, http.StatusOK, report)
+	return a.postCSV(w, r, station.CommandImportSensors, "sensors", a.TryImport)
 }
 
 // equalJSON tells whether two sensors would be stored alike.

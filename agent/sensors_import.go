@@ -48,12 +48,7 @@ func mayPeople(actor station.Actor) bool {
 
 // told is the report with its faults.
 func (j judgment) told() station.ImportReport {
-	r := j.report
-	r.Faults = []station.LineFault{}
-	if j.faults != nil && !j.faults.none() {
-		r.Faults, r.More = j.faults.list, j.faults.more
-	}
-	return r
+	return told(j.report, j.faults)
 }
 
 // importRefused is the problem of a file with faults. It quotes none: a cell may

@@ -168,52 +168,13 @@ func preparePutCamera(a *Agent, cmd station.Command) (plan, error) {
 	if err != nil {
 		return plan{}, err
 	}
-	c, password := o.Camera, o.Password
-	c.Node = ""
-	if err := checkID("id", c.ID); err != nil {
-		return plan{}, err
-	}
-	if strings.TrimSpace(c.Name) == "" {
-		return plan{}, invalid("name", "give the name that the screen shows", "the camera has no name")
-	}
-	if err := checkText("name", c.Name, 60); err != nil {
-		return plan{}, err
-	}
-	if err := checkText("place", c.Place, 120); err != nil {
-		return plan{}, err
-	}
-	user, inURL, err := checkStreams(&c)
+	c, password, err := checkCamera(o.Camera, o.Password)
 	if err != nil {
 		return plan{}, err
 	}
-	if user != "" {
-		c.Username = user
-	}
-	if inURL != "" && (password == "" || password.Unchanged()) {
-		password = inURL
-	}
 	now := a.now()
 	return plan{subject: "camera/" + c.ID, lane: station.LaneNormal, registry: true, apply: func(tx *store.Tx) (any, error) {
-		c := c
-		before, _, err := store.Get[station.Camera](tx, key(cameraTable, c.ID))
-		if err != nil {
-			return nil, err
-		}
-		if err := checkPosition(tx, c.Position); err != nil {
-			return nil, err
-		}
-		if err := checkSight(tx, cmd.Actor, c); err != nil {
-			return nil, err
-		}
-		has, err := putSecret(tx, cameraSecret(c.ID), password, before.HasPassword && sameHost(before.URL, c.URL) && before.Username == c.Username)
-		if err != nil {
-			return nil, err
-		}
-		c.HasPassword = has
-		if err := store.Put(tx, key(cameraTable, c.ID), c); err != nil {
-			return nil, err
-		}
-		return c, appendEvent(tx, station.LaneNormal, station.EventCameraChanged, "camera/"+c.ID, cmd.Actor.Account, now, c)
+		return putCamera(tx, c, password, cmd.Actor, now)
 	}}, nil
 }
 
@@ -250,24 +211,7 @@ func prepareRemoveCamera(a *Agent, cmd station.Command) (plan, error) {
 		if !ok || c.Node != "" {
 			return nil, station.ErrNotFound.At("camera/" + cmd.Subject)
 		}
-		for _, k := range []store.Key{key(cameraTable, c.ID), key(camStTable, c.ID)} {
-			if err := tx.Delete(k); err != nil {
-				return nil, err
-			}
-		}
-		if err := tx.DeleteSecret(cameraSecret(c.ID)); err != nil {
-			return nil, err
-		}
-		if err := keepSight(tx, c); err != nil {
-			return nil, err
-		}
-		if err := takeCameraFromWalls(tx, c.ID); err != nil {
-			return nil, err
-		}
-		if err := takeCameraFromSensors(tx, c.ID, cmd.Actor.Account, now); err != nil {
-			return nil, err
-		}
-		return nil, appendEvent(tx, station.LaneNormal, station.EventCameraRemoved, "camera/"+c.ID, cmd.Actor.Account, now, c)
+		return nil, removeCamera(tx, c, cmd.Actor.Account, now)
 	}}, nil
 }
 

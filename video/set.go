@@ -35,6 +35,10 @@ type Remote interface {
 	CloseLeg(ctx context.Context, node station.NodeID, session string)
 }
 
+// KeyAsker asks a camera for a key picture soon, where it can be asked. It never
+// blocks, and bounds by itself how often a camera is bothered.
+type KeyAsker interface{ KeyPicture(camera string) }
+
 // Deps are what a Set works with.
 type Deps struct {
 	Hub *peer.Hub
@@ -43,7 +47,9 @@ type Deps struct {
 	Events  Events
 	// Remote is nil at a station without children.
 	Remote Remote
-	Log    *slog.Logger
+	// Keys is asked when somebody begins to watch; nil asks nobody.
+	Keys KeyAsker
+	Log  *slog.Logger
 }
 
 // Source is a camera with its password.

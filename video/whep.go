@@ -5,6 +5,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"strings"
 
 	"stationd/agent/station"
 	"stationd/video/peer"
@@ -106,6 +107,9 @@ func (s *Set) serveOffer(w http.ResponseWriter, r *http.Request) error {
 	pictures, release, err := s.watch(r.Context(), id, role, taste{h265: h265})
 	if err != nil {
 		return err
+	}
+	if s.deps.Keys != nil && !strings.Contains(id, ".") {
+		s.deps.Keys.KeyPicture(id) // where there is no picture in the cache, it need not be waited for
 	}
 	session, err := s.deps.Hub.Watch(r.Context(), string(offer), pictures)
 	if err != nil {

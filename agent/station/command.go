@@ -86,6 +86,14 @@ const (
 	CommandRemoveSchedule = "schedule.remove" // Subject schedule
 )
 
+// The types of command about recorders, and about many cameras at once.
+const (
+	CommandPutRecorder    = "recorder.put"    // body RecorderOrder
+	CommandRemoveRecorder = "recorder.remove" // Subject recorder; body RecorderRemoval or none
+	CommandImportRecorder = "recorder.import" // Subject recorder; body RecorderImport; result RecorderImported
+	CommandImportCameras  = "cameras.import"  // body ImportOrder; result ImportReport
+)
+
 // ShelfOrder is the body of alarm.shelve.
 type ShelfOrder struct {
 	Minutes int    `json:"minutes"` // 1 to 1440

@@ -60,23 +60,31 @@ func minuteOf(text string) (int, error) {
 // Validate reports the first fault, with its place.
 func (s Schedule) Validate() error {
 	for _, list := range [][]Window{s.Windows, s.HolidayWindows} {
-		for _, w := range list {
-			if _, err := minuteOf(w.From); err != nil {
-				return err
-			}
-			if _, err := minuteOf(w.To); err != nil {
-				return err
-			}
-			for _, d := range w.Days {
-				if d < 1 || d > 7 {
-					return Errorf(400, "schedule.day", "1 is Monday, 7 is Sunday", "there is no day %d", d).At("windows.days")
-				}
-			}
+		if err := CheckWindows(list); err != nil {
+			return err
 		}
 	}
 	for _, h := range s.Holidays {
 		if _, err := time.Parse(time.DateOnly, h); err != nil {
 			return Errorf(400, "schedule.holiday", "write it as 2026-10-01", "%q is no date", h).At("holidays")
+		}
+	}
+	return nil
+}
+
+// CheckWindows reports the first fault of a list of windows.
+func CheckWindows(list []Window) error {
+	for _, w := range list {
+		if _, err := minuteOf(w.From); err != nil {
+			return err
+		}
+		if _, err := minuteOf(w.To); err != nil {
+			return err
+		}
+		for _, d := range w.Days {
+			if d < 1 || d > 7 {
+				return Errorf(400, "schedule.day", "1 is Monday, 7 is Sunday", "there is no day %d", d).At("windows.days")
+			}
 		}
 	}
 	return nil

@@ -52,6 +52,7 @@ var arrows = map[string][]string{
 	"video/peer":              {"agent/station", "video/stream"},
 	"video/peer/peertest":     {},
 	"video/playback":          {"agent/station", "video/record"},
+	"video/probe":             {"agent/station", "video/rtsp", "video/stream"},
 	"video/record":            {"agent/station", "agent/store/disk", "video/stream"},
 	"video/restream":          {"agent/station", "video/stream"},
 	"video/rtsp":              {"agent/station", "video/stream"},

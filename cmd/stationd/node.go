@@ -31,6 +31,7 @@ import (
 	"stationd/video"
 	"stationd/video/peer"
 	"stationd/video/playback"
+	"stationd/video/probe"
 	"stationd/video/record"
 	"stationd/video/restream"
 )
@@ -52,8 +53,9 @@ type node struct {
 	hub     *peer.Hub
 	video   *video.Set
 	copies  *restream.Server // nil where cameras are not served over RTSP
-	uplink  *uplink.Uplink   // nil without a parent
-	centre  *centre.Centre   // nil without children
+	probe   *probe.Prober
+	uplink  *uplink.Uplink // nil without a parent
+	centre  *centre.Centre // nil without children
 	console *console.Server
 	routes  []station.Route // all that the console serves
 	calls   *callable
@@ -88,6 +90,7 @@ func openNode(cfg Config, log *slog.Logger) (_ *node, err error) {
 	n.sound = sound.New(cfg.Sound, sound.Deps{Changed: n.soundChanged, Log: log.With("room", "sound")})
 	n.agent = agent.New(cfg.Station, agent.Deps{
 		Store: n.store, Clips: n.archive, Evidence: n.archive, Apply: n.apply, Order: order, Centre: cfg.Uplink.Enabled(), Log: log.With("room", "agent"),
+		Channels:     n.recorderChannels,
 		CheckSensor:  func(sn station.Sensor) error { return n.devices.Check(sn) },
 		BrokerHealth: n.brokerHealth,
 		CameraOf:     n.cameraOf(),
@@ -120,7 +123,8 @@ func openNode(cfg Config, log *slog.Logger) (_ *node, err error) {
 		}
 	}
 	n.play = playback.New(cfg.Playback, playback.Deps{Archive: n.archive, Alarms: n.alarmsAt, Exports: n.agent, May: n.maySee, Room: n.roomForExports, Log: log.With("room", "playback")})
-	n.video = video.New(cfg.Video, video.Deps{Hub: n.hub, Archive: n.archive, Events: n.agent, Remote: n.remote(), Log: log.With("room", "video")})
+	n.video = video.New(cfg.Video, video.Deps{Hub: n.hub, Archive: n.archive, Events: n.agent, Remote: n.remote(), Keys: n.onvif, Log: log.With("room", "video")})
+	n.probe = n.openProbe()
 	if cfg.Video.Restream.Enabled() {
 		if err := n.openRestream(); err != nil {
 			return nil, err
@@ -188,6 +192,25 @@ func (n *node) openONVIF() *onvif.Set {
 	})
 }
 
+// openProbe prepares the examination of cameras.
+func (n *node) openProbe() *probe.Prober {
+	return probe.New(probe.Config{RTSP: n.cfg.Video.RTSP}, probe.Deps{
+		Kept: func(id string) (probe.Source, error) {
+			c, err := n.agent.CameraLink(id)
+			return probe.Source{Camera: c.Camera, Password: c.Password}, err
+		},
+		State: func(id string) (station.CameraState, bool) {
+			for _, st := range n.video.States() {
+				if st.Camera == id {
+					return st, true
+				}
+			}
+			return station.CameraState{}, false
+		},
+		Live: n.video.Watch, Examine: n.onvif.Examine, Log: n.log.With("room", "probe"),
+	})
+}
+
 // familiesOf are the program's payload families and those of a folder.
 func familiesOf(folder string) *payload.Catalogue { return payload.Families(folder, sparkplug.New()) }
 
@@ -215,6 +238,7 @@ func (n *node) openConsole() (err error) {
 	}
 	routes := n.agent.Routes()
 	routes = append(routes, n.video.Routes()...)
+	routes = append(routes, n.probe.Routes()...)
 	routes = append(routes, n.archive.Routes()...)
 	routes = append(routes, n.play.Routes()...)
 	routes = append(routes, n.devices.Routes()...)

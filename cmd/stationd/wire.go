@@ -20,6 +20,7 @@ import (
 	"stationd/agent/station"
 	"stationd/agent/store"
 	"stationd/agent/store/disk"
+	"stationd/devices/onvif"
 	"stationd/uplink"
 	"stationd/uplink/centre"
 	"stationd/uplink/protocol"
@@ -248,6 +249,25 @@ func (n *node) remote() video.Remote {
 		return nil
 	}
 	return callUp{n.centre}
+}
+
+// recorderChannels asks a recorder for its channels.
+func (n *node) recorderChannels(ctx context.Context, r station.Recorder, password station.Secret) ([]station.RecorderChannel, error) {
+	d, err := n.onvif.Describe(ctx, onvif.Login{URL: r.ONVIF, Username: r.Username, Password: password})
+	if err != nil {
+		return nil, err
+	}
+	profiles := map[string]onvif.Profile{}
+	for _, p := range d.Profiles {
+		profiles[p.Token] = p
+	}
+	list := make([]station.RecorderChannel, 0, len(d.Channels))
+	for _, c := range d.Channels {
+		list = append(list, station.RecorderChannel{
+			Channel: c.Source, Name: c.Name, URL: profiles[c.Main].URL, Sub: profiles[c.Sub].URL, Profile: c.Main, SubProfile: c.Sub,
+		})
+	}
+	return list, nil
 }
 
 // serverTLS is the node's one server certificate, for the sensors' broker.

@@ -42,7 +42,9 @@ export interface Clip {
 }
 export interface Camera {
   id: string; node?: string; name: string; place?: string; url?: string; username?: string; hasPassword?: boolean; record: boolean; position?: Position | null;
-  sub?: string; owner?: string; ownerName?: string; roles?: string[]; withheld?: boolean; onvif?: string; recording?: string;
+  sub?: string; transport?: string; fingerprint?: string; onDemand?: boolean; mute?: boolean; recording?: string; recordHours?: Span[]; recordSub?: boolean;
+  onvif?: string; profile?: string; subProfile?: string; recorder?: string; channel?: string; owner?: string; ownerName?: string; roles?: string[];
+  withheld?: boolean;
 }
 export interface SavedWall { id: string; name: string; layout: number; cameras: string[] }
 export interface CameraGroup { id: string; name: string; cameras: string[] }
@@ -55,6 +57,8 @@ export interface Patrol {
   id: string; tour: string; tourName: string; by: string; name: string; seat?: string; unattended?: boolean; started: string; ended?: string;
   complete?: boolean; views: PatrolView[]; breaks?: PatrolBreak[]; unseen?: number;
 }
+export interface Recorder { id: string; name: string; place?: string; kind: 'onvif' | 'hikvision' | 'dahua' | 'uniview' | 'other'; host: string; username?: string; hasPassword?: boolean; onvif?: string; channels?: number; main?: string; sub?: string }
+export interface Finding { code: string; severity: 'ok' | 'info' | 'warn' | 'bad'; stream?: string; message: string; hint?: string; args?: Record<string, string> }
 export interface CameraState {
   camera: string; node?: string;
   status: 'connecting' | 'online' | 'offline' | 'unauthorized' | 'no-slot' | 'unsupported' | 'idle';

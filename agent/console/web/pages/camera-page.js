@@ -9,6 +9,7 @@ import { go, href } from '../state/route.js';
 import { centre, may } from '../state/session.js';
 import { alarms, cameraRow, loaded, nodeName } from '../state/store.js';
 import { Player } from '../live/player.js';
+import { Ptz } from '../live/ptz.js';
 import { hasPlayback } from './playback.js';
 
 /** @typedef {import('../records.js').Camera} Camera */
@@ -30,7 +31,7 @@ export function CameraPage({ id, onEdit }) {
       ${may('configure') && !centre.value && html`<button type="button" class="btn" onClick=${() => onEdit(camera)}>${t('change')}</button>`}</div>
     <div class="onecam">
       ${may('video') ? html`<${Player} key=${camera.id} camera=${camera.id} node=${camera.node} testid="live-video" />` : html`<p class="empty">${t('video.notAllowed')}</p>`}
-      <div class="camside"><${Facts} row=${row} /><${Seen} camera=${camera} /></div>
+      <div class="camside">${may('video') && camera.onvif && !centre.value && html`<section class="card"><${Ptz} key=${camera.id} camera=${camera.id} /></section>`}<${Facts} row=${row} /><${Seen} camera=${camera} /></div>
     </div>
   </main>`;
 }

@@ -1,5 +1,5 @@
 // @ts-check
-// Sensors by a CSV file: looked through first, taken in as a whole or not at all.
+// Sensors, or cameras, by a CSV file: looked through first, taken in as a whole or not at all.
 // The file that comes out is the one that goes in.
 import { html, useRef, useState } from '../html.js';
 import { t, wordFor } from '../words/words.js';
@@ -10,7 +10,10 @@ import { loadAll } from '../state/store.js';
 /** @typedef {{line: number, column?: string, code: string, message: string, hint?: string}} LineFault */
 /** @typedef {{try: boolean, applied: boolean, lines: number, added: number, changed: number, same: number, faults?: LineFault[], more?: number, notes?: LineFault[]}} Report */
 
-export function Import() {
+export const Import = () => html`<${CSVImport} path="/sensors.csv" lead=${t('import.lead')} />`;
+
+/** @param {{path: string, lead: string}} props */
+export function CSVImport({ path, lead }) {
   const [file, setFile] = useState(/** @type {File|null} */ (null));
   const [report, setReport] = useState(/** @type {Report|null} */ (null));
   const [problem, setProblem] = useState(/** @type {Problem|null} */ (null));
@@ -21,7 +24,7 @@ export function Import() {
     setBusy(true);
     setProblem(null);
     try {
-      setReport(await putFile(`/sensors.csv${trial ? '?try=1' : ''}`, one, 'POST', 'text/csv'));
+      setReport(await putFile(`${path}${trial ? '?try=1' : ''}`, one, 'POST', 'text/csv'));
       if (!trial) {
         setFile(null);
         await loadAll();
@@ -40,8 +43,8 @@ export function Import() {
   };
   const faults = report?.faults ?? [];
   const changes = (report?.added ?? 0) + (report?.changed ?? 0);
-  return html`<p class="lead">${t('import.lead')}</p>
-    <section class="card narrow"><p class="row"><a class="btn" data-testid="export" href=${`/api/v1/sensors.csv?lang=${lang.value}`} download>${t('import.export')}</a>
+  return html`<p class="lead">${lead}</p>
+    <section class="card narrow"><p class="row"><a class="btn" data-testid="export" href=${`/api/v1${path}?lang=${lang.value}`} download>${t('import.export')}</a>
         <button type="button" class="btn go" data-testid="import-choose" disabled=${busy} onClick=${() => input.current?.click()}>${t(busy ? 'busy' : 'import.choose')}</button>
         <input ref=${input} class="unseen" type="file" accept=".csv,text/csv" tabindex="-1" aria-label=${t('import.choose')} data-testid="import-file" onChange=${(/** @type {any} */ e) => {
           choose(e.currentTarget.files?.[0]);

@@ -16,12 +16,15 @@ import { JoiningPart } from './joining.js';
 import { Plans } from './plans.js';
 import { Rules } from './rules.js';
 import { Watch } from './watch.js';
+import { CameraImport, CameraSetup } from './camera-setup.js';
+import { Recorders } from './recorders.js';
 import { Workbench } from './workbench.js';
 
 /** @typedef {{name: string, path: string, need: string, part: any}} Part */
 
 /** By group; a part is there when its route is. @type {{group: string, parts: Part[]}[]} */
 const groups = [
+  { group: 'cameras', parts: [{ name: 'cameras', path: '/cameras/probe', need: 'configure', part: CameraSetup }, { name: 'recorders', path: '/recorders', need: 'configure', part: Recorders }, { name: 'cameraimport', path: '/cameras.csv', need: 'configure', part: CameraImport }] },
   { group: 'place', parts: [{ name: 'joining', path: '/joining', need: 'configure', part: JoiningPart }, { name: 'import', path: '/sensors.csv', need: 'configure', part: Import }, { name: 'plans', path: '/plans', need: 'configure', part: Plans }] },
   { group: 'alarm', parts: [
     { name: 'watch', path: '/mode', need: 'answer', part: Watch }, { name: 'rules', path: '/rule-templates', need: 'configure', part: Rules }, { name: 'cards', path: '/cards', need: 'configure', part: Cards },

@@ -2,15 +2,19 @@
 // Every sentence of the console: Chinese first, English beside it. "{x}" is
 // filled in. Words of the duty room; no model's terms, no codes.
 
+import { CAMERAS } from './cameras.js';
 import { LIVE } from './live.js';
 import { PLAYBACK } from './playback.js';
+import { PROBE } from './probe.js';
 import { PUSH } from './push.js';
 import { STORAGE } from './storage.js';
 import { WALL } from './wall.js';
 
 export const MESSAGES = /** @type {const} */ ({
+  ...CAMERAS,
   ...LIVE,
   ...PLAYBACK,
+  ...PROBE,
   ...PUSH,
   ...WALL,
   ...STORAGE,
@@ -666,7 +670,7 @@ export const MESSAGES = /** @type {const} */ ({
   'camera.place': ['看着哪里', 'What it sees'],
   'camera.place.hint': ['例如：电梯口到 1206 室门前', 'For example: from the lift to the door of 1206'],
   'camera.url': ['视频地址', 'Video address'],
-  'camera.url.hint': ['摄像机说明书里的 RTSP 地址，H.264 编码。', 'The RTSP address from the camera’s manual; H.264.'],
+  'camera.url.hint': ['摄像机说明书里的 RTSP 地址。', 'The RTSP address from the camera’s manual.'],
   'camera.url.rule': ['视频地址要以 rtsp:// 或 rtsps:// 开头', 'The video address must begin with rtsp:// or rtsps://'],
   'camera.username': ['用户名', 'User name'],
   'camera.password': ['密码', 'Password'],
