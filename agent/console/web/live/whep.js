@@ -65,9 +65,21 @@ export class Whep {
     this.connectTimer = 0;
     this.abort = new AbortController();
     this.pc = new RTCPeerConnection();
-    this.pc.ontrack = (e) => this.over || this.told.onStream(e.streams[0] ?? new MediaStream([e.track]));
+    this.stream = new MediaStream();
+    this.pc.ontrack = (e) => this.took(e.track);
     this.pc.onconnectionstatechange = () => this.changed();
     this.dial();
+  }
+
+  /** A picture is there as soon as it is promised, a sound when something is heard: a camera without one has the track all the same. @param {MediaStreamTrack} track */
+  took(track) {
+    const add = () => {
+      if (this.over) return;
+      this.stream.addTrack(track);
+      this.told.onStream(this.stream);
+    };
+    if (track.kind === 'audio' && track.muted) track.addEventListener('unmute', add, { once: true });
+    else add();
   }
 
   async dial() {
