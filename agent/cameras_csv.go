@@ -150,15 +150,19 @@ func cameraColumns() []column[cameraLine] {
 	return append(out, positionColumns(func(l *cameraLine) **station.Position { return &l.camera.Position })...)
 }
 
-// ExportCameras writes the node's own cameras, without passwords.
-func (a *Agent) ExportCameras(lang string) ([]byte, error) {
+// ExportCameras writes the node's own cameras that actor may see, without passwords.
+func (a *Agent) ExportCameras(actor station.Actor, lang string) ([]byte, error) {
 	var lines []cameraLine
 	err := a.store.View(func(tx *store.Tx) error {
 		return store.Each(tx, cameraTable, func(_ store.Key, c station.Camera) error {
-			if c.Node == "" {
+			if c.Node != "" {
+				return nil
+			}
+			seen, err := sees(tx, actor, c.ID)
+			if seen {
 				lines = append(lines, cameraLine{camera: c})
 			}
-			return nil
+			return err
 		})
 	})
 	if err != nil {
@@ -174,7 +178,7 @@ type cameraChange struct {
 }
 
 // judgeCameras tells what each line of a file does, and all that is wrong with it.
-func judgeCameras(tx *store.Tx, raw []byte) ([]cameraChange, station.ImportReport, *lineFaults, error) {
+func judgeCameras(tx *store.Tx, actor station.Actor, raw []byte) ([]cameraChange, station.ImportReport, *lineFaults, error) {
 	f, faults, notes := openCSV(raw, limits{bytes: maxCSVBytes, lines: maxCameraLines}, cameraColumns())
 	report := station.ImportReport{Notes: notes}
 	if !faults.none() {
@@ -201,6 +205,12 @@ func judgeCameras(tx *store.Tx, raw []byte) ([]cameraChange, station.ImportRepor
 			return nil, report, faults, err
 		}
 		id := change.camera.ID
+		if seen, err := sees(tx, actor, id); err != nil {
+			return nil, report, faults, err
+		} else if !seen {
+			faults.add(row.line, "", csvFault("unseen", "leave the line out, or ask an administrator", "there is a camera of this address or ID that this account may not see"))
+			continue
+		}
 		if first, twice := lines[id]; twice && id != "" {
 			faults.add(row.line, "", csvFault("same", "give each camera one line", "the camera %q is in line %d already", id, first))
 			continue
@@ -302,10 +312,10 @@ func checkRecorderOf(tx *store.Tx, c station.Camera, password station.Secret) er
 }
 
 // TryImportCameras tells what an import would do, and changes nothing.
-func (a *Agent) TryImportCameras(_ station.Actor, raw []byte) (station.ImportReport, error) {
+func (a *Agent) TryImportCameras(actor station.Actor, raw []byte) (station.ImportReport, error) {
 	var report station.ImportReport
 	err := a.store.View(func(tx *store.Tx) error {
-		_, rep, faults, err := judgeCameras(tx, raw)
+		_, rep, faults, err := judgeCameras(tx, actor, raw)
 		report = told(rep, faults)
 		return err
 	})
@@ -327,7 +337,7 @@ func prepareImportCameras(a *Agent, cmd station.Command) (plan, error) {
 	}
 	now := a.now()
 	return plan{subject: "cameras", lane: station.LaneNormal, registry: true, apply: func(tx *store.Tx) (any, error) {
-		changes, rep, faults, err := judgeCameras(tx, o.CSV)
+		changes, rep, faults, err := judgeCameras(tx, cmd.Actor, o.CSV)
 		if err != nil {
 			return nil, err
 		}
@@ -346,7 +356,7 @@ func prepareImportCameras(a *Agent, cmd station.Command) (plan, error) {
 }
 
 func (a *Agent) getCamerasCSV(w http.ResponseWriter, r *http.Request) error {
-	b, err := a.ExportCameras(r.URL.Query().Get("lang"))
+	b, err := a.ExportCameras(station.ActorFrom(r.Context()), r.URL.Query().Get("lang"))
 	if err != nil {
 		return err
 	}

@@ -217,6 +217,9 @@ func prepareRemoveRecorder(a *Agent, cmd station.Command) (plan, error) {
 			return nil, station.Errorf(http.StatusConflict, "recorder.cameras", "remove them first, or with it", "%d cameras are behind this recorder", len(cameras))
 		}
 		for _, c := range cameras {
+			if err := a.authorizeSight(tx, cmd.Actor, "camera/"+c.ID); err != nil {
+				return nil, err
+			}
 			if err := removeCamera(tx, c, cmd.Actor.Account, now); err != nil {
 				return nil, err
 			}
@@ -282,6 +285,12 @@ func prepareImportRecorder(a *Agent, cmd station.Command) (plan, error) {
 				}
 			}
 			delete(there, ch.Channel)
+			if seen, err := sees(tx, cmd.Actor, c.ID); err != nil {
+				return nil, err
+			} else if known && !seen {
+				result.Kept++ // as it is
+				continue
+			}
 			before := c
 			c.URL, c.Sub, c.Profile, c.SubProfile = ch.URL, ch.Sub, ch.Profile, ch.SubProfile
 			if ch.Profile != "" || c.ONVIF != "" {

@@ -297,3 +297,27 @@ func channels(f func(station.Recorder, station.Secret) ([]station.RecorderChanne
 		return f(r, p)
 	}
 }
+
+// A camera that an account may not see is in no table of it, and is not changed by
+// one, nor with its recorder.
+func TestUnseenCamerasStayOutOfTables(t *testing.T) {
+	r := newRig(t)
+	result[station.Recorder](r, r.do(station.CommandPutRecorder, "nvr", recorder(station.RecorderHikvision)))
+	r.must(r.do(station.CommandPutCamera, "police", map[string]any{"id": "police", "name": "街面", "url": "rtsp://10.0.0.20/x", "recorder": "nvr", "channel": "1", "record": false, "roles": []string{"admin", "chief"}}))
+	r.must(r.do(station.CommandPutCamera, "ours", map[string]any{"id": "ours", "name": "走廊", "url": "rtsp://10.0.0.30/x", "record": false}))
+	w := r.serve(installer, "GET", "/api/v1/cameras.csv?lang=en", nil)
+	if w.Code != 200 || strings.Contains(w.Body.String(), "police") || !strings.Contains(w.Body.String(), "ours") {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	for _, file := range []string{"id,name\npolice,mine\n", "name,url\nmine,rtsp://10.0.0.20/x\n"} {
+		if rep, code := r.post(installer, "/api/v1/cameras.csv", []byte(file)); code != 422 || len(rep.Faults) != 1 || rep.Faults[0].Code != "csv.unseen" {
+			t.Errorf("%d %+v", code, rep)
+		}
+	}
+	if rec := r.doAs(installer, station.NewID(), station.CommandRemoveRecorder, "nvr", map[string]any{"cameras": true}); rec.Problem == nil {
+		t.Error("it was removed with its recorder")
+	}
+	if list, err := r.Registry(); err != nil || len(list.Cameras) != 2 {
+		t.Errorf("%d cameras: %v", len(list.Cameras), err)
+	}
+}

@@ -23,6 +23,9 @@ var kindless = map[string]bool{
 	"device": true, "display": true, "displays": true, "duty": true, "incident": true, "joining": true, "mode": true,
 	"people": true, "plan": true, "plans": true, "rule-policy": true, "rule-template": true, "schedule": true, "sensor": true, "sensors": true,
 	"shift-notes": true, "sound": true,
+	// A recorder is no camera, and the table of cameras leaves out what is not to be
+	// seen; what changes a camera behind either asks for that camera.
+	"recorder": true, "cameras": true,
 	// Walls, groups, tours and rounds name several cameras, and are masked.
 	"wall": true, "walls": true, "camera-group": true, "camera-groups": true, "tour": true, "tours": true, "patrol": true, "patrols": true,
 }
