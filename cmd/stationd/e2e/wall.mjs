@@ -46,7 +46,7 @@ try {
   const desk = await openPage(browser, 'station', faults);
   page = desk;
   const station = rig.api(desk, facts.station.url);
-  album.typed = [facts.station.name, officer.name, '大门', '夜间巡查', '消防门没有关', ...facts.cameras.flatMap((c) => [c.name, placeOf(c), placeOf(c).split(' ')[0]])];
+  album.typed = [facts.station.name, officer.name, '大门', '夜间巡查', '消防门没有关', ...facts.cameras.flatMap((c) => [c.name, placeOf(c), placeOf(c).split(' ')[0]])].sort((a, b) => b.length - a.length); // the longest first: one may be part of another
 
   await step('claim, sixteen cameras with a smaller stream each', async () => {
     await claim(desk, facts.station.claim, officer);

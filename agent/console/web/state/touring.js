@@ -124,16 +124,22 @@ export function say(i, result, note = '') {
 /** @param {Run} r @param {string} [ended] @param {boolean} [complete] */
 const order = (r, ended, complete = false) => ({ tour: r.tour.id, seat: seat.peek(), started: iso(r.started), ...(ended ? { ended } : {}), complete, views: r.views, breaks: r.breaks });
 
-/** @param {string} [ended] @param {boolean} [complete] */
-async function save(ended, complete) {
+let saving = Promise.resolve();
+
+/** Tells the station of the round as it is now, one word after the other: what comes behind the end is refused. @param {string} [ended] @param {boolean} [complete] */
+function save(ended, complete) {
   const r = run.peek();
-  if (!r) return;
-  try {
-    await put(`/patrols/${r.id}`, order(r, ended, complete));
-    unsaved.value = null;
-  } catch (err) {
-    unsaved.value = err instanceof Problem ? err : new Problem(0, 'internal', String(err));
-  }
+  if (!r) return saving;
+  const body = order(r, ended, complete);
+  saving = saving.then(async () => {
+    try {
+      await put(`/patrols/${r.id}`, body);
+      unsaved.value = null;
+    } catch (err) {
+      unsaved.value = err instanceof Problem ? err : new Problem(0, 'internal', String(err));
+    }
+  });
+  return saving;
 }
 
 /** Ends the round. @param {boolean} whole every picture was looked at */
