@@ -59,6 +59,12 @@ func patrolling(c *watchedCamera) any {
 	now := time.Now()
 	return station.PatrolOrder{Tour: "t", Started: now, Views: []station.PatrolView{{Camera: c.id, From: now, To: now}}}
 }
+
+// probing asks for the password that is kept of a camera.
+func probing(c *watchedCamera) any {
+	return map[string]any{"id": c.id, "name": c.name, "url": "rtsp://127.0.0.1:1/" + c.id, "password": station.SecretMask}
+}
+
 func aMinute(*watchedCamera) string {
 	return "from=2026-11-21T08:00:00Z&to=2026-11-21T08:01:00Z"
 }
@@ -80,6 +86,10 @@ var cameraRoutes = map[string]cameraRoute{
 	"DELETE /api/v1/cameras/{id}/presets/{preset}": {id: itself},
 
 	"GET /api/v1/cameras/{id}/timeline":                   {id: itself, query: aMinute},
+	"GET /api/v1/cameras.csv":                             {list: true},
+	"POST /api/v1/cameras.csv":                            {shared: true}, // TestUnseenCamerasStayOutOfTables
+	"POST /api/v1/cameras/probe":                          {body: probing},
+	"POST /api/v1/cameras/{id}/probe":                     {id: itself},
 	"GET /api/v1/cameras/{id}/live.ws":                    {id: itself},
 	"GET /api/v1/cameras/{id}/streams":                    {id: itself},
 	"GET /api/v1/cameras/{id}/days":                       {id: itself},

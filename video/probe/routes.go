@@ -37,6 +37,9 @@ func (p *Prober) postProbe(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	if src.Password.Unchanged() || src.Password == "" && src.Recorder != "" {
+		if err := station.MaySee(r.Context(), src.ID); err != nil {
+			return err // its password is not lent to who may not see it
+		}
 		kept, err := p.keptFor(src)
 		if err != nil {
 			return err
