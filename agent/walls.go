@@ -222,7 +222,7 @@ func groupUnused(tx *store.Tx, id string) error {
 	})
 }
 
-// Walls, Groups and Tours list what actor may see of them: a camera that is not for
+// Walls, as Groups and Tours, lists what actor may see of them: a camera that is not for
 // them leaves an empty tile, and no trace in a group or tour.
 func (a *Agent) Walls(actor station.Actor) ([]station.Wall, error) {
 	list, err := all[station.Wall](a, wallTable)

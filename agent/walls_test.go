@@ -85,8 +85,10 @@ func TestWallsGroupsAndTours(t *testing.T) {
 func TestPatrolLog(t *testing.T) {
 	r, _ := sightRig(t)
 	chief, wang := as(account.RoleChief), as(account.RoleOperator)
-	night := station.Tour{ID: "t1", Name: "夜巡", Dwell: 10, Confirm: station.ConfirmStep, Steps: []station.TourStep{{Camera: "gate"}, {Camera: "police"}},
-		Hours: []station.Window{{From: "09:00", To: "12:00"}}, Every: 60}
+	night := station.Tour{
+		ID: "t1", Name: "夜巡", Dwell: 10, Confirm: station.ConfirmStep, Steps: []station.TourStep{{Camera: "gate"}, {Camera: "police"}},
+		Hours: []station.Window{{From: "09:00", To: "12:00"}}, Every: 60,
+	}
 	r.must(r.doAs(chief, station.NewID(), station.CommandPutTour, "t1", night))
 	due := func() bool {
 		var list struct{ Tours []station.TourView }

@@ -43,8 +43,10 @@ func (s *Set) Routes() []station.Route {
 			Resource:   "camera/{id}",
 			Handler:    station.Handler(s.serveOffer),
 			Summary:    "Watch a camera live over WebRTC (WHEP)",
-			Params: []station.Param{{Name: "role", In: "query", Type: "string",
-				Summary: "What the picture is for: focus (the main stream; also without it), wall or conference"}},
+			Params: []station.Param{{
+				Name: "role", In: "query", Type: "string",
+				Summary: "What the picture is for: focus (the main stream; also without it), wall or conference",
+			}},
 			BodyType:  sdpType,
 			ReplyType: sdpType,
 			Status:    http.StatusCreated,

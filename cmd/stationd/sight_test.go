@@ -54,7 +54,9 @@ func itsHold(c *watchedCamera) string { return "hold-" + c.id }
 func holding(c *watchedCamera) any {
 	return station.HoldOrder{ID: itsHold(c), Camera: c.id, Reason: "事故", From: time.Now().Add(-time.Minute), To: time.Now()}
 }
+
 func grouping(c *watchedCamera) any { return station.CameraGroup{Name: "组", Cameras: []string{c.id}} }
+
 func patrolling(c *watchedCamera) any {
 	now := time.Now()
 	return station.PatrolOrder{Tour: "t", Started: now, Views: []station.PatrolView{{Camera: c.id, From: now, To: now}}}

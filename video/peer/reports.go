@@ -18,8 +18,7 @@ const reportEvery = time.Second
 
 // reports is when was reported, and what for.
 type reports struct {
-	begin time.Time // the moment of the stream's zero, in reports
-	next  time.Time
+	next time.Time
 	// sent are the last reports, by what the peer repeats of them.
 	sent [4]struct {
 		middle uint32

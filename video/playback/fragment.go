@@ -17,15 +17,6 @@ type run struct {
 	samples []sample
 }
 
-// end is the decode time behind the last sample.
-func (r *run) end() uint64 {
-	at := r.base
-	for i := range r.samples {
-		at += uint64(r.samples[i].duration)
-	}
-	return at
-}
-
 // mostSamples bounds a fragment: two seconds of sound in the shortest frames that
 // there are have some hundreds.
 const mostSamples = 10_000

@@ -182,8 +182,12 @@ func TestSeekAndDays(t *testing.T) {
 	c.play(2 * time.Minute)
 	c.await()
 	for _, x := range []struct{ at, want time.Duration }{
-		{-time.Hour, 0}, {0, 0}, {3 * time.Second, 2 * time.Second}, {61*time.Second + 900*time.Millisecond, 60 * time.Second},
-		{4 * time.Minute, 7 * time.Minute}, {8 * time.Minute, 8 * time.Minute},
+		{-time.Hour, 0},
+		{0, 0},
+		{3 * time.Second, 2 * time.Second},
+		{61*time.Second + 900*time.Millisecond, 60 * time.Second},
+		{4 * time.Minute, 7 * time.Minute},
+		{8 * time.Minute, 8 * time.Minute},
 	} {
 		f, ok := a.Seek("cam1", start.Add(x.at))
 		if !ok || !f.Key || !near(f.Start.Sub(start), x.want, 100*time.Millisecond) || len(f.Data) == 0 {

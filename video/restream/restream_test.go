@@ -184,8 +184,13 @@ func TestWhoMayPullTheRestream(t *testing.T) {
 	basic := "Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte(account+":"+password)) + "\r\n"
 	wrong := "Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte(account+":guess")) + "\r\n"
 	for _, x := range []struct{ path, header, answer string }{
-		{"gate", "", "401"}, {"gate", wrong, "401"}, {"gate", basic, "200"}, {"gate/sub", basic, "200"},
-		{"hall", basic, "403"}, {"gate/other", basic, "404"}, {"", basic, "404"},
+		{"gate", "", "401"},
+		{"gate", wrong, "401"},
+		{"gate", basic, "200"},
+		{"gate/sub", basic, "200"},
+		{"hall", basic, "403"},
+		{"gate/other", basic, "404"},
+		{"", basic, "404"},
 		{"gate", "Authorization: Digest username=\"platform\", realm=\"x\", nonce=\"x\", uri=\"x\", response=\"x\"\r\n", "401"},
 	} {
 		c := dial(t, s)
