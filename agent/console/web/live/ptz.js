@@ -64,7 +64,7 @@ export function Ptz({ camera }) {
     setHeld('');
     if (!tell) return;
     // keepalive: the page may be going.
-    fetch(`/api/v1${path}/ptz`, { method: 'POST', keepalive: true, credentials: 'same-origin', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(still) }).catch(() => {});
+    fetch(`/api/v1${path}/ptz`, { method: 'POST', keepalive: true, credentials: 'same-origin', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(still) }).then((r) => r.text()).catch(() => {}); // unread, it would count as broken off
   };
   /** @param {string} name @param {[number, number, number]} way */
   const hold = (name, [x, y, z]) => {

@@ -22,7 +22,7 @@ export function CameraSetup() {
       <button type="button" class="btn" data-testid="setup-add" onClick=${() => setEditing({ camera: { id: '', name: '', record: true } })}>${t('cameras.byHand')}</button></p>
     ${loaded.value && !rows.length && html`<div class="empty"><p>${t('cameras.none')}</p><p>${t('cameras.none.hint')}</p></div>`}
     ${rows.length > 0 && html`<table class="list card below" data-testid="camera-table"><thead><tr><th>${t('camera.name')}</th><th>${t('fact.state')}</th><th>${t('camera.picture')}</th><th>${t('camera.recording')}</th><th>${t('camera.owner')}</th><th></th></tr></thead>
-      <tbody>${rows.map(({ camera: c, state: st }) => html`<tr key=${c.id} data-testid="camera-row"><td><b>${c.name}</b><small>${[c.place, c.recorder && `${t('recorder')} ${c.recorder} · ${c.channel}`].filter(Boolean).join(' · ')}</small></td>
+      <tbody>${rows.map(({ camera: c, state: st }) => html`<tr key=${c.id} data-testid="camera-row"><td><b>${c.name}</b><small>${[c.place, c.recorder && t('recorder')].filter(Boolean).join(' · ')}${c.recorder && html` <span class="typed">${c.channel}</span>`}</small></td>
         <td class=${st && st.status !== 'online' && st.status !== 'idle' ? 'warn' : ''}>${st ? wordFor(`camera.status.${st.status}`) : '–'}</td>
         <td>${st?.width ? `${st.codec ?? ''} ${st.width}×${st.height}` : '–'}${c.sub && html`<small>${t('camera.hasSub')}</small>`}</td>
         <td>${wordFor(`camera.recording.${c.record ? c.recording || 'always' : 'no'}`)}</td>
