@@ -222,8 +222,8 @@ func groupUnused(tx *store.Tx, id string) error {
 	})
 }
 
-// Walls, as Groups and Tours, lists what actor may see of them: a camera that is not for
-// them leaves an empty tile, and no trace in a group or tour.
+// Walls lists the walls as actor may see them, as Groups and Tours do theirs: a
+// camera that is not for them leaves an empty tile, and no trace in a group or tour.
 func (a *Agent) Walls(actor station.Actor) ([]station.Wall, error) {
 	list, err := all[station.Wall](a, wallTable)
 	if err != nil {
