@@ -52,7 +52,7 @@ func browse(t *testing.T, script string, env ...string) {
 	if err != nil {
 		t.Fatalf("%v; this installs it: .ci/deps", err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, node, script)
 	cmd.WaitDelay = 5 * time.Second
