@@ -123,7 +123,7 @@ func startVillage(t *testing.T) *village {
 		t.Fatal(err)
 	}
 	v := &village{}
-	v.agent = agent.New(agent.DefaultConfig(), agent.Deps{Store: st, Log: log, Apply: v.apply})
+	v.agent = agent.New(agent.DefaultConfig(), agent.Deps{Store: st, Log: log, Apply: v.apply, CameraOf: map[string]func(string) string{"whep": func(id string) string { return v.video.CameraOf(id) }}})
 	dc := devices.DefaultConfig()
 	dc.Broker.Listen = "127.0.0.1:0"
 	v.devices = devices.New(dc, devices.Deps{Node: st.Node(), Sink: v.agent, Log: log})

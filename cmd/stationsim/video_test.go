@@ -33,7 +33,7 @@ func TestCamerasAndViewers(t *testing.T) {
 
 	view := start(t, "viewers", "--station", v.url, "--camera", "sim-02", "--count", "3", "--for", "3s", "--token", v.link(t))
 	if code := view.wait(t); code != exitOK {
-		t.Errorf("exit %d", code)
+		t.Errorf("exit %d: %s", code, view.output())
 	}
 	view.says(t, "3 viewers watch sim-02", "first picture     p50 ", " 0 broken", "without picture   0 of 3 viewers")
 
