@@ -157,7 +157,7 @@ store: {space: {low: 512MiB}}
 		}
 	}
 	// The last word is "shut", after everything else has come.
-	eventually(t, 120*time.Second, "every opening is counted and every door is shut", func() error {
+	eventually(t, 300*time.Second, "every opening is counted and every door is shut", func() error {
 		counted := openings(village.alarms(), "")
 		for _, d := range publishers {
 			for _, s := range d.sensors {

@@ -160,8 +160,11 @@ func TestMaxAge(t *testing.T) {
 	c.lose(2*time.Hour + 50*time.Minute)
 	c.play(3 * time.Minute) // young
 	c.await()
-	waitFor(t, "the old to go", func() bool { return a.Usage().Oldest.After(start.Add(time.Minute)) })
-	left := a.Usage().Oldest
+	var left time.Time
+	waitFor(t, "the old to go", func() bool {
+		left = a.Usage().Oldest
+		return left.After(start.Add(2 * time.Hour))
+	})
 	a.SetClock(3 * 365 * 24 * time.Hour)
 	c.play(10 * time.Second)
 	waitFor(t, "the new time", func() bool { return a.Usage().Newest.After(start.Add(365 * 24 * time.Hour)) })

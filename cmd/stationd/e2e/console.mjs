@@ -16,7 +16,7 @@ const faults = [];
 const album = await openAlbum(faults);
 album.typed = [
   ...facts.cameras.map((c) => c.title), ...facts.sensors.flatMap((s) => [s.name, s.place, s.id]), longName, longPlace, officer.name, chief.name,
-  officer.account, chief.account, 'zhangsan', 'Zigbee2MQTT zigbee2mqtt', '电梯口到 1206 室门前', facts.station.name, facts.centre.name, 'gateway-1', '王桂芳', '王建国', '本人 王桂芳', '本人 王*', '1202 室', '3号楼平面', '12 层', '油烟，已开窗', '屋顶门磁', '5号楼 屋顶', '夜里门口灯不亮', '一号席',
+  officer.account, chief.account, 'zhangsan', 'Zigbee2MQTT zigbee2mqtt', '电梯口到 1206 室门前', '电梯口到', facts.station.name, facts.centre.name, 'gateway-1', '王桂芳', '王建国', '本人 王桂芳', '本人 王*', '1202 室', '3号楼平面', '12 层', '油烟，已开窗', '屋顶门磁', '5号楼 屋顶', '夜里门口灯不亮', '一号席',
 ].filter(Boolean).sort((a, b) => b.length - a.length);
 const browser = await openBrowser();
 const began = Date.now();
