@@ -7,7 +7,6 @@ import (
 	"runtime"
 	"runtime/debug"
 	"sync/atomic"
-	"time"
 
 	"github.com/dgraph-io/badger/v4"
 
@@ -97,7 +96,6 @@ func (s *Store) commitLoop() {
 	defer close(s.stopped)
 	b := newBatch(s)
 	waiting := make([]*update, 0, maxBatch)
-	var took time.Duration // by the last commit
 	for {
 		var first *update
 		select {
@@ -105,25 +103,15 @@ func (s *Store) commitLoop() {
 		case <-s.quit:
 			return
 		}
-		waiting = s.gather(append(waiting[:0], first), took)
-		began := time.Now()
+		waiting = s.gather(append(waiting[:0], first))
 		b.run(waiting)
-		took = min(time.Since(began), mostPatience)
 		clear(waiting)
 	}
 }
 
-// mostPatience is how long the committer gathers at most.
-const mostPatience = 20 * time.Millisecond
-
-// gather adds what else is waiting, and those who were answered a moment ago and
-// are about to ask again: letting them run first costs less than a sync for a
-// few of them. It goes on for as long as more come, but not for longer than the
-// commit before took, so that nobody waits more than twice as long for it.
-func (s *Store) gather(waiting []*update, patience time.Duration) []*update {
-	began := time.Now()
-	for idle := 0; idle < 2; idle++ {
-		before := len(waiting)
+// gather adds what else is waiting.
+func (s *Store) gather(waiting []*update) []*update {
+	for round := 0; ; round++ {
 	drain:
 		for len(waiting) < s.maxBatch {
 			select {
@@ -133,15 +121,13 @@ func (s *Store) gather(waiting []*update, patience time.Duration) []*update {
 				break drain
 			}
 		}
-		if len(waiting) >= s.maxBatch {
+		// Those who were answered a moment ago are about to ask again; letting
+		// them run first doubles the batch and costs less than a sync.
+		if round == 2 || len(waiting) >= s.maxBatch {
 			return waiting
-		}
-		if len(waiting) > before && time.Since(began) < patience {
-			idle = -1
 		}
 		runtime.Gosched()
 	}
-	return waiting
 }
 
 // batch is what is being put into one transaction.
