@@ -1,6 +1,7 @@
 package record
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
@@ -16,11 +17,23 @@ type clock struct {
 	now  func() time.Time
 	wall func(time.Time) int64 // what the wall clock showed then, Unix ns
 
-	mu     sync.Mutex
-	anchor time.Time
-	zero   int64 // index time of the anchor
-	era    era
+	mu       sync.Mutex
+	anchor   time.Time
+	zero     int64 // index time of the anchor
+	era      era
+	settings []setting // the newest, in the order in which they happened
 }
+
+// setting is one setting of the wall clock since the archive was opened: index
+// time was from, and went on at to.
+type setting struct{ from, to int64 }
+
+// A clock remembers its settings of settingAtLeast and more, the newest
+// mostSettings: they are asked what is age and what is not, in hours and days.
+const (
+	settingAtLeast = time.Minute
+	mostSettings   = 256
+)
 
 // era is a stretch between two settings of the wall clock.
 type era struct {
@@ -44,10 +57,37 @@ func (c *clock) index(t time.Time) (int64, era) {
 	now := c.now()
 	step := time.Duration(c.wall(now)-c.zero) - now.Sub(c.anchor)
 	if step.Abs() >= stepAtLeast {
+		if step.Abs() >= settingAtLeast {
+			if len(c.settings) == mostSettings {
+				c.settings = c.settings[1:]
+			}
+			c.settings = append(c.settings, setting{from: c.zero + int64(now.Sub(c.anchor)), to: c.wall(now)})
+		}
 		c.anchor, c.zero = now, c.wall(now)
 		c.era = era{number: c.era.number + 1, back: step < 0, by: step}
 	}
 	return c.zero + int64(t.Sub(c.anchor)), c.era
+}
+
+// setSince is how far the clock was set, in all, since index time was from, as far
+// as it is remembered.
+func (c *clock) setSince(from int64) time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var by time.Duration
+	for _, s := range c.settings {
+		if s.from >= from {
+			by += time.Duration(s.to - s.from)
+		}
+	}
+	return by
+}
+
+// knows tells that a gap between two index times has a remembered setting in it.
+func (c *clock) knows(from, to int64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.ContainsFunc(c.settings, func(s setting) bool { return from <= s.from && s.to <= to })
 }
 
 // timeline puts one camera's pictures, which carry the stream's timeline, onto

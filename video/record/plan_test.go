@@ -161,6 +161,24 @@ func TestMaxAge(t *testing.T) {
 	c.play(3 * time.Minute) // young
 	c.await()
 	waitFor(t, "the old to go", func() bool { return a.Usage().Oldest.After(start.Add(time.Minute)) })
+	young := start.Add(2*time.Hour + 53*time.Minute)
+	// Before anything of the new time was recorded, and after.
+	a.SetClock(3 * 365 * 24 * time.Hour)
+	time.Sleep(3 * cfg.SyncEvery)
+	for _, when := range []string{"before", "after"} {
+		if got := a.Usage().Oldest; got.After(young.Add(time.Second)) {
+			t.Errorf("the clock was set, and %s the next picture only what is from %v on is left, of what began at %v", when, got, young)
+		}
+		c.play(10 * time.Second)
+		waitFor(t, "the new time", func() bool { return a.Usage().Newest.After(start.Add(365 * 24 * time.Hour)) })
+		time.Sleep(3 * cfg.SyncEvery)
+	}
+	// Set back, it is as old as it is.
+	a.SetClock(-3 * 365 * 24 * time.Hour)
+	time.Sleep(3 * cfg.SyncEvery)
+	if got := a.Usage().Oldest; got.After(young.Add(time.Second)) {
+		t.Errorf("the clock was set back, and only what is from %v on is left, of what began at %v", got, young)
+	}
 }
 
 func TestSeekAndDays(t *testing.T) {

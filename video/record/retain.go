@@ -161,8 +161,10 @@ func (a *Archive) expire() {
 }
 
 // age is how long ago the newest of a volume was recorded. What the clock was set
-// forward since is not age: a clock that is wrong by years for a minute must not
-// cost the record. The lock is held.
+// since is not age: a clock that is wrong by years for a minute must not cost the
+// record. The clock itself knows of its settings since the archive was opened,
+// before any camera has written of them; of those before, gaps tell. The lock is
+// held.
 func (a *Archive) age(v *volume, now int64) time.Duration {
 	var newest time.Time
 	for _, t := range v.tracks {
@@ -177,7 +179,7 @@ func (a *Archive) age(v *volume, now int64) time.Duration {
 	if age <= a.cfg.maxAge(v.class) {
 		return age // whatever the clock did
 	}
-	var set time.Duration
+	set := a.clock.setSince(newest.Add(-time.Second).UnixNano())
 	for _, o := range a.volumes {
 		if o.class != Continuous {
 			continue
@@ -186,7 +188,7 @@ func (a *Archive) age(v *volume, now int64) time.Duration {
 		for _, t := range o.tracks {
 			var sum time.Duration
 			for _, g := range t.Gaps {
-				if g.Reason == GapClock && !g.From.Before(newest.Add(-time.Second)) {
+				if g.Reason == GapClock && !g.From.Before(newest.Add(-time.Second)) && !a.clock.knows(g.From.UnixNano(), g.To.UnixNano()) {
 					sum += g.To.Sub(g.From)
 				}
 			}
