@@ -16,6 +16,7 @@ import (
 	"time"
 
 	paho "github.com/eclipse/paho.mqtt.golang"
+	"github.com/eclipse/paho.mqtt.golang/packets"
 
 	"stationd/agent/station"
 )
@@ -252,6 +253,23 @@ func (s *Simulation) send(ctx context.Context, d Device, alarm bool) error {
 	return publish(ctx, c, s.topic(d), say(time.Now()), false)
 }
 
+// copies is a store that shares no packet with who is sending it. paho marks what
+// it finds in the store as a duplicate while a message that was published from
+// the connect handler, the same packet, is being written.
+type copies struct{ paho.Store }
+
+func (c copies) Put(key string, p packets.ControlPacket) { c.Store.Put(key, copyOf(p)) }
+
+func (c copies) Get(key string) packets.ControlPacket { return copyOf(c.Store.Get(key)) }
+
+func copyOf(p packets.ControlPacket) packets.ControlPacket {
+	if pub, ok := p.(*packets.PublishPacket); ok {
+		one := *pub
+		return &one
+	}
+	return p
+}
+
 // Connect connects a client as sensors do: it keeps its session and comes back
 // by itself. o may be nil.
 func Connect(ctx context.Context, cfg Config, o *paho.ClientOptions) (paho.Client, error) {
@@ -269,7 +287,7 @@ func Connect(ctx context.Context, cfg Config, o *paho.ClientOptions) (paho.Clien
 	}
 	o.AddBroker(address).SetClientID(cfg.ClientID).SetUsername(cfg.Username).SetPassword(cfg.Password.Reveal())
 	o.SetProtocolVersion(4).SetCleanSession(false).SetAutoReconnect(true).SetMaxReconnectInterval(2 * time.Second)
-	o.SetStore(paho.NewOrderedMemoryStore()) // paho's default one sends again in any order
+	o.SetStore(copies{paho.NewOrderedMemoryStore()}) // paho's default one sends again in any order
 	o.SetConnectTimeout(5 * time.Second).SetWriteTimeout(5 * time.Second)
 	o.SetDialer(&net.Dialer{Timeout: 5 * time.Second})
 	c := paho.NewClient(o)

@@ -205,7 +205,8 @@ export function playCameras() {
       };
       draw();
       this.timer = setInterval(draw, 200);
-      setTimeout(() => this.ontrack?.({ streams: [canvas.captureStream(5)] }), 50);
+      const stream = canvas.captureStream(5);
+      setTimeout(() => this.ontrack?.({ track: stream.getVideoTracks()[0], streams: [stream] }), 50);
     }
     async setRemoteDescription() {}
     close() { clearInterval(this.timer); }
