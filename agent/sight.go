@@ -16,9 +16,9 @@ import (
 // its camera. The camera's own record is asked each time: what was restricted a
 // moment ago is restricted now.
 
-// kindless are the kinds of resource that no camera stands behind. A resource of a
+// cameraless are the kinds of resource that no camera stands behind. A resource of a
 // kind that is neither here nor in cameraBehind is closed to all.
-var kindless = map[string]bool{
+var cameraless = map[string]bool{
 	"": true, "account": true, "alarm": true, "broker": true, "card": true, "cards": true, "channel": true, "contact": true,
 	"device": true, "display": true, "displays": true, "duty": true, "incident": true, "joining": true, "mode": true,
 	"people": true, "plan": true, "plans": true, "rule-policy": true, "rule-template": true, "schedule": true, "sensor": true, "sensors": true,
@@ -79,7 +79,7 @@ func (a *Agent) cameraBehind(tx *store.Tx, resource string) (camera string, know
 	case kind == "export":
 		x, _, err := store.Get[station.Export](tx, key(exportTable, id))
 		return x.Camera, true, err
-	case kindless[kind]:
+	case cameraless[kind]:
 		return "", true, nil
 	}
 	find, known := a.cameraOf[kind]
