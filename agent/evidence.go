@@ -24,13 +24,21 @@ type EvidenceKeeper interface {
 	ReleaseEvidence(id string) error
 	// Evidence lists the IDs of what is held.
 	Evidence() []string
+	// EvidenceBytes is what one of them takes, or is expected to.
+	EvidenceBytes(id string) int64
 	// Gone lists the clips whose film made room for newer ones, until GoneTold.
 	Gone() []string
 	GoneTold(id string) error
 }
 
 type holdList struct {
-	Holds []station.Hold `json:"holds"`
+	Holds []HoldView `json:"holds"`
+}
+
+// HoldView is a hold, and what it takes now.
+type HoldView struct {
+	station.Hold
+	Size int64 `json:"size,omitempty"`
 }
 
 func (a *Agent) evidenceRoutes() []station.Route {
@@ -56,7 +64,14 @@ func (a *Agent) getHolds(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return station.WriteJSON(w, http.StatusOK, holdList{holds})
+	out := holdList{Holds: make([]HoldView, len(holds))}
+	for i, h := range holds {
+		out.Holds[i] = HoldView{Hold: h}
+		if h.Released.IsZero() {
+			out.Holds[i].Size = a.evidence.EvidenceBytes(h.ID)
+		}
+	}
+	return station.WriteJSON(w, http.StatusOK, out)
 }
 
 // Holds lists what is or was held, the newest first; an empty camera is all.

@@ -49,6 +49,13 @@ func (s *shelf) Evidence() []string {
 }
 
 func (s *shelf) Gone() []string { return slices.Clone(s.gone) }
+func (s *shelf) EvidenceBytes(id string) int64 {
+	if slices.Contains(s.Evidence(), id) {
+		return 5 << 20
+	}
+	return 0
+}
+
 func (s *shelf) GoneTold(id string) error {
 	s.gone = slices.DeleteFunc(s.gone, func(g string) bool { return g == id })
 	return nil

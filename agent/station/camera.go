@@ -77,8 +77,8 @@ type Recording string
 // The times of recording. The empty one is always.
 const (
 	RecordAlways Recording = "always"
-	RecordHours  Recording = "hours"  // in Camera.RecordHours, and around alarms
-	RecordEvents Recording = "events" // around alarms alone
+	RecordHours  Recording = "hours"  // in Camera.RecordHours, and around events
+	RecordEvents Recording = "events" // around alarms and what is detected, alone
 )
 
 // CameraOwner is whose a camera is that the station may look through.

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -59,6 +60,7 @@ type node struct {
 	console *console.Server
 	routes  []station.Route // all that the console serves
 	calls   *callable
+	eyes    atomic.Pointer[map[string][]string] // see eyesOf
 
 	statusMu  sync.Mutex // guards what follows
 	statusNow console.Status
@@ -70,6 +72,7 @@ type node struct {
 func openNode(cfg Config, log *slog.Logger) (_ *node, err error) {
 	n := &node{cfg: cfg, log: log}
 	n.calls = &callable{node: n, out: map[*outgoingCall]struct{}{}}
+	n.eyes.Store(eyesOf(nil))
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, n.Close())
@@ -110,7 +113,7 @@ func openNode(cfg Config, log *slog.Logger) (_ *node, err error) {
 		log.Warn("mapping file cannot be used", "file", p.File, "line", p.Line, "problem", p.Message, "hint", p.Hint)
 	}
 	n.devices = devices.New(cfg.Devices, devices.Deps{
-		Node: n.store.Node(), Sink: n.agent, GivenUp: n.agent.ReadingGivenUp, Families: families, Feeds: []string{gb26875.FamilyName, onvif.FamilyName}, Log: log.With("room", "devices"),
+		Node: n.store.Node(), Sink: sink{n.agent, n}, GivenUp: n.agent.ReadingGivenUp, Families: families, Feeds: []string{gb26875.FamilyName, onvif.FamilyName}, Log: log.With("room", "devices"),
 	})
 	if cfg.FireAlarm.Listen != "" {
 		n.fires = n.openFireAlarm()
@@ -184,6 +187,7 @@ func (n *node) openFireAlarm() *gb26875.Server {
 func (n *node) openONVIF() *onvif.Set {
 	return onvif.New(n.cfg.ONVIF, onvif.Deps{
 		Handle: func(ctx context.Context, camera string, readings ...payload.Reading) error {
+			n.detectedBy(ctx, camera, readings)
 			return n.devices.Take(ctx, onvif.FamilyName, camera, readings...)
 		},
 		Odd:  func(device string, raw []byte, err error) { n.devices.Odd(onvif.FamilyName, device, raw, err) },
@@ -262,6 +266,7 @@ func (n *node) apply(r agent.Registry) {
 	for _, b := range r.Brokers {
 		reg.Brokers = append(reg.Brokers, devices.BrokerLink{Broker: b.Broker, Password: b.Password})
 	}
+	n.eyes.Store(eyesOf(r.Sensors))
 	n.devices.Apply(reg)
 	if n.fires != nil {
 		for _, sn := range r.Sensors {

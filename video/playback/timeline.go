@@ -20,20 +20,23 @@ type Timeline struct {
 	// reason. Both may reach beyond From and To.
 	Recorded []record.Span `json:"recorded"`
 	Gaps     []record.Gap  `json:"gaps"`
-	// Steps are where the station's clock was set back: an hour that is there
-	// twice, of which the later telling is played. Where it was set forward there
-	// is a gap with the reason "clock".
-	Steps []Step `json:"steps"`
+	// Steps are where the station's clock was set. Where it was set back an hour is
+	// there twice, of which the later telling is played; where it was set forward
+	// there is a gap with the reason "clock".
+	Steps []record.Step `json:"steps"`
+	// Held is what is kept as events or as evidence; both may reach beyond From
+	// and To.
+	Held []Held `json:"held"`
 	// Events are the alarms in the camera's sight, the oldest first.
 	Events []Event `json:"events"`
 	// More tells that there were more alarms than are listed.
 	More bool `json:"more,omitempty"`
 }
 
-// Step is a moment at which the station's clock was set back.
-type Step struct {
-	At time.Time     `json:"at"`
-	By time.Duration `json:"by"`
+// Held is a stretch that makes no room for newer ones, or later than others.
+type Held struct {
+	record.Span
+	Class record.Class `json:"class"`
 }
 
 // Event is an alarm as the timeline shows it.
@@ -56,13 +59,12 @@ const mostEvents = 1000
 
 // Timeline tells what there is. It reads nothing of the record from the disk.
 func (p *Playback) Timeline(camera string, from, to time.Time) (Timeline, error) {
-	line := Timeline{Camera: camera, From: from, To: to, Now: p.now(), Recorded: []record.Span{}, Gaps: []record.Gap{}, Steps: []Step{}, Events: []Event{}}
+	line := Timeline{Camera: camera, From: from, To: to, Now: p.now(), Recorded: []record.Span{}, Gaps: []record.Gap{}, Steps: []record.Step{}, Held: []Held{}, Events: []Event{}}
 	spans, gaps := p.archive.Timeline(camera, from, to)
-	for i, s := range spans {
-		if i > 0 {
-			if back := spans[i-1].To.Sub(s.From); back >= gapAtLeast {
-				line.Steps = append(line.Steps, Step{At: spans[i-1].To, By: back})
-			}
+	line.Steps = append(line.Steps, p.archive.Steps(camera, from, to)...)
+	for _, class := range []record.Class{record.Event, record.Evidence} {
+		for _, s := range p.archive.Held(class, camera, from, to) {
+			line.Held = append(line.Held, Held{s, class})
 		}
 	}
 	line.Recorded = append(line.Recorded, union(spans)...)

@@ -32,6 +32,9 @@ type Archive struct {
 	keepEnded bool
 	keepWake  chan struct{}
 
+	detecting sync.Mutex          // guards the episodes; taken before mu
+	episodes  map[string]*episode // by camera
+
 	mu        sync.Mutex
 	leaving   map[uint64]*volume // dropped, and removed when those who read them are done
 	volumes   []*volume          // by number: class by class, the oldest first
@@ -122,6 +125,7 @@ func Open(cfg Config, log *slog.Logger) (*Archive, error) {
 		leaving:   map[uint64]*volume{},
 		keepWake:  make(chan struct{}, 1),
 		marks:     map[string]*marked{},
+		episodes:  map[string]*episode{},
 		gone:      map[string]bool{},
 		active:    map[Class]*volume{},
 		seqs:      map[Class]uint64{},

@@ -26,8 +26,8 @@
 //
 // # When
 //
-// Apply says when each camera is recorded: always, in its hours, or around alarms
-// alone. Record cuts all of them all the time; what is not to be recorded goes into
+// Apply says when each camera is recorded: always, in its hours, or around events
+// alone, alarms and what Detected is told. Record cuts all of them all the time; what is not to be recorded goes into
 // the pre-roll, a few minutes on the disk, in place of the rolling record. So the
 // hour decides where a fragment is put, before a key picture, and no clock decides
 // whether one is cut.

@@ -47,6 +47,7 @@ type marked struct {
 	passing bool  // a clip in the making, which is not on the disk
 	done    int64 // index time up to which it was copied
 	blocked bool  // the last try to copy it failed
+	copied  disk.Bytes
 }
 
 // Mark keeps a span of a camera's record as events or as evidence. The end may be
@@ -133,6 +134,17 @@ func (a *Archive) Evidence() []string {
 	}
 	slices.Sort(ids)
 	return ids
+}
+
+// EvidenceBytes is what a piece of evidence takes, or is expected to; 0 where there
+// is none.
+func (a *Archive) EvidenceBytes(id string) int64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if m := a.marks[id]; m != nil && m.Class == Evidence {
+		return int64(m.Bytes)
+	}
+	return 0
 }
 
 // Marks lists the marks that touch a span of a camera's record, by their begin; an
@@ -281,8 +293,8 @@ func (a *Archive) unkeptIn(v *volume) []*marked {
 
 // keepMark copies what there is of a mark by now.
 func (a *Archive) keepMark(m *marked) {
-	from, to := m.From, m.To
 	a.mu.Lock()
+	from, to := m.From, m.To // a detection's grows
 	done, cam, recovered := m.done, *a.camera(m.Camera), a.recovered
 	a.mu.Unlock()
 	if done > from.UnixNano() {
@@ -305,7 +317,7 @@ func (a *Archive) keepMark(m *marked) {
 		m.blocked = true
 		a.mu.Unlock()
 		if !told {
-			a.log.Warn("a marked span could not be kept yet", "camera", m.Camera, "from", m.From, "to", m.To, "class", m.Class, "err", err)
+			a.log.Warn("a marked span could not be kept yet", "camera", m.Camera, "from", m.From, "to", to, "class", m.Class, "err", err)
 		}
 		return
 	}
@@ -317,16 +329,28 @@ func (a *Archive) keepMark(m *marked) {
 	if n := len(refs); n > 0 {
 		m.done = max(m.done, refs[n-1].end())
 	}
-	kept := recovered && !m.passing && a.ended(m.From.UnixNano(), m.To.UnixNano(), cam)
+	m.copied += bytes
+	kept := recovered && !m.passing && m.To.Equal(to) && a.ended(m.From.UnixNano(), m.To.UnixNano(), cam)
 	if kept {
-		m.Kept = true
+		m.Kept, m.Bytes = true, m.copied
 		for _, v := range a.volumes {
 			v.spared = false
 		}
 	}
 	copied := m.Mark
 	_, there := a.marks[m.ID]
+	empty := kept && there && m.done == 0 && m.Class == Event
+	if empty {
+		delete(a.marks, m.ID)
+	}
 	a.mu.Unlock()
+	if empty {
+		// The camera was away: nothing would ever take the mark with it.
+		if err := os.Remove(a.markPath(m.ID)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			a.log.Warn("removing an empty mark failed", "mark", m.ID, "err", err)
+		}
+		return
+	}
 	if kept && there {
 		if err := writeChecked(a.markPath(m.ID), copied); err != nil {
 			a.log.Warn("noting that a span was kept failed", "mark", m.ID, "err", err)

@@ -14,6 +14,7 @@ import (
 
 // plan is when a camera is recorded.
 type plan struct {
+	recorded  bool
 	recording station.Recording
 	hours     station.Schedule
 }
@@ -23,7 +24,7 @@ type plan struct {
 func (a *Archive) Apply(cameras []station.Camera) {
 	plans := make(map[string]plan, len(cameras))
 	for _, c := range cameras {
-		plans[c.ID] = plan{c.Recording, station.Schedule{ID: c.ID, Windows: c.RecordHours}}
+		plans[c.ID] = plan{c.Record, c.Recording, station.Schedule{ID: c.ID, Windows: c.RecordHours}}
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()

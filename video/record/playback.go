@@ -321,6 +321,24 @@ func without(spans, others []Span) []Span {
 	return slices.DeleteFunc(spans, func(s Span) bool { return s.To.Sub(s.From) < gapAtLeast })
 }
 
+// Held is what is kept of a camera as events or as evidence between from and to, in
+// order of time. It reads nothing from the disk.
+func (a *Archive) Held(class Class, camera string, from, to time.Time) []Span {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var spans []Span
+	for _, v := range a.volumes {
+		if t := v.tracks[camera]; t != nil && v.class == class {
+			for _, s := range t.Spans {
+				if s.To.After(from) && s.From.Before(to) {
+					spans = append(spans, s)
+				}
+			}
+		}
+	}
+	return union(spans)
+}
+
 // Steps lists the settings of the clock while a camera was recorded, by the new
 // time that they led to.
 func (a *Archive) Steps(camera string, from, to time.Time) []Step {

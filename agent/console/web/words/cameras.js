@@ -40,7 +40,7 @@ export const CAMERAS = /** @type {const} */ ({
   'camera.recording': ['录像', 'Recording'],
   'camera.recording.always': ['一直录', 'always'],
   'camera.recording.hours': ['按时段', 'in hours'],
-  'camera.recording.events': ['告警时录', 'around alarms'],
+  'camera.recording.events': ['有告警、动静时录', 'around alarms and movement'],
   'camera.recording.no': ['不录', 'not'],
   'camera.recordHours': ['录像时段', 'Hours of recording'],
   'camera.recordHours.none': ['还没有时段。', 'There is no span yet.'],

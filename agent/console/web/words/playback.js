@@ -35,7 +35,7 @@ export const PLAYBACK = /** @type {const} */ ({
   'play.gap.clock': ['本站时钟向前拨过，这段时间并不存在', 'The station’s clock was set forward: this time never was'],
   'play.gap.damaged': ['录过，但已读不出', 'It was recorded, but cannot be read any more'],
   'play.gap.schedule': ['按时间表不录像', 'Not recorded by schedule'],
-  'play.gap.idle': ['只在有告警时录像', 'Recorded around alarms alone'],
+  'play.gap.idle': ['只在有告警、动静时录像', 'Recorded around alarms and movement alone'],
   'play.gap.other': ['原因不明', 'For a reason that is not known'],
   'play.gap.before': ['这里还没有开始录，或已被新的录像覆盖', 'Not recorded yet, or made room for newer recordings'],
   'play.gap.after': ['还没有录到这里', 'It has not been recorded yet'],
