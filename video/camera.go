@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"stationd/agent/station"
+	"stationd/video/rtsp"
 )
 
 // A camera of this node: its feeds, and the recorder that reads one of them.
@@ -16,6 +17,11 @@ type camera struct {
 
 	record   *job
 	recorded *feed
+
+	inquiry *job             // asks for the loudspeaker
+	speaker rtsp.Loudspeaker // as it is known
+	asked   bool             // the camera has answered
+	talk    *talk            // nil while nobody talks
 }
 
 // feeds lists what there is.
@@ -55,6 +61,14 @@ func (s *Set) start(c *camera) {
 		s.adjust(c, f)
 	}
 	s.startRecord(c)
+	s.startInquiry(c)
+}
+
+// hush ends whatever is being said through the camera.
+func (c *camera) hush(why error) {
+	if c.talk != nil {
+		c.talk.end(why)
+	}
 }
 
 // recordFeed is the one that is recorded.
@@ -90,6 +104,13 @@ func (s *Set) change(c *camera, src Source) {
 	was, recorded := c.src, c.recordFeed()
 	c.src = src
 	c.state.Node = src.Node
+	if !was.samePicture(src) {
+		c.hush(errOtherCam)
+		c.speaker, c.asked = rtsp.Loudspeaker{}, false
+		if s.runs() {
+			s.startInquiry(c)
+		}
+	}
 	s.readdress(c, c.main, src)
 	var old *feed
 	switch {
@@ -122,6 +143,8 @@ func (s *Set) remove(c *camera) {
 	delete(s.cameras, c.src.ID)
 	delete(s.unsaid, c.src.ID)
 	c.record.stop()
+	c.inquiry.stop()
+	c.hush(errOtherCam)
 	for _, f := range c.feeds() {
 		s.closeFeed(c, f)
 	}
@@ -142,6 +165,7 @@ func (s *Set) settle(c *camera) {
 		Camera: was.Camera, Node: was.Node, Since: was.Since,
 		Status: m.Status, Cause: m.Cause, Hint: m.Hint, Codec: m.Codec, Width: m.Width, Height: m.Height,
 		Sound: m.Sound, Transport: m.Transport, ClockOffset: m.ClockOffset,
+		Talk: c.spoken(), Talking: c.talking(),
 	}
 	if c.sub != nil {
 		now.Sub = c.sub.state

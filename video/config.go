@@ -22,6 +22,9 @@ type Config struct {
 	Linger time.Duration `yaml:"linger"`
 	// Restream is where other software finds the cameras over RTSP.
 	Restream restream.Config `yaml:"restream"`
+	// TalkMost is how long somebody may talk through a camera at a time; 0 lets
+	// nobody talk, and no camera is asked whether it has a loudspeaker.
+	TalkMost time.Duration `yaml:"talk_most"`
 	// LegTimeout is how long a station may take to bring the picture that
 	// somebody at the centre called up.
 	LegTimeout time.Duration `yaml:"leg_timeout"`
@@ -37,6 +40,7 @@ func DefaultConfig() Config {
 		Peer:       peer.DefaultConfig(),
 		Linger:     20 * time.Second,
 		Restream:   restream.DefaultConfig(),
+		TalkMost:   time.Minute,
 		LegTimeout: 10 * time.Second,
 		LegLinger:  10 * time.Second,
 	}
@@ -53,6 +57,10 @@ func (c Config) Validate() error {
 			faults = append(faults, station.Errorf(400, "config.invalid", "10s is right for most lines",
 				"%v is not between 1s and 5m", x.d).At(x.key))
 		}
+	}
+	if c.TalkMost != 0 && (c.TalkMost < 5*time.Second || c.TalkMost > 10*time.Minute) {
+		faults = append(faults, station.Errorf(400, "config.invalid", "60s is right for a few sentences; 0 lets nobody talk",
+			"%v is not between 5s and 10m", c.TalkMost).At("talk_most"))
 	}
 	return errors.Join(faults...)
 }

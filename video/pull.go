@@ -11,13 +11,19 @@ import (
 	"stationd/video/stream"
 )
 
+// rtspConfig is how a source is called.
+func (s *Set) rtspConfig(src Source) rtsp.Config {
+	cfg := s.cfg.RTSP
+	cfg.Camera, cfg.URL, cfg.Username, cfg.Password = src.ID, src.URL, src.Username, src.Password
+	cfg.Transport, cfg.Fingerprint, cfg.Mute = src.Transport, src.Fingerprint, src.Mute
+	return cfg
+}
+
 // pull keeps a feed's picture coming until ctx ends, and tells hear of every
 // change. An address that cannot be used is told once; only other settings help
 // against it.
 func (s *Set) pull(ctx context.Context, src Source, f *feed, hear func(station.CameraState)) error {
-	cfg := s.cfg.RTSP
-	cfg.Camera, cfg.URL, cfg.Username, cfg.Password = src.ID, src.URL, src.Username, src.Password
-	cfg.Transport, cfg.Fingerprint, cfg.Mute = src.Transport, src.Fingerprint, src.Mute
+	cfg := s.rtspConfig(src)
 	if err := cfg.Validate(); err != nil || src.URL == "" {
 		state := station.CameraState{Status: station.CameraUnsupported, Cause: "the address cannot be used", Hint: "write rtsp://host:554/path"}
 		if p, ok := station.AsProblem(err); ok {

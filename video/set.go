@@ -49,6 +49,10 @@ type Deps struct {
 	Remote Remote
 	// Keys is asked when somebody begins to watch; nil asks nobody.
 	Keys KeyAsker
+	// MayTalk tells whether somebody may talk through a camera now; nil asks nobody.
+	MayTalk func(who station.Actor, camera string) bool
+	// Note writes down who did what to a camera; nil nowhere.
+	Note func(ctx context.Context, who station.Actor, action, subject, detail string) error
 	Log  *slog.Logger
 }
 
@@ -73,6 +77,7 @@ type Set struct {
 	legs    map[string]*leg    // by camera
 	waiting map[string]*leg    // by the session that its station was told
 	views   map[string]*viewer // by session
+	talks   map[string]*talk   // by session
 	sockets int                // viewers over WebSocket, or about to be
 	unsaid  map[string]station.CameraState
 	tell    chan struct{} // unsaid has something
@@ -93,6 +98,7 @@ func New(cfg Config, deps Deps) *Set {
 		legs:    map[string]*leg{},
 		waiting: map[string]*leg{},
 		views:   map[string]*viewer{},
+		talks:   map[string]*talk{},
 		unsaid:  map[string]station.CameraState{},
 		tell:    make(chan struct{}, 1),
 		ready:   make(chan struct{}),
@@ -131,6 +137,7 @@ func (s *Set) Run(ctx context.Context) error {
 		v.session.Close()
 	}
 	for _, c := range s.cameras {
+		c.hush(errProgram)
 		for _, f := range c.feeds() {
 			f.stream.Close()
 			if f.linger != nil {

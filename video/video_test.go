@@ -426,10 +426,14 @@ func TestOnlyTheViewerEndsItsSession(t *testing.T) {
 	eventually(t, "the session ends", func() bool { return n.hub.Usage().Sessions == 0 })
 }
 
-// Every route declares what it needs.
+// Every route declares what it needs: to talk through a camera is more than to see it.
 func TestRoutesDeclareTheirPermission(t *testing.T) {
 	for _, r := range video.New(video.DefaultConfig(), video.Deps{}).Routes() {
-		if r.Permission != station.PermVideo || r.Summary == "" {
+		want := station.PermVideo
+		if strings.Contains(r.Pattern, "talk") {
+			want = station.PermAnswer
+		}
+		if r.Permission != want || r.Summary == "" {
 			t.Errorf("%s: %q", r.Pattern, r.Permission)
 		}
 	}
@@ -440,12 +444,12 @@ func TestConfigNamesEveryFault(t *testing.T) {
 		t.Error(err)
 	}
 	cfg := video.DefaultConfig()
-	cfg.LegTimeout = 0
+	cfg.LegTimeout, cfg.TalkMost = 0, time.Second
 	cfg.Peer.MaxSessions = 0
 	cfg.Peer.UDPListen = "x"
 	cfg.RTSP.RetryMax = time.Millisecond
 	err := cfg.Validate()
-	for _, key := range []string{"leg_timeout", "peer.max_sessions", "peer.udp_listen", "rtsp.retry_max"} {
+	for _, key := range []string{"leg_timeout", "talk_most", "peer.max_sessions", "peer.udp_listen", "rtsp.retry_max"} {
 		if err == nil || !strings.Contains(err.Error(), key+": ") {
 			t.Errorf("%s is not named in %v", key, err)
 		}

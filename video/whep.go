@@ -36,7 +36,7 @@ type viewer struct {
 
 // Routes are the routes of live video.
 func (s *Set) Routes() []station.Route {
-	return []station.Route{
+	return append([]station.Route{
 		{
 			Pattern:    "POST /api/v1/cameras/{id}/whep",
 			Permission: station.PermVideo,
@@ -80,7 +80,7 @@ func (s *Set) Routes() []station.Route {
 			Summary:    "Stop watching",
 			Status:     http.StatusNoContent,
 		},
-	}
+	}, s.talkRoutes()...)
 }
 
 var (
@@ -90,22 +90,31 @@ var (
 		"the offer is too large")
 )
 
-func (s *Set) serveOffer(w http.ResponseWriter, r *http.Request) error {
+// readOffer is the offer that a browser posts.
+func readOffer(w http.ResponseWriter, r *http.Request) (string, error) {
 	if t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || t != sdpType {
-		return errMedia
+		return "", errMedia
 	}
 	offer, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxOffer))
 	if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
-		return errTooLarge
+		return "", errTooLarge
 	} else if err != nil {
-		return errMedia.Because(err)
+		return "", errMedia.Because(err)
+	}
+	return string(offer), nil
+}
+
+func (s *Set) serveOffer(w http.ResponseWriter, r *http.Request) error {
+	offer, err := readOffer(w, r)
+	if err != nil {
+		return err
 	}
 	role, err := roleOf(r)
 	if err != nil {
 		return err
 	}
 	id := r.PathValue("id")
-	_, h265 := peer.Takes(string(offer))
+	_, h265 := peer.Takes(offer)
 	pictures, release, err := s.watch(r.Context(), id, role, taste{h265: h265})
 	if err != nil {
 		return err
@@ -113,7 +122,7 @@ func (s *Set) serveOffer(w http.ResponseWriter, r *http.Request) error {
 	if s.deps.Keys != nil && !strings.Contains(id, ".") {
 		s.deps.Keys.KeyPicture(id) // where there is no picture in the cache, it need not be waited for
 	}
-	session, err := s.deps.Hub.Watch(r.Context(), string(offer), pictures)
+	session, err := s.deps.Hub.Watch(r.Context(), offer, pictures)
 	if err != nil {
 		release()
 		return err
@@ -174,7 +183,8 @@ func (s *Set) CameraOf(session string) string {
 	return ""
 }
 
-// EndViews ends the viewings of those who may no longer watch.
+// EndViews ends the viewings of those who may no longer watch, and the talks of
+// those who may no longer talk.
 func (s *Set) EndViews(may func(actor station.Actor, camera string) bool) {
 	s.mu.Lock()
 	views := make([]*viewer, 0, len(s.views))
@@ -187,6 +197,7 @@ func (s *Set) EndViews(may func(actor station.Actor, camera string) bool) {
 			v.session.Close()
 		}
 	}
+	s.endTalks()
 }
 
 // serveDelete ends a session. Its ID is known to nobody but who opened it, and

@@ -143,6 +143,20 @@ type CameraState struct {
 	// Sub is the state of the smaller stream, of a camera that has one; the
 	// fields above are the main stream's.
 	Sub StreamState `json:"sub,omitzero"`
+	// Talk is how the camera takes a voice for its loudspeaker: PCMA, PCMU or OPUS,
+	// or the name of a codec in which none can be sent. Empty where it takes none,
+	// or has not been asked yet.
+	Talk string `json:"talk,omitempty"`
+	// Talking is who talks through it now.
+	Talking Talking `json:"talking,omitzero"`
+}
+
+// Talking is somebody's voice on its way to a camera.
+type Talking struct {
+	Account string `json:"account,omitempty"`
+	Name    string `json:"name"` // as shown
+	// Until is when it ends by itself.
+	Until time.Time `json:"until"`
 }
 
 // StreamState is how one stream of a camera is.

@@ -126,7 +126,9 @@ func openNode(cfg Config, log *slog.Logger) (_ *node, err error) {
 		}
 	}
 	n.play = playback.New(cfg.Playback, playback.Deps{Archive: n.archive, Alarms: n.alarmsAt, Exports: n.agent, May: n.maySee, Room: n.roomForExports, Log: log.With("room", "playback")})
-	n.video = video.New(cfg.Video, video.Deps{Hub: n.hub, Archive: n.archive, Events: n.agent, Remote: n.remote(), Keys: n.onvif, Log: log.With("room", "video")})
+	n.video = video.New(cfg.Video, video.Deps{
+		Hub: n.hub, Archive: n.archive, Events: n.agent, Remote: n.remote(), Keys: n.onvif, MayTalk: n.mayTalk, Note: n.agent.Done, Log: log.With("room", "video"),
+	})
 	n.probe = n.openProbe()
 	if cfg.Video.Restream.Enabled() {
 		if err := n.openRestream(); err != nil {
@@ -147,6 +149,7 @@ func openNode(cfg Config, log *slog.Logger) (_ *node, err error) {
 func (n *node) cameraOf() map[string]func(id string) string {
 	return map[string]func(id string) string{
 		"whep": func(id string) string { return n.video.CameraOf(id) },
+		"talk": func(id string) string { return n.video.TalkThrough(id) },
 	}
 }
 

@@ -24,6 +24,7 @@ import (
 
 	"stationd/agent/account"
 	"stationd/agent/station"
+	"stationd/video/videotest"
 )
 
 // guarded is a running station whose log and answers are kept.
@@ -33,7 +34,8 @@ type guarded struct {
 	client *http.Client
 	mu     sync.Mutex
 	log    bytes.Buffer
-	heard  bytes.Buffer // everything that the API answered, but for what is shown once
+	heard  bytes.Buffer      // everything that the API answered, but for what is shown once
+	loud   *videotest.Server // cameras with loudspeakers; nil for none
 }
 
 func (g *guarded) Write(b []byte) (int, error) {
@@ -48,6 +50,7 @@ func startGuarded(t *testing.T) (g *guarded, stop func()) {
 	cfg := demoConfig(t.TempDir(), "village-9", "示范村工作站", 0)
 	cfg.Devices.Broker.Listen = "127.0.0.1:0"
 	cfg.Console.Listen, cfg.Console.TLS, cfg.Console.Hosts = "127.0.0.1:0", "auto", []string{"station.lan"}
+	cfg.Video.TalkMost = 10 * time.Minute // a talk outlives the test that needs it
 	cfg.settle()
 	if err := cfg.Validate(); err != nil {
 		t.Fatal(err)

@@ -18,6 +18,7 @@ import (
 	"stationd/agent/station"
 	"stationd/agent/store"
 	"stationd/video/peer/peertest"
+	"stationd/video/videotest"
 )
 
 // Who may see a camera, tried on every route of the real node. A route behind which
@@ -43,11 +44,13 @@ type cameraRoute struct {
 type watchedCamera struct {
 	id, name   string
 	clip, whep string
+	talk       string // through a camera of its own that is as closed
 }
 
 func itself(c *watchedCamera) string  { return c.id }
 func itsClip(c *watchedCamera) string { return c.clip }
 func itsView(c *watchedCamera) string { return c.whep }
+func itsTalk(c *watchedCamera) string { return c.talk }
 
 func anew(*watchedCamera) string      { return station.NewID() }
 func itsHold(c *watchedCamera) string { return "hold-" + c.id }
@@ -81,6 +84,9 @@ var cameraRoutes = map[string]cameraRoute{
 
 	"POST /api/v1/cameras/{id}/whep": {id: itself, mediaType: "application/sdp"},
 	"DELETE /api/v1/whep/{session}":  {id: itsView},
+
+	"POST /api/v1/cameras/{id}/talk": {id: itself, mediaType: "application/sdp"},
+	"DELETE /api/v1/talk/{talk}":     {id: itsTalk},
 
 	"GET /api/v1/cameras/{id}/ptz":                 {id: itself},
 	"POST /api/v1/cameras/{id}/ptz":                {id: itself, body: emptyBody},
@@ -135,6 +141,11 @@ func (g *guarded) behind(r station.Route) bool {
 
 func TestEveryCameraRouteAsksWhoMaySeeIt(t *testing.T) {
 	g, _ := startGuarded(t)
+	var err error
+	if g.loud, err = videotest.Start(videotest.Config{Hears: videotest.SoundPCMA}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(g.loud.Close)
 	cookies := map[string]string{}
 	for _, role := range account.Roles() {
 		cookies[role] = g.signIn(role)
@@ -392,6 +403,9 @@ func (g *guarded) camera(id, name string, roles []string, cookie string) *watche
 		g.t.Fatal("the alarm has no clip")
 	}
 	cam.whep = g.watch(id, cookie)
+	if g.loud != nil {
+		cam.talk = g.talk("loud-"+id, roles, cookie)
+	}
 	err = g.store.Update(g.t.Context(), station.LaneNormal, func(tx *store.Tx) error {
 		if err := store.Put(tx, store.Key("hold/hold-"+id), station.Hold{ID: "hold-" + id, Camera: id, At: time.Now(), Reason: "事故"}); err != nil {
 			return err
@@ -418,6 +432,44 @@ func (g *guarded) watch(camera, cookie string) string {
 	if err := v.Watch(g.t.Context(), &client, g.console.URL()+"/api/v1/cameras/"+camera+"/whep"); err != nil {
 		g.t.Fatal(err)
 	}
+	return location[strings.LastIndex(location, "/")+1:]
+}
+
+// talk sets up a camera that has a loudspeaker, begins to talk through it, as a
+// browser does, and returns the talk's ID.
+func (g *guarded) talk(camera string, roles []string, cookie string) string {
+	g.t.Helper()
+	resp, text := g.ask("PUT", "/api/v1/cameras/"+camera, cookie, map[string]any{"name": camera, "url": g.loud.URL("gate"), "roles": roles, "record": false})
+	if resp.StatusCode != http.StatusOK {
+		g.t.Fatal(text)
+	}
+	mouth, err := peertest.NewTalker("audio/PCMA")
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	g.t.Cleanup(mouth.Close)
+	offer, err := mouth.Offer()
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	req, err := http.NewRequestWithContext(g.t.Context(), http.MethodPost, g.console.URL()+"/api/v1/cameras/"+camera+"/talk", strings.NewReader(offer))
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/sdp")
+	req.Header.Set("Cookie", cookie)
+	if resp, err = g.client.Do(req); err != nil {
+		g.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusCreated {
+		g.t.Fatalf("talk: %s %s %v", resp.Status, answer, err)
+	}
+	if err := mouth.Take(string(answer)); err != nil {
+		g.t.Fatal(err)
+	}
+	location := resp.Header.Get("Location")
 	return location[strings.LastIndex(location, "/")+1:]
 }
 

@@ -85,6 +85,25 @@ func (n *node) maySee(who station.Actor, camera string) bool {
 	return n.agent.Authorize(who, station.PermVideo, "camera/"+camera) == nil
 }
 
+// mayTalk tells whether somebody who talks through a camera still may: with the
+// role that their account has now.
+func (n *node) mayTalk(who station.Actor, camera string) bool {
+	accounts, err := n.agent.Accounts()
+	if err != nil {
+		return false
+	}
+	i := slices.IndexFunc(accounts, func(a account.Account) bool { return a.Account == who.Account })
+	switch {
+	case i >= 0 && accounts[i].Disabled:
+		return false
+	case i >= 0:
+		who.Role = accounts[i].Role
+	case slices.Contains(account.Roles(), who.Role):
+		return false // the account is gone
+	}
+	return n.agent.Authorize(who, station.PermAnswer, "camera/"+camera) == nil
+}
+
 // roomForExports tells whether an export may be written: it leaves as much of the
 // disk free as a clip does.
 func (n *node) roomForExports(bytes int64) error {

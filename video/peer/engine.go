@@ -114,7 +114,7 @@ func watchingAPI(cfg Config, log logs, udp udpMux, tcp *ice.TCPMuxDefault) (*web
 }
 
 // hearingAPI is for those who speak, who come to the Hub's ports as well. They
-// send G.711 in the kind that the camera takes.
+// send the one codec that the camera takes.
 func hearingAPI(cfg Config, log logs, udp udpMux, tcp *ice.TCPMuxDefault, voice webrtc.RTPCodecParameters) (*webrtc.API, error) {
 	m := &webrtc.MediaEngine{}
 	if err := voices(m, voice); err != nil {

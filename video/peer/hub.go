@@ -131,7 +131,7 @@ func (h *Hub) Run(ctx context.Context) error {
 		return fmt.Errorf("prepare for viewers: %w", err)
 	}
 	r.hearing = map[string]*webrtc.API{}
-	for codec, voice := range map[string]webrtc.RTPCodecParameters{stream.PCMA: pcma, stream.PCMU: pcmu} {
+	for codec, voice := range map[string]webrtc.RTPCodecParameters{stream.PCMA: pcma, stream.PCMU: pcmu, stream.Opus: opus} {
 		if r.hearing[codec], err = hearingAPI(h.cfg, pionLog, udpShared, tcpShared, voice); err != nil {
 			return fmt.Errorf("prepare for talkers: %w", err)
 		}

@@ -14,8 +14,9 @@ import (
 )
 
 // Talking is the other direction: a browser's microphone, on its way to the
-// loudspeaker of a camera. Every browser sends G.711, which is what cameras
-// take, so nothing is coded anew.
+// loudspeaker of a camera. Every browser sends G.711, which is what nearly every
+// camera takes, and Opus, so nothing is coded anew: the one codec that the camera
+// takes is answered.
 
 var errVoice = &station.Problem{
 	Code: "talk.format", Status: 415, Message: "this browser sends no sound that the camera takes",
@@ -23,8 +24,9 @@ var errVoice = &station.Problem{
 }
 
 // Talk takes in the voice that a browser offers, of a codec of package stream
-// (PCMA or PCMU), and hands each packet's payload to hear with its timestamp of
-// 8 kHz, one after the other, as it comes: what was lost on the way is left out.
+// (PCMA, PCMU or Opus), and hands each packet's payload to hear, for it to keep, with
+// its timestamp of the codec's clock, one after the other, as it comes: what was lost
+// on the way is left out.
 // ctx bounds the negotiation only.
 func (h *Hub) Talk(ctx context.Context, offer, codec string, hear func(payload []byte, timestamp uint32)) (*Session, error) {
 	switch {

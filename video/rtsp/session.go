@@ -3,14 +3,11 @@ package rtsp
 import (
 	"context"
 	"errors"
-	"net"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/bluenviron/gortsplib/v4"
-	"github.com/bluenviron/gortsplib/v4/pkg/base"
 	"github.com/bluenviron/gortsplib/v4/pkg/description"
 	"github.com/bluenviron/gortsplib/v4/pkg/format"
 	"github.com/bluenviron/gortsplib/v4/pkg/liberrors"
@@ -22,27 +19,19 @@ import (
 )
 
 const (
-	// maxDials bounds how often one attempt may be redirected.
-	maxDials = 3
 	// maxErrors packets in a row that the library refuses, with no picture in
 	// between, end the session: another SSRC or payload type than was agreed.
 	maxErrors = 200
 	// steadyAfter is how long pictures must have come for a session to count as
 	// a good one.
 	steadyAfter = 10 * time.Second
-	// hurriedDial bounds connecting to a camera that was there a moment ago.
-	hurriedDial = 2 * time.Second
 )
 
 // session is one connection to the camera, from dialling to TEARDOWN.
 type session struct {
-	s         *Source
-	began     time.Time
-	client    *gortsplib.Client
-	transport gortsplib.Transport
-	hurried   bool
-	dials     int
-	greeted   func() // to be called with the first answer; nil for nothing
+	line
+	began  time.Time
+	client *gortsplib.Client
 
 	// What comes is taken in by one goroutine of the library over TCP, by one for
 	// each track and its reports over UDP; one packet at a time.
@@ -64,7 +53,7 @@ type session struct {
 }
 
 func newSession(s *Source, hurried bool) *session {
-	return &session{s: s, began: time.Now(), transport: s.transport(), hurried: hurried, keySeen: make(chan struct{})}
+	return &session{line: line{s: s, transport: s.transport(), hurried: hurried}, began: time.Now(), keySeen: make(chan struct{})}
 }
 
 // run connects, plays, and returns why it ended, nil when ctx did. It is done
@@ -115,48 +104,10 @@ func (se *session) run(ctx context.Context) error {
 	return err
 }
 
-// dial refuses any host but the camera's own.
-func (se *session) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return nil, err
-	}
-	if !strings.EqualFold(host, se.s.url.Hostname()) {
-		return nil, errRedirect
-	}
-	if se.dials++; se.dials > maxDials {
-		return nil, errLoop
-	}
-	if se.hurried {
-		// A camera that is starting lets the first packets go by; better call anew
-		// than wait for the system to do so.
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, min(hurriedDial, se.s.cfg.RequestTimeout))
-		defer cancel()
-	}
-	conn, err := se.s.cfg.Dial(ctx, network, address)
-	if err == nil && se.s.url.Scheme == "rtsps" {
-		// The library waits for the camera's part of the handshake without end.
-		_ = conn.SetReadDeadline(time.Now().Add(se.s.cfg.RequestTimeout))
-		se.greeted = func() { _ = conn.SetReadDeadline(time.Time{}) }
-	}
-	return conn, err
-}
-
-// answered takes in each answer before the library does.
-func (se *session) answered(res *base.Response) {
-	if se.greeted != nil {
-		se.greeted()
-		se.greeted = nil
-	}
-	se.keepHome(res)
-}
-
 // play sets the tracks up and starts them.
 func (se *session) play() error {
 	s := se.s
-	u := &base.URL{Scheme: s.url.Scheme, Host: s.url.Host, Path: s.url.Path, RawPath: s.url.RawPath, RawQuery: s.url.RawQuery, User: s.user}
-	desc, _, err := se.client.Describe(u)
+	desc, _, err := se.client.Describe(s.address())
 	if err != nil {
 		return err
 	}

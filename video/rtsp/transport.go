@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"net"
-	"strings"
 	"time"
 
 	"github.com/bluenviron/gortsplib/v4"
@@ -81,29 +80,6 @@ func listenPacket(network, address string) (net.PacketConn, error) {
 		_ = u.SetReadBuffer(udpBuffer) // a smaller one loses more, and that is counted
 	}
 	return c, err
-}
-
-// keepHome lets a camera name nobody but itself as the one to whom packets are
-// sent: over UDP the library would send where "source" says. A group of
-// multicast must be one.
-func (se *session) keepHome(res *base.Response) {
-	values := res.Header["Transport"]
-	for i, v := range values {
-		var kept []string
-		for part := range strings.SplitSeq(v, ";") {
-			key, value, _ := strings.Cut(strings.TrimSpace(part), "=")
-			switch ip := net.ParseIP(value); strings.ToLower(key) {
-			case "source":
-				continue
-			case "destination":
-				if se.transport == gortsplib.TransportUDPMulticast && (ip == nil || !ip.IsMulticast()) {
-					continue
-				}
-			}
-			kept = append(kept, part)
-		}
-		values[i] = strings.Join(kept, ";")
-	}
 }
 
 // tlsConfig holds the camera to its certificate.

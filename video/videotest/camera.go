@@ -17,7 +17,8 @@ import (
 
 // camera is one path: a film that runs for ever, and whether it can be seen.
 type camera struct {
-	voice *voice // nil without sound
+	voice *voice             // nil without sound
+	back  *description.Media // nil without a loudspeaker
 
 	// Guarded by Server.mu:
 	reel
@@ -26,6 +27,7 @@ type camera struct {
 	stream *gortsplib.ServerStream // nil while cut
 	hung   bool
 	served int // sessions that ever played
+	said   []Said
 }
 
 // reportEvery is how often sender reports are sent.
@@ -34,17 +36,21 @@ const reportEvery = 2 * time.Second
 // reel is a film as it is sent.
 type reel struct {
 	film   Film
-	medias []*description.Media // the video, and the sound if there is any
+	medias []*description.Media // the video, and the sound and the loudspeaker if there are any
 	format format.Format
 	encode func(unit [][]byte) ([]*rtp.Packet, error)
 }
 
-func newCamera(f Film, sound string) (*camera, error) {
+func newCamera(f Film, sound, hears string) (*camera, error) {
 	voice, err := newVoice(sound)
 	if err != nil {
 		return nil, err
 	}
-	c := &camera{voice: voice}
+	back, err := backchannel(hears)
+	if err != nil {
+		return nil, err
+	}
+	c := &camera{voice: voice, back: back}
 	return c, c.load(f)
 }
 
@@ -90,6 +96,9 @@ func (c *camera) load(f Film) error {
 	r.medias = []*description.Media{{Type: description.MediaTypeVideo, Formats: []format.Format{r.format}}}
 	if c.voice != nil {
 		r.medias = append(r.medias, &description.Media{Type: description.MediaTypeAudio, Formats: []format.Format{c.voice.format}})
+	}
+	if c.back != nil {
+		r.medias = append(r.medias, c.back)
 	}
 	c.reel = r
 	return nil

@@ -12,5 +12,8 @@
 // Cut, Hang, Become and Restore make a camera fail, and come back as it was or as
 // another, while it runs.
 //
+// It may have a loudspeaker (an ONVIF backchannel), and remembers what was said
+// through it.
+//
 // StartGStreamer is for tests that want a camera which is not ours.
 package videotest

@@ -33,6 +33,12 @@ type Config struct {
 	SlotsShared bool
 	// Sound is what is heard beside every film; "" is nothing.
 	Sound string
+	// Hears is what every camera takes for its loudspeaker; "" is nothing. It is told
+	// to who asks for it.
+	Hears string
+	// Stern refuses whoever asks for a backchannel (551), as a camera that has never
+	// heard of one.
+	Stern bool
 	// UDP lets packets go that way too, NoTCP no other way.
 	UDP, NoTCP bool
 	// KeyOnPlay begins the film anew for everybody who begins to watch, as the
@@ -100,7 +106,7 @@ func Start(cfg Config) (*Server, error) {
 		if !ok {
 			return nil, fmt.Errorf("serve %q: there is no film %q", path, name)
 		}
-		c, err := newCamera(film.padded(cfg.Bitrate), cfg.Sound)
+		c, err := newCamera(film.padded(cfg.Bitrate), cfg.Sound, cfg.Hears)
 		if err != nil {
 			return nil, err
 		}
@@ -299,6 +305,9 @@ func (h *handler) OnDescribe(ctx *gortsplib.ServerHandlerOnDescribeCtx) (*base.R
 	if res, err := h.refuse(ctx.Conn, ctx.Request); res != nil {
 		return res, nil, err
 	}
+	if h.cfg.Stern && asksBack(ctx.Request) {
+		return &base.Response{StatusCode: base.StatusOptionNotSupported}, nil, nil
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	res, c := h.find(ctx.Path)
@@ -336,6 +345,7 @@ func (h *handler) OnPlay(ctx *gortsplib.ServerHandlerOnPlayCtx) (*base.Response,
 	defer h.mu.Unlock()
 	res, c := h.find(ctx.Path)
 	if c != nil {
+		h.listen(c, ctx.Session)
 		c.served++
 		if h.cfg.KeyOnPlay {
 			c.begin = 2 // pictures on: who asks is not watching yet
