@@ -67,11 +67,26 @@ func (w *watcher) after(t *testing.T, at time.Time) *stream.Unit {
 }
 
 func TestOutages(t *testing.T) {
+	t.Run("of a camera that begins with a key picture", func(t *testing.T) {
+		t.Parallel()
+		testOutages(t, true, false)
+	})
+	t.Run("of a camera that has to be asked for one", func(t *testing.T) {
+		t.Parallel()
+		testOutages(t, false, true)
+	})
+}
+
+func testOutages(t *testing.T, keyOnPlay, asked bool) {
 	rtsp := camerasOf(t, videotest.Config{
 		Paths: map[string]string{"hall": "corridor"}, ClockOffset: -11 * 365 * 24 * time.Hour, Sound: videotest.SoundPCMA,
-		KeyOnPlay: true,
+		KeyOnPlay: keyOnPlay,
 	})
-	n := startWith(t, nil, func(*video.Config) {}) // with the times that a station has
+	var keys video.KeyAsker
+	if asked {
+		keys = rtsp
+	}
+	n := startAsking(t, nil, keys, func(*video.Config) {}) // with the times that a station has
 	src := source(rtsp, "hall", "hall")
 	n.Apply([]video.Source{src}, nil)
 	n.said.until(t, "hall", station.CameraOnline)
@@ -123,7 +138,7 @@ func TestOutages(t *testing.T) {
 			t.Errorf("%s: the timeline is %v off", c.name, off)
 		}
 		began := time.Now()
-		v.sees(t, 25*11)
+		v.sees(t, 25*2)
 		last = w.after(t, began)
 	}
 	if _, strange := v.counts(); strange > 0 {

@@ -33,6 +33,9 @@ func (s *Set) pull(ctx context.Context, src Source, f *feed, hear func(station.C
 		<-ctx.Done()
 		return nil
 	}
+	if s.deps.Keys != nil {
+		cfg.Wish = func() { s.deps.Keys.KeyPicture(src.ID) }
+	}
 	source := rtsp.New(cfg, f.stream, s.log)
 	source.OnState(hear)
 	s.mu.Lock()

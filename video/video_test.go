@@ -44,6 +44,12 @@ func start(t *testing.T, remote video.Remote) *node {
 
 func startWith(t *testing.T, remote video.Remote, set func(*video.Config)) *node {
 	t.Helper()
+	return startAsking(t, remote, nil, set)
+}
+
+// startAsking is startWith for a node that can ask cameras for key pictures.
+func startAsking(t *testing.T, remote video.Remote, keys video.KeyAsker, set func(*video.Config)) *node {
+	t.Helper()
 	cfg := video.DefaultConfig()
 	cfg.Peer.UDPListen, cfg.Peer.TCPListen = "127.0.0.1:0", "127.0.0.1:0"
 	cfg.Linger, cfg.LegTimeout, cfg.LegLinger = time.Second, 3*time.Second, time.Second
@@ -53,7 +59,7 @@ func startWith(t *testing.T, remote video.Remote, set func(*video.Config)) *node
 	}
 	log := slog.New(slog.DiscardHandler)
 	n := &node{hub: peer.New(cfg.Peer, log), said: newEvents(), tape: newRecorder()}
-	n.Set = video.New(cfg, video.Deps{Hub: n.hub, Archive: n.tape, Events: n.said, Remote: remote, Log: log})
+	n.Set = video.New(cfg, video.Deps{Hub: n.hub, Archive: n.tape, Events: n.said, Remote: remote, Keys: keys, Log: log})
 
 	mux := http.NewServeMux()
 	for _, r := range n.Routes() {

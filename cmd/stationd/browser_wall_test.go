@@ -9,15 +9,13 @@ import (
 	"net/http/httptest"
 	"os/exec"
 	"testing"
-	"time"
 
 	"stationd/video/videotest"
 )
 
 // TestBrowserWall is an officer before sixteen cameras: the wall, one made large and
-// small again without a black picture, a patrol with its log; and a camera that is
-// cut, hangs and comes back as another one, looked at by a viewer that stays. A real
-// browser is driven by e2e/wall.mjs. STATIOND_SHOTS names the folder for its pictures.
+// small again without a black picture, and a patrol with its log. A real browser is
+// driven by e2e/wall.mjs. STATIOND_SHOTS names the folder for its pictures.
 func TestBrowserWall(t *testing.T) {
 	films, err := videotest.Films()
 	if err != nil {
@@ -66,25 +64,8 @@ store: {space: {low: 512MiB}}
 		id := fmt.Sprintf("cam-%02d", i+1)
 		facts.Cameras = append(facts.Cameras, cameraFacts{id, fmt.Sprintf("%d号楼%s", i/4+1, films[i%len(films)].Title), cameras.URL(id), cameras.URL(id + "-sub")})
 	}
-	other := drawFilm(t, "other", "480x272")
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { _ = json.NewEncoder(w).Encode(facts) })
-	// Each deed answers with when it was done.
-	for what, do := range map[string]func(string) error{
-		"cut":     func(path string) error { cameras.Cut(path); return nil },
-		"hang":    func(path string) error { cameras.Hang(path); return nil },
-		"restore": cameras.Restore,
-		// Another SSRC, another size, and a clock that is ten years behind.
-		"reboot": func(path string) error { return cameras.Reboot(path, other, -10*365*24*time.Hour) },
-	} {
-		mux.HandleFunc("POST /"+what+"/{camera}", func(w http.ResponseWriter, r *http.Request) {
-			if err := do(r.PathValue("camera")); err != nil {
-				http.Error(w, err.Error(), http.StatusInternalServerError)
-				return
-			}
-			_ = json.NewEncoder(w).Encode(map[string]int64{"at": time.Now().UnixMilli()})
-		})
-	}
 	control := httptest.NewServer(mux)
 	defer control.Close()
 	browse(t, "e2e/wall.mjs", "STATIOND_RIG="+control.URL)

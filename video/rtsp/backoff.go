@@ -18,6 +18,7 @@ type backoff struct {
 	// quick is until when a camera that was good is called often, if it is merely
 	// away: an attempt that finds nobody costs it nothing.
 	quick time.Time
+	calls int // in a row, since it was good
 }
 
 // quickFor is how long a camera takes to start again.
@@ -44,14 +45,17 @@ func (b *backoff) next(status station.CameraStatus) time.Duration {
 	}
 	b.status = status
 	if status == station.CameraOffline && time.Now().Before(b.quick) {
-		b.base = first / 2
+		// A line that was cut for a moment is there again at once; one that starts
+		// anew wants to be found soon after, not worn out until then.
+		b.calls++
+		b.base = min(first*time.Duration(b.calls)/10, first/4)
 	}
 	return b.base + time.Duration(rand.Float64()*spread*float64(b.base))
 }
 
 // reset forgets the failures, after a session that was good.
 func (b *backoff) reset() {
-	b.base = 0
+	b.base, b.calls = 0, 0
 	b.quick = time.Now().Add(quickFor)
 }
 

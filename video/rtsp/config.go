@@ -34,13 +34,19 @@ type Config struct {
 	KeyTimeout time.Duration `yaml:"key_timeout"`
 	// RetryMin is the first waiting time after a failure; it doubles with each
 	// further one up to RetryMax. After a good session the first minute is spent
-	// with half of it, since a camera that starts again is back within it.
+	// with a tenth of it, a fifth, and then a quarter each time, since a camera that
+	// starts again is back within it.
 	RetryMin time.Duration `yaml:"retry_min"`
 	RetryMax time.Duration `yaml:"retry_max"`
 	// RetryDenied is the first waiting time after a refused password or an
 	// unusable format, half of it after a lack of sessions; it doubles up to
 	// five times its value.
 	RetryDenied time.Duration `yaml:"retry_denied"`
+
+	// Wish asks the camera for a key picture in some way that is not RTSP's, if there
+	// is one. It is called when a session begins in the middle of a group of pictures,
+	// and must not block.
+	Wish func() `yaml:"-"`
 
 	// Dial replaces the network, in tests.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error) `yaml:"-"`
@@ -71,6 +77,9 @@ func (c Config) withDefaults() Config {
 		if *f.value == 0 {
 			*f.value = *f.fallback
 		}
+	}
+	if c.Wish == nil {
+		c.Wish = func() {}
 	}
 	if c.Dial == nil {
 		c.Dial = (&net.Dialer{}).DialContext

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"net"
 	"net/textproto"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/bluenviron/gortsplib/v4/pkg/format/rtph264"
+	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 
 	"stationd/video/videotest"
@@ -36,6 +38,7 @@ type fakeCamera struct {
 
 	mu       sync.Mutex
 	requests []string
+	reports  []rtcp.Packet // of RTCP, from the client
 	conns    []net.Conn
 	wg       sync.WaitGroup
 }
@@ -89,12 +92,17 @@ func (c *fakeCamera) count(method string) int {
 
 func (c *fakeCamera) serve(conn net.Conn) {
 	defer conn.Close()
-	r := textproto.NewReader(bufio.NewReader(conn))
+	in := bufio.NewReader(conn)
+	r := textproto.NewReader(in)
 	var players sync.WaitGroup
 	defer players.Wait()
 	overUDP := false
 	defer conn.Close()
 	for {
+		if first, err := in.Peek(1); err == nil && first[0] == '$' {
+			c.report(in)
+			continue
+		}
 		line, err := r.ReadLine()
 		if err != nil {
 			return
@@ -137,6 +145,38 @@ func (c *fakeCamera) serve(conn net.Conn) {
 			players.Go(func() { c.play(newPlayer(c.t, conn)) })
 		}
 	}
+}
+
+// report takes in RTCP of the client.
+func (c *fakeCamera) report(in io.Reader) {
+	var head [4]byte
+	if _, err := io.ReadFull(in, head[:]); err != nil {
+		return
+	}
+	raw := make([]byte, binary.BigEndian.Uint16(head[2:]))
+	if _, err := io.ReadFull(in, raw); err != nil {
+		return
+	}
+	packets, err := rtcp.Unmarshal(raw)
+	if err != nil {
+		c.t.Errorf("RTCP %x: %v", raw, err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.reports = append(c.reports, packets...)
+}
+
+// wishes is how often a key picture was asked for, and of which source last.
+func (c *fakeCamera) wishes() (n int, ssrc uint32) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, p := range c.reports {
+		if pli, ok := p.(*rtcp.PictureLossIndication); ok {
+			n++
+			ssrc = pli.MediaSSRC
+		}
+	}
+	return n, ssrc
 }
 
 // player writes pictures of a film as interleaved RTP.

@@ -13,8 +13,10 @@ import (
 const (
 	// maxDials bounds how often one attempt may be redirected.
 	maxDials = 3
-	// hurriedDial bounds connecting to a camera that was there a moment ago.
-	hurriedDial = 2 * time.Second
+	// Connecting to a camera that was there a moment ago has eight times as long as
+	// it took then, within these bounds.
+	hurriedLeast = 300 * time.Millisecond
+	hurriedMost  = 2 * time.Second
 )
 
 // line is the way of one client to its camera: to that host and no other, and
@@ -27,7 +29,8 @@ type line struct {
 	// bytes; 0 leaves that to the system.
 	room    int
 	dials   int
-	greeted func() // to be called with the first answer; nil for nothing
+	reach   time.Duration // how long connecting took
+	greeted func()        // to be called with the first answer; nil for nothing
 }
 
 // address is the camera's, with what it is asked for.
@@ -51,13 +54,19 @@ func (l *line) dial(ctx context.Context, network, address string) (net.Conn, err
 		// A camera that is starting lets the first packets go by; better call anew
 		// than wait for the system to do so.
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, min(hurriedDial, l.s.cfg.RequestTimeout))
+		patience := min(max(8*l.s.reach, hurriedLeast), hurriedMost)
+		if l.s.reach == 0 {
+			patience = hurriedMost
+		}
+		ctx, cancel = context.WithTimeout(ctx, min(patience, l.s.cfg.RequestTimeout))
 		defer cancel()
 	}
+	began := time.Now()
 	conn, err := l.s.cfg.Dial(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}
+	l.reach = time.Since(began)
 	if c, ok := conn.(interface{ SetWriteBuffer(bytes int) error }); ok && l.room > 0 {
 		_ = c.SetWriteBuffer(l.room) // with more of it a voice would be late, not lost
 	}

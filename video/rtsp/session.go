@@ -48,12 +48,13 @@ type session struct {
 	errors   atomic.Int64
 	lost     atomic.Uint64
 	keySeen  chan struct{} // closed with the first key picture
+	wishes   wishes
 
 	clockOffset atomic.Int64 // in seconds
 }
 
 func newSession(s *Source, hurried bool) *session {
-	return &session{line: line{s: s, transport: s.transport(), hurried: hurried}, began: time.Now(), keySeen: make(chan struct{})}
+	return &session{line: line{s: s, transport: s.transport(), hurried: hurried}, began: time.Now(), keySeen: make(chan struct{}), wishes: newWishes()}
 }
 
 // run connects, plays, and returns why it ended, nil when ctx did. It is done
@@ -137,6 +138,7 @@ func (se *session) play() error {
 		}
 	}
 	s.to.Announce(params)
+	se.wishes.media = media
 	se.client.OnPacketRTP(media, video, se.videoPacket)
 	se.client.OnPacketRTCP(media, func(p rtcp.Packet) { se.report(p, &se.clocks.video) })
 	_, err = se.client.Play(nil)
@@ -197,6 +199,7 @@ func (se *session) videoPacket(p *rtp.Packet) {
 	se.mu.Lock()
 	defer se.mu.Unlock()
 	se.packets.Add(1)
+	se.wishes.ssrc.Store(p.SSRC)
 	se.video.push(p, time.Now())
 	se.countLost()
 }
@@ -260,10 +263,13 @@ func (se *session) write(u accessUnit) {
 	if !u.picture {
 		return
 	}
-	now := int64(time.Since(se.began))
+	now := max(int64(time.Since(se.began)), 1) // zero is never
 	se.errors.Store(0)
 	se.picture.Store(now)
 	if !u.key || u.damaged {
+		if se.key.Load() == 0 {
+			se.wishes.needed()
+		}
 		return
 	}
 	if online, _, _ := se.s.to.State(); !online {
@@ -301,6 +307,8 @@ func (se *session) watch(ctx context.Context, ended <-chan error) error {
 			return err
 		case <-keySeen:
 			keySeen = nil
+		case <-se.wishes.need:
+			se.wish()
 		case <-changed:
 		case <-look.C:
 		}

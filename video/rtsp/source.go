@@ -34,7 +34,8 @@ type Source struct {
 	// and why.
 	overTCP time.Time
 	why     string
-	deaf    bool // leaves the sound out
+	deaf    bool          // leaves the sound out
+	reach   time.Duration // how long connecting took when it last went well
 
 	mu      sync.Mutex
 	state   Status
@@ -116,6 +117,9 @@ func (s *Source) Run(ctx context.Context) error {
 		}
 		if s.fallBack(se, err) {
 			continue
+		}
+		if se.reach > 0 {
+			s.reach = se.reach
 		}
 		f := s.diagnose(err)
 		s.to.Lost(f.cause)

@@ -247,6 +247,16 @@ func (s *Server) Restore(path string) error {
 	return c.open(s.rtsp)
 }
 
+// KeyPicture begins a camera's film anew, as one that is asked for a key picture by
+// ONVIF makes it. It may be asked of any path.
+func (s *Server) KeyPicture(path string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c := s.cameras[strings.Trim(path, "/")]; c != nil {
+		c.begin = 1
+	}
+}
+
 // Reboot cuts a camera off; when it is restored it plays another film, of another
 // size perhaps, and its clock is wrong.
 func (s *Server) Reboot(path string, film Film, clock time.Duration) error {

@@ -1,13 +1,11 @@
 // An officer before the video wall, as TestBrowserWall plays it: sixteen pictures, one
-// of them large and small again, a patrol with its log, and a camera that fails in
-// every way while somebody watches.
+// of them large and small again, and a patrol with its log.
 import { openBrowser, openPage, until } from './browser.mjs';
 import { check, claim, go, steps } from './officer.mjs';
 import { openAlbum } from './pictures.mjs';
 import * as rig from './rig.mjs';
 
 const officer = { account: 'wang', name: '王芳', password: 'a long enough one' };
-const resumeLimit = 3_000; // of a machine that does other things too; what is seen is printed
 const facts = await rig.facts();
 const faults = [];
 const step = steps();
@@ -142,42 +140,6 @@ try {
     await until('it plays', 30, async () => (await desk.locator('[data-testid=live-video][data-state=playing]').count()) === 1);
     await album.take(desk, 'camera', { night: true });
   });
-
-  // Acceptance: cut for 3 s, hung for 8 s, rebooted as another one. The viewer stays.
-  const figure = desk.getByTestId('live-video');
-  await desk.evaluate(() => {
-    const video = document.querySelector('[data-testid=live-video] video');
-    window.pictures = [];
-    const note = () => {
-      window.pictures.push(Date.now());
-      video.requestVideoFrameCallback(note);
-    };
-    video.requestVideoFrameCallback(note);
-  });
-  const layer = await figure.locator('video').getAttribute('data-layer');
-  const fail = async (how, away, ms) => {
-    await until('it plays', 20, async () => (await figure.getAttribute('data-state')) === 'playing');
-    await rig.deed(how, 'cam-01');
-    const said = ms > 2_500 ? await until('it says that it is away', ms / 1000 + 20, async () => ['offline', 'stalled'].includes(await figure.getAttribute('data-state')) && figure.locator('.veil').innerText()) : '';
-    await wait(Math.max(0, ms - away()));
-    const { at } = await rig.deed('restore', 'cam-01');
-    const back = await until('its pictures are back', 40, async () => desk.evaluate((t) => window.pictures.find((x) => x > t + 5) ?? null, at));
-    check((await figure.locator('video').getAttribute('data-layer')) === layer, 'the viewer was connected anew');
-    return { took: back - at, said };
-  };
-  const took = [];
-  for (const [how, ms] of [['cut', 3_000], ['hang', 8_000], ['reboot', 3_000]]) {
-    await step(`${how} for ${ms / 1000} s`, async () => {
-      const began = Date.now();
-      const r = await fail(how, () => Date.now() - began, ms);
-      took.push(r.took);
-      check(/离线|停住|没有新画面|自/.test(r.said), `it says ${r.said}`);
-      return `pictures again after ${r.took} ms; meanwhile “${r.said.replace(/\n+/g, ' ')}”`;
-    });
-  }
-  await until('the new size', 10, async () => (await figure.locator('video').evaluate((v) => v.videoWidth)) === 480);
-  console.log(`        pictures again after ${took.join(', ')} ms`);
-  check(Math.max(...took) <= resumeLimit, `it took ${Math.max(...took)} ms for pictures to come back`);
 } catch (err) {
   faults.push(err.stack ?? String(err));
   await page?.screenshot({ path: `${album.folder}/failed.png` }).catch(() => {});
