@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -37,7 +38,8 @@ func TestBrowserPlayback(t *testing.T) {
 type pastStage struct {
 	t     *testing.T
 	node  *node
-	began time.Time // of the record
+	began time.Time    // of the record
+	ahead atomic.Int64 // of the wall clock, ns
 	films []videotest.Film
 }
 
@@ -47,6 +49,10 @@ const (
 	lostFrom   = 40 * time.Second
 	lostTo     = 70 * time.Second
 	pastAlarm  = 80 * time.Second
+
+	setBack   = "clocked"
+	setBackAt = 40 * time.Second
+	setBackBy = 25 * time.Second
 )
 
 func openPastStage(t *testing.T) *pastStage {
@@ -74,6 +80,7 @@ store: {space: {low: 512MiB}}
 func (s *pastStage) recordPast(dir string) {
 	cfg := record.DefaultConfig()
 	cfg.Dir, cfg.VolumeSize, cfg.MaxBytes = dir, 16*disk.MiB, 512*disk.MiB
+	cfg.Wall = func(at time.Time) time.Time { return at.Add(time.Duration(s.ahead.Load())) }
 	a, err := record.Open(cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		s.t.Fatal(err)
@@ -82,8 +89,14 @@ func (s *pastStage) recordPast(dir string) {
 	done := make(chan error, 1)
 	go func() { done <- a.Run(ctx) }()
 	for i, film := range s.films {
-		s.recordFilm(a, film, i == 0)
+		s.recordFilm(a, film, film.Name, pastLength, i == 0)
 	}
+	// In the middle of the last one somebody sets the clock back.
+	s.recordFilm(a, s.films[0], setBack, setBackAt, false)
+	s.ahead.Store(int64(-setBackBy))
+	s.began = s.began.Add(setBackAt)
+	s.recordFilm(a, s.films[0], setBack, setBackAt, false)
+	s.began = s.began.Add(-setBackAt)
 	cancel()
 	if err := <-done; err != nil {
 		s.t.Fatal(err)
@@ -93,11 +106,12 @@ func (s *pastStage) recordPast(dir string) {
 	}
 }
 
-func (s *pastStage) recordFilm(a *record.Archive, film videotest.Film, loses bool) {
+// recordFilm records a film as a camera's pictures of so long.
+func (s *pastStage) recordFilm(a *record.Archive, film videotest.Film, camera string, long time.Duration, loses bool) {
 	pictures := stream.New(stream.Config{})
 	ctx, cancel := context.WithCancel(s.t.Context())
 	done := make(chan error, 1)
-	go func() { done <- a.Record(ctx, film.Name, pictures) }()
+	go func() { done <- a.Record(ctx, camera, pictures) }()
 	eventually(s.t, 10*time.Second, "the recorder reads "+film.Name, func() error {
 		if pictures.Stats().Readers == 0 {
 			return fmt.Errorf("it does not")
@@ -105,17 +119,17 @@ func (s *pastStage) recordFilm(a *record.Archive, film videotest.Film, loses boo
 		return nil
 	})
 	reach := func(at time.Duration) {
-		want := s.began.Add(at)
+		want := s.began.Add(at + time.Duration(s.ahead.Load()))
 		eventually(s.t, 30*time.Second, "the record of "+film.Name+" follows", func() error {
-			spans, _ := a.Timeline(film.Name, s.began.Add(-time.Hour), s.began.Add(time.Hour))
-			if len(spans) == 0 || want.Sub(spans[len(spans)-1].To) > 2100*time.Millisecond {
+			spans, _ := a.Timeline(camera, s.began.Add(-time.Hour), s.began.Add(time.Hour))
+			if len(spans) == 0 || want.Sub(spans[len(spans)-1].To).Abs() > 2100*time.Millisecond {
 				return fmt.Errorf("not at %s", at)
 			}
 			return nil
 		})
 	}
 	n := 0
-	for at := time.Duration(0); at < pastLength; at += videotest.Interval {
+	for at := time.Duration(0); at < long; at += videotest.Interval {
 		if loses && at >= lostFrom && at < lostTo {
 			if at == lostFrom {
 				pictures.Lost("test")
@@ -129,8 +143,8 @@ func (s *pastStage) recordFilm(a *record.Archive, film videotest.Film, loses boo
 		}
 	}
 	eventually(s.t, 10*time.Second, "the last pictures of "+film.Name, func() error {
-		spans, _ := a.Timeline(film.Name, s.began.Add(-time.Hour), s.began.Add(time.Hour))
-		if s.began.Add(pastLength).Sub(spans[len(spans)-1].To) > 200*time.Millisecond {
+		spans, _ := a.Timeline(camera, s.began.Add(-time.Hour), s.began.Add(time.Hour))
+		if len(spans) == 0 || s.began.Add(long+time.Duration(s.ahead.Load())).Sub(spans[len(spans)-1].To) > 200*time.Millisecond {
 			return fmt.Errorf("not written")
 		}
 		return nil
@@ -165,6 +179,7 @@ func (s *pastStage) writePast(dir string) {
 	for _, film := range s.films {
 		order(station.CommandPutCamera, film.Name, station.CameraOrder{Camera: station.Camera{ID: film.Name, Name: film.Title, Place: film.Title, URL: "rtsp://127.0.0.1:9/" + film.Name}})
 	}
+	order(station.CommandPutCamera, setBack, station.CameraOrder{Camera: station.Camera{ID: setBack, Name: "值班室", URL: "rtsp://127.0.0.1:9/" + setBack}})
 	order(station.CommandPutSensor, "smoke-1", station.Sensor{
 		ID: "smoke-1", Name: "走廊烟感", Place: "3号楼 12 层走廊", Class: station.ClassSmoke, Adopted: true, Cameras: []string{s.films[0].Name, s.films[1].Name},
 		Source: station.SensorSource{Broker: station.EmbeddedBroker, Family: "json", Topic: "t/smoke-1"},
@@ -192,7 +207,7 @@ func (s *pastStage) writePast(dir string) {
 // routes tell the script what there is.
 func (s *pastStage) routes() http.Handler {
 	facts := map[string]any{
-		"station": claimable(s.t, s.node), "began": s.began, "length": pastLength.Seconds(), "lostFrom": lostFrom.Seconds(), "lostTo": lostTo.Seconds(), "alarm": pastAlarm.Seconds(),
+		"station": claimable(s.t, s.node), "began": s.began, "length": pastLength.Seconds(), "lostFrom": lostFrom.Seconds(), "lostTo": lostTo.Seconds(), "alarm": pastAlarm.Seconds(), "setBack": setBack, "setBackAt": setBackAt.Seconds(),
 	}
 	var cameras []stageCamera
 	for _, f := range s.films {

@@ -6,12 +6,16 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"stationd/agent/station"
+	"stationd/agent/store/disk"
 	"stationd/video/playback"
+	"stationd/video/record"
 )
 
 // morning is when the tests' record begins.
@@ -81,6 +85,47 @@ func TestTimeline(t *testing.T) {
 	if _, body := get(t, s.URL+"/api/v1/cameras/nobody/timeline?from="+stamp(morning)+"&to="+stamp(morning.Add(time.Hour))); !strings.Contains(string(body), `"recorded":[]`) {
 		t.Errorf("a camera without a record: %s", body)
 	}
+}
+
+// Settings of the clock and what is held stand on the timeline, after a restart too.
+func TestTimelineTellsOfTheClockAndOfWhatIsHeld(t *testing.T) {
+	cfg := record.DefaultConfig()
+	cfg.Dir, cfg.VolumeSize, cfg.MaxBytes, cfg.MinFree, cfg.ClipsMinFree = filepath.Join(t.TempDir(), "video"), 4*disk.MiB, 512*disk.MiB, 64*disk.MiB, 32*disk.MiB
+	cfg.SyncEvery = 100 * time.Millisecond
+	var ahead atomic.Int64
+	cfg.Wall = func(at time.Time) time.Time { return at.Add(time.Duration(ahead.Load())) }
+	a, stop := runArchive(t, cfg)
+	c := a.camera("gate", morning, film(t, "gate"))
+	c.play(20 * time.Second)
+	c.stop()
+	ahead.Store(int64(-5 * time.Second))
+	later := morning.Add(20 * time.Second)
+	again := a.camera("gate", later, film(t, "gate"))
+	again.set = -5 * time.Second
+	again.play(6 * time.Second)
+	again.stop()
+	if err := a.HoldEvidence(t.Context(), station.Hold{ID: "e1", Camera: "gate", From: morning.Add(4 * time.Second), To: morning.Add(9 * time.Second), At: morning}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the evidence is kept", func() bool { return a.Marks("gate", morning, later)[0].Kept })
+	if a.EvidenceBytes("e1") == 0 {
+		t.Error("the evidence takes nothing")
+	}
+	for range 2 {
+		line, err := open(t, a, playback.Deps{}).Timeline("gate", morning.Add(-time.Hour), morning.Add(time.Hour))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(line.Steps) != 1 || line.Steps[0].By.Round(time.Second) != -5*time.Second || !near(line.Steps[0].At.Sub(morning), 15*time.Second, 200*time.Millisecond) {
+			t.Errorf("steps %+v recorded %v gaps %v", line.Steps, line.Recorded, line.Gaps)
+		}
+		if len(line.Held) != 1 || line.Held[0].Class != record.Evidence || line.Held[0].From.After(morning.Add(4*time.Second)) || line.Held[0].To.Before(morning.Add(9*time.Second)) {
+			t.Errorf("held %+v", line.Held)
+		}
+		stop()
+		a, stop = runArchive(t, cfg)
+	}
+	stop()
 }
 
 // The day ends where the zone says: at nine in the evening UTC it is tomorrow in

@@ -120,7 +120,7 @@ func Open(cfg Config, log *slog.Logger) (*Archive, error) {
 		cfg:       cfg,
 		log:       log,
 		space:     cfg.Space,
-		clock:     newClock(time.Now),
+		clock:     newClock(time.Now, cfg.Wall),
 		queue:     make(chan *fragment, queueFragments),
 		leaving:   map[uint64]*volume{},
 		keepWake:  make(chan struct{}, 1),

@@ -44,8 +44,11 @@ type era struct {
 	by   time.Duration
 }
 
-func newClock(now func() time.Time) *clock {
+func newClock(now func() time.Time, wall func(time.Time) time.Time) *clock {
 	c := &clock{now: now, wall: time.Time.UnixNano, anchor: now()}
+	if wall != nil {
+		c.wall = func(t time.Time) int64 { return wall(t).UnixNano() }
+	}
 	c.zero = c.wall(c.anchor)
 	return c
 }

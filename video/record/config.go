@@ -56,6 +56,8 @@ type Config struct {
 	// ScrubRate is how many bytes a second are read in the background to find what
 	// the disk has damaged; 0 reads none.
 	ScrubRate disk.Bytes `yaml:"scrub_rate"`
+	// Wall is what the wall clock shows at a moment; nil believes the moment.
+	Wall func(time.Time) time.Time `yaml:"-"`
 }
 
 // Space is the disk as the archive needs to know it; a *disk.Guard is one.

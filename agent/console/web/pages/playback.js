@@ -10,12 +10,12 @@ import { centre, display, may } from '../state/session.js';
 import { cameraRow, cameras, loaded } from '../state/store.js';
 import { LoadProblem } from '../ui/load.js';
 import { faster, play, playing, position, rate, rates, seek, tick, waiting } from '../playback/clock.js';
-import { bringIntoView, chosen, dayOf, first, happenings, loadLine, mostCameras, newest, nextDay, problem, startLines, view } from '../playback/state.js';
+import { bringIntoView, chosen, dayOf, first, happenings, loadLine, mostCameras, newest, nextDay, problem, settings, startLines, view } from '../playback/state.js';
 import { Calendar } from '../playback/calendar.js';
 import { Evidence, HoldDialog, mayHold } from '../playback/evidence.js';
 import { ExportDialog, Exports, local, moment } from '../playback/exports.js';
 import { feeds, Tile } from '../playback/tile.js';
-import { Timeline } from '../playback/timeline.js';
+import { settingWord, Timeline } from '../playback/timeline.js';
 
 const behindLive = 10_000; // where the page begins when no time is given
 const beforeAlarm = 5_000;
@@ -208,14 +208,19 @@ function Controls({ onExport, onHold }) {
   </section>`;
 }
 
-/** The alarms of the stretch that is shown. */
+/** What there is of the stretch that is shown: alarms, and where the clock was set. */
 function Happenings() {
   const v = view.value;
   const list = happenings.value.filter((e) => e.from < v.to && (Number.isNaN(e.to) ? e.from : e.to) > v.from);
-  const shown = list.slice(-40).reverse();
+  const set = settings.value.filter((s) => s.at >= v.from && s.at < v.to);
+  /** @type {any[]} */
+  const shown = [...list.slice(-40), ...set.slice(-40).map((s) => ({ from: s.at, setting: s }))].sort((a, b) => b.from - a.from);
   return html`<section class="card pevents" data-testid="happenings"><h2>${t('play.alarms')}</h2>
     ${!shown.length && html`<p class="note">${t('play.alarms.none')}</p>`}
-    <ul>${shown.map((e) => html`<li key=${e.alarm}><button type="button" data-testid="happening" onClick=${() => {
+    <ul>${shown.map((e) => e.setting ? html`<li key=${`c${e.from}`} class="clock" data-testid="setting"><button type="button" onClick=${() => {
+      seek(e.from);
+      bringIntoView(position.peek());
+    }}><time>${v.to - v.from > 86_400_000 * 1.5 ? when(e.from, now.value) : hms(e.from)}</time><b>${settingWord(e.setting)}</b></button></li>` : html`<li key=${e.alarm}><button type="button" data-testid="happening" onClick=${() => {
       seek(e.from - beforeAlarm);
       bringIntoView(position.peek());
     }}><time>${v.to - v.from > 86_400_000 * 1.5 ? when(e.from, now.value) : hms(e.from)}</time><b class=${e.state === 'raised' && !e.test ? 'red' : ''}>${kindWord(e.kind)}</b><span>${e.place || e.name}</span></button>

@@ -3,8 +3,9 @@
 // reason.
 import { html, useState } from '../html.js';
 import { t } from '../words/words.js';
-import { hms, span, stamp } from '../words/times.js';
+import { bytes, hms, span, stamp, when } from '../words/times.js';
 import { newKey, post, Problem, put } from '../state/api.js';
+import { now } from '../state/clock.js';
 import { may } from '../state/session.js';
 import { served } from '../state/served.js';
 import { cameraRow } from '../state/store.js';
@@ -14,9 +15,9 @@ import { useLoad } from '../ui/load.js';
 import { local, moment } from './exports.js';
 import { chosen, filed } from './state.js';
 
-/** @typedef {{id: string, camera: string, from: string, to: string, reason: string, name: string, at: string, released?: string}} Hold */
+/** @typedef {{id: string, camera: string, from: string, to: string, reason: string, name: string, at: string, size?: number, released?: string, releasedBy?: string, releaseReason?: string}} Hold */
 
-const listed = 12;
+const listed = 30; // of what was released
 
 /** Whether evidence can be held at this node, by this person. */
 export const mayHold = () => served('/evidence/{id}') && may('answer');
@@ -46,20 +47,32 @@ export function HoldDialog({ from, to, onClose }) {
   <//>`;
 }
 
-/** What is held, the newest first. */
+/** What is held, and what was, the newest first. */
 export function Evidence() {
   const list = useLoad(served('/evidence') ? `/evidence?turn=${filed.value}` : '');
   const [releasing, setReleasing] = useState(/** @type {Hold|null} */ (null));
   /** @type {Hold[]} */
-  const held = (list.data?.holds ?? []).filter((/** @type {Hold} */ h) => !h.released).slice(0, listed);
-  if (!held.length) return null;
+  const all = list.data?.holds ?? [];
+  const held = all.filter((h) => !h.released);
+  const released = all.filter((h) => h.released).sort((a, b) => String(b.released).localeCompare(String(a.released)));
+  if (!all.length) return null;
   return html`<section class="card pexports" data-testid="evidence"><h2>${t('play.evidence')}</h2>
-    <ul>${held.map((h) => html`<li key=${h.id} data-testid="held"><div><b>${cameraRow(h.camera)?.camera.name ?? h.camera}</b><span class="tab">${stamp(h.from).slice(5)} – ${hms(h.to)}</span><p class="typed">${h.reason} · ${h.name}</p></div>
-      ${may('accounts') && html`<div class="acts"><button type="button" class="btn quiet" onClick=${() => setReleasing(h)}>${t('play.release')}</button></div>`}</li>`)}</ul>
+    <ul class="long">${held.map((h) => html`<li key=${h.id} data-testid="held"><${About} hold=${h} />
+      ${may('accounts') && html`<div class="acts"><button type="button" class="btn quiet" data-testid="release-open" onClick=${() => setReleasing(h)}>${t('play.release')}</button></div>`}</li>`)}</ul>
+    ${released.length > 0 && html`<details data-testid="released"><summary>${t('play.evidence.released', { n: released.length })}</summary>
+      <ul class="long">${released.slice(0, listed).map((h) => html`<li key=${h.id}><${About} hold=${h} /></li>`)}</ul></details>`}
     ${releasing && html`<${ReleaseDialog} hold=${releasing} onClose=${() => {
       setReleasing(null);
-      list.again();
+      filed.value++;
     }} />`}</section>`;
+}
+
+/** What it is, why, by whom and since when, and what it takes. @param {{hold: Hold}} props */
+function About({ hold: h }) {
+  return html`<div><b>${cameraRow(h.camera)?.camera.name ?? h.camera}</b><span class="tab">${stamp(h.from).slice(5)} – ${hms(h.to)}</span>
+    <p class="typed">${h.reason}</p>
+    <p class="note">${t('play.evidence.by', { name: h.name, time: when(h.at, now.value) })}${h.size ? ` · ${bytes(h.size)}` : ''}</p>
+    ${h.released && html`<p class="note typed">${t('play.evidence.releasedBy', { name: h.releasedBy ?? '', time: when(h.released, now.value), reason: h.releaseReason ?? '' })}</p>`}</div>`;
 }
 
 /** @param {{hold: Hold, onClose: () => void}} props */

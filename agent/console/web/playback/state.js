@@ -9,7 +9,9 @@ import { position } from './clock.js';
 /** @typedef {{from: number, to: number}} Stretch */
 /** @typedef {{from: number, to: number, reason: string}} Gap */
 /** @typedef {{alarm: string, kind: string, severity: string, state: string, name: string, place: string, test: boolean, from: number, to: number}} Happening */
-/** @typedef {{camera: string, from: number, to: number, at: number, recorded: Stretch[], gaps: Gap[], steps: {at: number, by: number}[], events: Happening[]}} Line */
+/** A setting of the clock: the new time, and by how many ms. @typedef {{at: number, by: number}} Step */
+/** @typedef {{from: number, to: number, class: string}} Held */
+/** @typedef {{camera: string, from: number, to: number, at: number, recorded: Stretch[], gaps: Gap[], steps: Step[], held: Held[], events: Happening[]}} Line */
 
 export const day = 86_400_000;
 export const mostCameras = 4;
@@ -44,6 +46,7 @@ function lineOf(body, from, to) {
     recorded: (body.recorded ?? []).map((/** @type {any} */ s) => ({ from: ms(s.from), to: ms(s.to) })),
     gaps: (body.gaps ?? []).map((/** @type {any} */ g) => ({ from: ms(g.from), to: ms(g.to), reason: g.reason })),
     steps: (body.steps ?? []).map((/** @type {any} */ s) => ({ at: ms(s.at), by: s.by / 1e6 })),
+    held: (body.held ?? []).map((/** @type {any} */ h) => ({ from: ms(h.from), to: ms(h.to), class: h.class })),
     events: (body.events ?? []).map((/** @type {any} */ e) => ({ ...e, place: e.place ?? '', test: !!e.test, from: ms(e.from), to: e.to ? ms(e.to) : NaN })),
   };
 }
@@ -86,6 +89,14 @@ export const happenings = computed(() => {
   const all = new Map();
   for (const c of chosen.value) for (const e of lines.value.get(c)?.events ?? []) all.set(e.alarm, e);
   return [...all.values()].sort((a, b) => a.from - b.from);
+});
+
+/** The settings of the station's clock, each once: every camera notes it with its next picture. */
+export const settings = computed(() => {
+  /** @type {Step[]} */
+  const all = [];
+  for (const c of chosen.value) for (const s of lines.value.get(c)?.steps ?? []) if (!all.some((x) => Math.abs(x.at - s.at) < 30_000 && Math.abs(x.by - s.by) < 1_000)) all.push(s);
+  return all.sort((a, b) => a.at - b.at);
 });
 
 /** Keeps what is shown in step with what is chosen. @returns {() => void} */

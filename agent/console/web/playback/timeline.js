@@ -22,6 +22,9 @@ const place = (at) => {
   return ((at - v.from) / (v.to - v.from)) * 100;
 };
 
+/** @param {import('./state.js').Step} s */
+export const settingWord = (s) => t(s.by < 0 ? 'play.clock.back' : 'play.clock.forward', { span: span(Math.round(Math.abs(s.by) / 1000) * 1000) });
+
 /** The marks of the ruler: a distance that leaves room for their words. @param {number} length ms @param {number} room how many fit */
 function marksApart(length, room) {
   const steps = [10, 30, 60, 300, 600, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400].map((s) => s * 1000);
@@ -152,6 +155,7 @@ function Band({ row, line }) {
     <defs><pattern id=${`hatch${row}`} width="7" height="7" patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><rect width="2" height="7" class="hatch" /></pattern></defs>
     ${line?.recorded.filter(seen).map((s) => html`<rect key=${`r${s.from}`} class="rec" y="9" height="20" ...${box(s.from, s.to, 0.08)} />`)}
     ${line?.gaps.filter(seen).map((g) => html`<rect key=${`g${g.from}`} class="gap" y="9" height="20" fill=${`url(#hatch${row})`} ...${box(g.from, g.to, 0.1)} />`)}
+    ${line?.held.filter(seen).map((h) => html`<rect key=${`h${h.class}${h.from}`} class=${`held ${h.class}`} y="30" height="5" data-testid=${`held-${h.class}`} ...${box(h.from, h.to, 0.15)} />`)}
     ${line?.events.filter((e) => seen({ from: e.from, to: Number.isNaN(e.to) ? e.from + 1 : e.to })).map((e) => html`<rect key=${e.alarm} class=${`event ${e.state === 'raised' && !e.test ? 'live' : ''} ${e.test ? 'test' : ''}`} y="3" height="32" rx="1" ...${box(e.from, Number.isNaN(e.to) ? Math.min(now.value, e.from + 600_000) : e.to, eventLeast)} />`)}
     ${line?.steps.filter((s) => s.at > v.from && s.at < v.to).map((s) => html`<rect key=${`s${s.at}`} class="step" y="0" height="38" x=${`${place(s.at)}%`} width="2" />`)}
   </svg>`;
@@ -173,11 +177,15 @@ function Hover({ at, x, width, camera }) {
   const gap = line?.gaps.find((g) => at >= g.from && at < g.to);
   const near = (v.to - v.from) / 150;
   const event = line?.events.find((e) => at >= e.from - near && at <= (Number.isNaN(e.to) ? e.from : e.to) + near);
+  const setting = line?.steps.find((s) => Math.abs(s.at - at) <= near);
+  const evidence = line?.held.some((h) => h.class === 'evidence' && at >= h.from && at < h.to);
   const right = x > width / 2;
   return html`<div class="phover ${right ? 'right' : ''}" style=${right ? { right: `${width - x + 10}px` } : { left: `${x + 10}px` }}>
     ${there && shown ? html`<video key=${camera} src=${`/api/v1/cameras/${encodeURIComponent(camera)}/preview?at=${encodeURIComponent(new Date(shown).toISOString())}`} muted playsinline preload="auto" data-testid="preview"></video>` : ''}
     <time>${hms(at)}</time>
     ${!there && html`<span>${gap ? `${wordFor(`play.gap.${gap.reason}`) || t('play.gap.other')} · ${span(gap.to - gap.from)}` : t('play.gap')}</span>`}
+    ${setting && html`<span>${settingWord(setting)}</span>`}
+    ${evidence && html`<span>${t('play.legend.evidence')}</span>`}
     ${event && html`<span><b>${kindWord(event.kind)}</b> ${event.place || event.name}</span>`}
   </div>`;
 }
@@ -191,7 +199,7 @@ function Legend() {
   };
   const middle = Math.min(Math.max(position.value, v.from), v.to);
   return html`<footer>
-    <span class="key"><i class="k rec"></i>${t('play.legend.recorded')}</span><span class="key"><i class="k event"></i>${t('play.legend.event')}</span><span class="key"><i class="k gap"></i>${t('play.legend.gap')}</span>
+    <span class="key"><i class="k rec"></i>${t('play.legend.recorded')}</span><span class="key"><i class="k event"></i>${t('play.legend.event')}</span><span class="key"><i class="k gap"></i>${t('play.legend.gap')}</span><span class="key"><i class="k kept"></i>${t('play.legend.kept')}</span><span class="key"><i class="k evidence"></i>${t('play.legend.evidence')}</span>
     <span class="grow"></span>
     <button type="button" class="btn quiet" aria-label=${t('play.earlier')} onClick=${() => shift(-1)}>‹</button>
     <b class="viewed" data-testid="viewed">${stamp(new Date(v.from).toISOString()).slice(0, length > day * 1.5 || length < day * 0.9 ? 16 : 10)}${length < day * 0.9 ? ` – ${hm(v.to)}` : ''}</b>
