@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -162,6 +163,10 @@ func bySeq(x, y *volume) int { return cmp.Compare(x.seq, y.seq) }
 
 func volumeName(seq uint64) string { return fmt.Sprintf("v%010d", seq) }
 
+// readers is how many seals are read at a time: the disk has several to look for,
+// and the cores several to take apart.
+const readers = 8
+
 // findVolumes reads the seals of a class's volumes.
 func (a *Archive) findVolumes(class Class) error {
 	root := a.classDir(class)
@@ -169,33 +174,52 @@ func (a *Archive) findVolumes(class Class) error {
 	if err != nil {
 		return err
 	}
-	for _, e := range entries {
-		dir := filepath.Join(root, e.Name())
-		if strings.HasSuffix(e.Name(), badSuffix) {
-			a.aside[dir] = sizeOf(dir)
-			continue
-		}
-		var seq uint64
-		if n, err := fmt.Sscanf(e.Name(), "v%d", &seq); n != 1 || err != nil || volumeName(seq) != e.Name() {
-			continue
-		}
-		v := &volume{class: class, seq: class.base() + seq, dir: dir, log: a.log, sealedAt: time.Now()}
-		a.seqs[class] = max(a.seqs[class], seq)
-		var what about
-		files, size, err := readSeal(dir, &what)
-		if err != nil {
-			// Not closed properly, or its seal is damaged: both are recovered.
-			v.bytes, v.tracks = sizeOf(dir), map[string]*track{}
+	found := make([]*volume, len(entries))
+	var next atomic.Int64
+	var reading sync.WaitGroup
+	for range min(readers, len(entries)) {
+		reading.Go(func() {
+			r := newSealReader()
+			for n := int(next.Add(1)) - 1; n < len(entries); n = int(next.Add(1)) - 1 {
+				found[n] = a.findVolume(r, class, root, entries[n].Name())
+			}
+		})
+	}
+	reading.Wait()
+	for i, e := range entries {
+		switch v := found[i]; {
+		case v != nil:
+			a.seqs[class] = max(a.seqs[class], v.seq-class.base())
 			a.volumes = append(a.volumes, v)
-			continue
+			a.takeIn(v)
+		case strings.HasSuffix(e.Name(), badSuffix):
+			dir := filepath.Join(root, e.Name())
+			a.aside[dir] = sizeOf(dir)
 		}
-		v.files, v.bytes, v.created, v.tracks = files, size, what.Created, what.Tracks
-		v.sealed.Store(true)
-		a.volumes = append(a.volumes, v)
-		a.takeIn(v)
 	}
 	slices.SortFunc(a.volumes, bySeq)
 	return nil
+}
+
+// findVolume reads the seal of the volume of that name; nil when it is not that of a
+// volume.
+func (a *Archive) findVolume(r *sealReader, class Class, root, name string) *volume {
+	digits, ok := strings.CutPrefix(name, "v")
+	seq, err := strconv.ParseUint(digits, 10, 64)
+	if !ok || err != nil || volumeName(seq) != name {
+		return nil
+	}
+	dir := filepath.Join(root, name)
+	v := &volume{class: class, seq: class.base() + seq, dir: dir, log: a.log, sealedAt: time.Now()}
+	files, size, what, err := r.read(dir)
+	if err != nil {
+		// Not closed properly, or its seal is damaged: both are recovered.
+		v.bytes, v.tracks = sizeOf(dir), map[string]*track{}
+		return v
+	}
+	v.files, v.bytes, v.created, v.tracks = files, size, what.Created, what.Tracks
+	v.sealed.Store(true)
+	return v
 }
 
 // takeIn learns from a volume where each camera's record ends.

@@ -1,6 +1,10 @@
 package record
 
-import "time"
+import (
+	"maps"
+	"slices"
+	"time"
+)
 
 // Behind is how far the recorder of a camera is behind a picture sent at sent;
 // what waits for the disk counts when there is much of it.
@@ -21,3 +25,27 @@ func (a *Archive) SetClock(by time.Duration) {
 	before := a.clock.wall
 	a.clock.wall = func(t time.Time) int64 { return before(t) + int64(by) }
 }
+
+// ReadSealText reads the text of a seal in both ways, and tells whether the quick one
+// took it, and whether they agree.
+func ReadSealText(text []byte) (quick, agree bool, err error) {
+	files, what, quick := newSealReader().parse(text)
+	wantFiles, want, err := parseSeal(text)
+	if err != nil || !quick {
+		return quick, !quick, err
+	}
+	sameSpan := func(x, y Span) bool { return x.From.Equal(y.From) && x.To.Equal(y.To) }
+	agree = slices.Equal(files, wantFiles) && what.Created.Equal(want.Created) &&
+		maps.EqualFunc(what.Tracks, want.Tracks, func(x, y *track) bool {
+			return slices.EqualFunc(x.Spans, y.Spans, sameSpan) && slices.EqualFunc(x.Damaged, y.Damaged, sameSpan) &&
+				slices.EqualFunc(x.Gaps, y.Gaps, func(x, y Gap) bool {
+					return x.From.Equal(y.From) && x.To.Equal(y.To) && x.Reason == y.Reason
+				}) &&
+				slices.EqualFunc(x.Steps, y.Steps, func(x, y Step) bool { return x.At.Equal(y.At) && x.By == y.By }) &&
+				x.Fragments == y.Fragments && x.Bytes == y.Bytes
+		})
+	return quick, agree, nil
+}
+
+// CheckedText is what stands behind the checksum of a seal.
+func CheckedText(body []byte) ([]byte, error) { return checked(body) }
