@@ -125,7 +125,7 @@ func openNode(cfg Config, log *slog.Logger) (_ *node, err error) {
 			return nil, err
 		}
 	}
-	n.play = playback.New(cfg.Playback, playback.Deps{Archive: n.archive, Alarms: n.alarmsAt, Exports: n.agent, May: n.maySee, Room: n.roomForExports, Log: log.With("room", "playback")})
+	n.play = playback.New(cfg.Playback, playback.Deps{Archive: n.archive, Alarms: n.alarmsAt, Exports: n.agent, May: n.maySee, Room: n.roomForExports, Snapshot: n.onvif.Snapshot, Log: log.With("room", "playback")})
 	n.video = video.New(cfg.Video, video.Deps{
 		Hub: n.hub, Archive: n.archive, Events: n.agent, Remote: n.remote(), Keys: n.onvif, MayTalk: n.mayTalk, Note: n.agent.Done, Log: log.With("room", "video"),
 	})

@@ -107,6 +107,7 @@ var cameraRoutes = map[string]cameraRoute{
 	"GET /api/v1/cameras/{id}/init/{name}":                {id: itself},
 	"GET /api/v1/cameras/{id}/segment/{name}":             {id: itself},
 	"GET /api/v1/cameras/{id}/preview":                    {id: itself},
+	"GET /api/v1/cameras/{id}/snapshot":                   {id: itself},
 	"GET /api/v1/cameras/{id}/snapshot.jpg":               {id: itself},
 	"POST /api/v1/cameras/{id}/export":                    {id: itself, body: emptyBody},
 	"GET /api/v1/cameras/{id}/exports":                    {id: itself},

@@ -48,6 +48,8 @@ type Deps struct {
 	Exports Exports
 	// May tells whether somebody may see a camera's pictures.
 	May func(who station.Actor, camera string) bool
+	// Snapshot fetches a camera's own picture of this moment; nil asks none.
+	Snapshot func(ctx context.Context, camera string) (picture []byte, mediaType string, err error)
 	// Room tells whether so many bytes may be written to the disk now:
 	// station.ErrNoSpace where not.
 	Room func(bytes int64) error
@@ -78,20 +80,27 @@ type Playback struct {
 	log     *slog.Logger
 	now     func() time.Time
 	decode  chan struct{} // held by those who run a decoder for a picture
+	fetch   chan struct{} // held by those who ask a camera for one
+
+	snapshot func(context.Context, string) ([]byte, string, error)
 
 	mu         sync.Mutex
 	renditions map[record.InitID]*rendition
 	progress   map[string]float64 // of the exports that are being made
 }
 
-// mostDecoders is how many pictures are turned into JPEG at once.
-const mostDecoders = 2
+// mostDecoders is how many pictures are turned into JPEG at once, mostFetches how
+// many cameras are asked for one.
+const (
+	mostDecoders = 2
+	mostFetches  = 4
+)
 
 // New makes it ready; nothing runs yet.
 func New(cfg Config, deps Deps) *Playback {
 	p := &Playback{
 		cfg: cfg, archive: deps.Archive, alarms: deps.Alarms, exports: deps.Exports, may: deps.May, room: deps.Room, log: deps.Log, now: deps.Now,
-		decode: make(chan struct{}, mostDecoders), renditions: map[record.InitID]*rendition{}, progress: map[string]float64{},
+		decode: make(chan struct{}, mostDecoders), fetch: make(chan struct{}, mostFetches), snapshot: deps.Snapshot, renditions: map[record.InitID]*rendition{}, progress: map[string]float64{},
 	}
 	if p.now == nil {
 		p.now = time.Now

@@ -1,8 +1,6 @@
 package playback
 
 import (
-	"bytes"
-	"context"
 	"fmt"
 	"net/http"
 	"os/exec"
@@ -39,8 +37,20 @@ func (p *Playback) still(camera string, at time.Time) (record.Entry, []byte, err
 	return e, append(f.head(), one.samples[0].data...), nil
 }
 
+// newest is the last key picture of a camera that is being recorded.
+func (p *Playback) newest(camera string) (record.Entry, []byte, error) {
+	now := p.now()
+	spans, _ := p.archive.Timeline(camera, now.Add(-justNow), now.Add(time.Second))
+	if len(spans) == 0 {
+		return record.Entry{}, nil, errNotNow
+	}
+	return p.still(camera, spans[len(spans)-1].To.Add(-time.Millisecond))
+}
+
+var errNotNow = station.Errorf(http.StatusNotFound, "snapshot.none", "look whether the camera is there and is recorded; name a moment with at", "there is no picture of this moment")
+
 func (p *Playback) servePreview(w http.ResponseWriter, r *http.Request) error {
-	e, data, err := p.stillOf(r)
+	e, data, err := p.stillOf(r, false)
 	if err != nil {
 		return err
 	}
@@ -49,48 +59,21 @@ func (p *Playback) servePreview(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-func (p *Playback) stillOf(r *http.Request) (record.Entry, []byte, error) {
+// stillOf is the picture that a request names; without a moment it is the newest, if
+// that may be.
+func (p *Playback) stillOf(r *http.Request, newest bool) (record.Entry, []byte, error) {
 	camera, err := cameraOf(r)
 	if err != nil {
 		return record.Entry{}, nil, err
+	}
+	if newest && !r.URL.Query().Has("at") {
+		return p.newest(camera)
 	}
 	at, err := needTime(r, "at")
 	if err != nil {
 		return record.Entry{}, nil, err
 	}
 	return p.still(camera, at)
-}
-
-// decodeWithin is how long the decoder may take for one picture.
-const decodeWithin = 10 * time.Second
-
-func (p *Playback) serveSnapshot(w http.ResponseWriter, r *http.Request) error {
-	tool, err := decoder()
-	if err != nil {
-		return err
-	}
-	e, data, err := p.stillOf(r)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(r.Context(), decodeWithin)
-	defer cancel()
-	select {
-	case p.decode <- struct{}{}:
-		defer func() { <-p.decode }()
-	case <-ctx.Done():
-		return station.Errorf(http.StatusServiceUnavailable, "snapshot.busy", "try again in a moment", "the decoder has too much to do")
-	}
-	var picture, said bytes.Buffer
-	cmd := child(ctx, tool, "-hide_banner", "-loglevel", "error", "-threads", "1", "-i", "pipe:0", "-frames:v", "1", "-c:v", "mjpeg", "-q:v", "3", "-pix_fmt", "yuvj420p", "-f", "image2pipe", "pipe:1")
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(data), &picture, &said
-	if err := runChild(cmd); err != nil || picture.Len() == 0 {
-		return station.Errorf(http.StatusBadGateway, "snapshot.failed", "ask for the picture as MP4 (preview), which needs no decoder", "the decoder could not read the picture").
-			Because(fmt.Errorf("ffmpeg: %w: %s", err, bytes.TrimSpace(said.Bytes())))
-	}
-	w.Header().Set(headerAt, e.Start.UTC().Format(time.RFC3339Nano))
-	serveBytes(w, r, "image/jpeg", fmt.Sprintf("%d-%d.jpg", e.Init.Volume, e.Start.UnixNano()), picture.Bytes())
-	return nil
 }
 
 // decoder is where ffmpeg is.

@@ -2,6 +2,7 @@ package playback_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -274,6 +275,56 @@ func TestPreviewAndSnapshot(t *testing.T) {
 	reply, body = get(t, base+"snapshot.jpg?at="+stamp(morning.Add(7*time.Second)))
 	if reply.StatusCode != http.StatusNotImplemented || !strings.Contains(string(body), "ffmpeg") {
 		t.Errorf("without ffmpeg: %s %s", reply.Status, body)
+	}
+}
+
+// A still of this moment is the camera's own, else ffmpeg's, else a film of one
+// picture; which of them stands in a header.
+func TestSnapshotOfThisMoment(t *testing.T) {
+	a := openArchive(t)
+	now := time.Now()
+	c := a.camera("gate", now.Add(-10*time.Second), film(t, "gate"))
+	c.play(9 * time.Second)
+	c.settle()
+	c.stop()
+	jpeg := append([]byte{0xff, 0xd8, 0xff}, "the camera's own"...)
+	var asked atomic.Int32
+	answer := func() ([]byte, string, error) { return jpeg, "image/jpeg", nil }
+	p := open(t, a, playback.Deps{Snapshot: func(ctx context.Context, camera string) ([]byte, string, error) {
+		asked.Add(1)
+		if _, bounded := ctx.Deadline(); !bounded || camera != "gate" {
+			t.Errorf("%s is asked without a bound", camera)
+		}
+		return answer()
+	}})
+	base := serve(t, p.Routes()).URL + "/api/v1/cameras/gate/snapshot"
+	check := func(url, source, kind string) {
+		t.Helper()
+		reply, body := get(t, url)
+		if reply.StatusCode != 200 || reply.Header.Get("Picture-Source") != source || reply.Header.Get("Content-Type") != kind || len(body) == 0 {
+			t.Errorf("%s: %s from %q, %q: %.100s", url, reply.Status, reply.Header.Get("Picture-Source"), reply.Header.Get("Content-Type"), body)
+		}
+	}
+	check(base, "camera", "image/jpeg")
+	check(base+".jpg", "camera", "image/jpeg")
+	check(base+"?at="+stamp(now.Add(-5*time.Second)), "ffmpeg", "image/jpeg")
+	if asked.Load() != 2 {
+		t.Errorf("the camera was asked %d times", asked.Load())
+	}
+	answer = func() ([]byte, string, error) {
+		return nil, "", station.Errorf(502, "onvif.snapshot", "", "it gives none")
+	}
+	check(base, "ffmpeg", "image/jpeg")
+	answer = func() ([]byte, string, error) { return []byte("GIF89a"), "image/gif", nil }
+	check(base+".jpg", "ffmpeg", "image/jpeg")
+	t.Setenv("PATH", "")
+	check(base, "record", "video/mp4")
+	if reply, _ := get(t, base+".jpg"); reply.StatusCode != http.StatusNotImplemented {
+		t.Errorf("a JPEG without a decoder: %s", reply.Status)
+	}
+	p2 := serve(t, open(t, a, playback.Deps{}).Routes())
+	if reply, body := get(t, p2.URL+"/api/v1/cameras/hall/snapshot"); reply.StatusCode != 404 || !strings.Contains(string(body), "snapshot.none") {
+		t.Errorf("a camera without a record: %s %s", reply.Status, body)
 	}
 }
 

@@ -66,6 +66,15 @@ try {
     await until('pictures', 60, async () => (await frames()) > 10);
   });
 
+  await step('a still picture is the camera’s own', async () => {
+    const picture = await desk.getByTestId('camera-snapshot').evaluate(async (link) => {
+      const reply = await fetch(link.href);
+      const bitmap = await createImageBitmap(await reply.blob());
+      return { source: reply.headers.get('picture-source'), kind: reply.headers.get('content-type'), width: bitmap.width, height: bitmap.height };
+    });
+    check(picture.source === 'camera' && picture.kind === 'image/jpeg' && picture.width === 64 && picture.height === 36, JSON.stringify(picture));
+  });
+
   await step('it turns while the pad is held, and stands still when it is let go', async () => {
     const right = desk.getByTestId('ptz-right');
     await right.waitFor();

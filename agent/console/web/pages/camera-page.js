@@ -6,6 +6,7 @@ import { kindWord, t, wordFor } from '../words/words.js';
 import { span, when } from '../words/times.js';
 import { now } from '../state/clock.js';
 import { go, href } from '../state/route.js';
+import { served } from '../state/served.js';
 import { centre, may } from '../state/session.js';
 import { alarms, cameraRow, loaded, nodeName } from '../state/store.js';
 import { Player } from '../live/player.js';
@@ -27,6 +28,7 @@ export function CameraPage({ id, onEdit }) {
       if (history.length > 1) history.back();
       else go('cameras');
     }}>‹ ${t('back')}</a><h1>${camera.name}</h1>${camera.owner && html`<span class="tag">${[wordFor(`camera.owner.${camera.owner}`), camera.ownerName].filter(Boolean).join(' · ')}</span>`}<div class="grow"></div>
+      ${may('video') && !camera.node && served('/cameras/{id}/snapshot') && html`<a class="btn" href=${`/api/v1/cameras/${encodeURIComponent(camera.id)}/snapshot`} download=${`${camera.id}`} title=${t('camera.snapshot.hint')} data-testid="camera-snapshot">${t('play.snapshot')}</a>`}
       ${hasPlayback() && html`<a class="btn" href=${href('playback', camera.id)} data-testid="to-playback">${t('play.open')}</a>`}
       ${may('configure') && !centre.value && html`<button type="button" class="btn" onClick=${() => onEdit(camera)}>${t('change')}</button>`}</div>
     <div class="onecam">

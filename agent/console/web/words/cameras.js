@@ -40,6 +40,7 @@ export const CAMERAS = /** @type {const} */ ({
   'camera.recording': ['录像', 'Recording'],
   'camera.recording.always': ['一直录', 'always'],
   'camera.recording.hours': ['按时段', 'in hours'],
+  'camera.snapshot.hint': ['现在的画面存成一张图：摄像机自己能给就用它的原图，否则取录像里最近的一帧', 'This moment as a picture: the camera’s own where it gives one, else the last key picture of the record'],
   'camera.recording.events': ['有告警、动静时录', 'around alarms and movement'],
   'camera.recording.no': ['不录', 'not'],
   'camera.recordHours': ['录像时段', 'Hours of recording'],
