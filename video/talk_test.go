@@ -6,6 +6,9 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -150,7 +153,7 @@ func TestAVoiceReachesTheCamera(t *testing.T) {
 			}
 			eventually(t, "a second of voice", func() bool { return len(cams.Heard("gate")) >= 50 })
 			said := cams.Heard("gate")
-			if share := videotest.Tone(said[10:], m.muLaw, 440); share < 0.7 {
+			if share := videotest.Tone(videotest.Speech(said[10:]), m.muLaw, 440); share < 0.7 {
 				t.Errorf("only %.2f of what was heard is the tone", share)
 			}
 			for i, p := range said {
@@ -181,4 +184,206 @@ func TestAVoiceReachesTheCamera(t *testing.T) {
 			eventually(t, "the camera's session is over", func() bool { return cams.Sessions("gate") == 1 })
 		})
 	}
+}
+
+// A camera that is not ours hears it too, while it sends its pictures.
+func TestAVoiceReachesGStreamer(t *testing.T) {
+	for _, c := range []struct{ hears, mime string }{{videotest.SoundPCMA, "audio/PCMA"}, {videotest.SoundPCMU, "audio/PCMU"}} {
+		t.Run(c.hears, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "heard")
+			cam := videotest.StartGStreamer(t, videotest.GStreamerConfig{Hears: c.hears, HeardIn: file, Username: "admin", Password: "secret"})
+			n := start(t, nil)
+			n.Apply([]video.Source{{Camera: station.Camera{ID: "gate", Node: "here", URL: cam.URL(), Username: "admin"}, Password: "secret"}}, nil)
+			n.said.until(t, "gate", station.CameraOnline)
+			eventually(t, "the loudspeaker is known", func() bool { codec, _ := n.talks("gate"); return codec == c.hears })
+			m := n.mouth(t, "zhang", c.mime)
+			if status, p := m.ask("gate"); status != http.StatusCreated {
+				t.Fatalf("%d %+v", status, p)
+			}
+			heard := func() []byte {
+				b, _ := os.ReadFile(file) // there is none before the first word
+				return b
+			}
+			eventually(t, "a second of voice", func() bool { return len(heard()) > 8000 })
+			if share := videotest.Tone(heard(), m.muLaw, 440); share < 0.7 {
+				t.Errorf("only %.2f of what was heard is the tone", share)
+			}
+			if state := n.States()[0]; state.Status != station.CameraOnline {
+				t.Errorf("the pictures: %+v", state)
+			}
+		})
+	}
+}
+
+// One person talks at a time; who it is, is told. Whoever is not it cannot end it.
+func TestOneTalksAtATime(t *testing.T) {
+	cams := loud(t, videotest.Config{Hears: videotest.SoundPCMA})
+	n := start(t, nil)
+	n.Apply([]video.Source{source(cams, "gate", "gate"), source(cams, "garage", "garage")}, nil)
+	first, second := n.mouth(t, "zhang", "audio/PCMA"), n.mouth(t, "li", "audio/PCMA")
+	if status, p := first.ask("gate"); status != http.StatusCreated {
+		t.Fatalf("%d %+v", status, p)
+	}
+	if status, p := second.ask("gate"); status != http.StatusConflict || p.Code != "talk.held" || p.Args["name"] != "zhang" || p.Hint == "" {
+		t.Errorf("a second one: %d %+v", status, p)
+	}
+	if n.TalkThrough(first.location[strings.LastIndex(first.location, "/")+1:]) != "gate" {
+		t.Error("it is not known through what they talk")
+	}
+	second.location = first.location
+	if status := second.hangUp(); status != http.StatusNotFound {
+		t.Errorf("somebody else hangs up: %d", status)
+	}
+	third := n.mouth(t, "wang", "audio/PCMA")
+	if status, p := third.ask("garage"); status != http.StatusCreated {
+		t.Errorf("through another camera: %d %+v", status, p)
+	}
+	if status := first.hangUp(); status != http.StatusNoContent {
+		t.Errorf("hang up: %d", status)
+	}
+	eventually(t, "the next one may", func() bool { _, who := n.talks("gate"); return who == station.Talking{} })
+	fourth := n.mouth(t, "li", "audio/PCMA")
+	if status, p := fourth.ask("gate"); status != http.StatusCreated {
+		t.Errorf("after it ended: %d %+v", status, p)
+	}
+}
+
+// However a talk ends, both its ends are closed, the loudspeaker is free, and the
+// audit says who talked, from when to when, and why it ended.
+func TestHowATalkEnds(t *testing.T) {
+	for name, c := range map[string]struct {
+		end  func(n *node, cams *videotest.Server, m *mouth)
+		word string
+	}{
+		"let go":           {func(_ *node, _ *videotest.Server, m *mouth) { m.hangUp() }, "let go"},
+		"the browser left": {func(_ *node, _ *videotest.Server, m *mouth) { m.stop(); m.says.Wait(); m.Close() }, "the peer is gone"},
+		"the time is over": {func(*node, *videotest.Server, *mouth) {}, "longest time"},
+		"no right": {func(n *node, _ *videotest.Server, _ *mouth) {
+			n.forbidden.Store(true)
+			n.EndViews(func(station.Actor, string) bool { return true })
+		}, "may no longer talk"},
+		"no right, unnoticed":    {func(n *node, _ *videotest.Server, _ *mouth) { n.forbidden.Store(true) }, "may no longer talk"},
+		"the camera has gone":    {func(_ *node, cams *videotest.Server, _ *mouth) { cams.Cut("gate") }, "closed the connection"},
+		"the camera was removed": {func(n *node, _ *videotest.Server, _ *mouth) { n.Apply(nil, nil) }, "removed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cams := loud(t, videotest.Config{Hears: videotest.SoundPCMA})
+			n := startWith(t, nil, func(cfg *video.Config) { cfg.TalkMost = 5 * time.Second })
+			n.Apply([]video.Source{source(cams, "gate", "gate")}, nil)
+			m := n.mouth(t, "zhang", "audio/PCMA")
+			if status, p := m.ask("gate"); status != http.StatusCreated {
+				t.Fatalf("%d %+v", status, p)
+			}
+			eventually(t, "it is heard", func() bool { return len(cams.Heard("gate")) > 5 })
+			c.end(n, cams, m)
+			eventually(t, "the audit has its end", func() bool { return len(n.notes.all()) == 2 })
+			rows := n.notes.all()
+			if !strings.HasPrefix(rows[0], "zhang camera.talk camera/gate began") || !strings.HasPrefix(rows[1], "zhang camera.talk.end camera/gate ") || !strings.Contains(rows[1], c.word) {
+				t.Errorf("the audit: %q", rows)
+			}
+			eventually(t, "the loudspeaker is free", func() bool { _, who := n.talks("gate"); return who == station.Talking{} })
+			if used := n.hub.Usage().Sessions; used != 0 {
+				t.Errorf("%d sessions are left", used)
+			}
+			eventually(t, "the camera's session is over", func() bool { return cams.Sessions("gate") <= 1 })
+		})
+	}
+}
+
+// A camera that takes no voice, or none that can be sent, or has no session for it,
+// says so, and its pictures go on.
+func TestCamerasThatTakeNoVoice(t *testing.T) {
+	for name, c := range map[string]struct {
+		cfg  videotest.Config
+		talk string // as its state tells
+		code string
+		word string
+	}{
+		"551":         {videotest.Config{Hears: videotest.SoundPCMA, Stern: true}, "", "talk.none", "no voice"},
+		"AAC":         {videotest.Config{Hears: videotest.SoundAAC}, "AAC", "talk.codec", "AAC"},
+		"one session": {videotest.Config{Hears: videotest.SoundPCMA, Slots: 1}, "PCMA", "camera.no-slot", "no free session"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cams := loud(t, c.cfg)
+			n := start(t, nil)
+			n.Apply([]video.Source{source(cams, "gate", "gate")}, nil)
+			n.said.until(t, "gate", station.CameraOnline)
+			eventually(t, "it is known what it takes", func() bool { codec, _ := n.talks("gate"); return codec == c.talk })
+			m := n.mouth(t, "zhang", "audio/PCMA")
+			if status, p := m.ask("gate"); status < 400 || p.Code != c.code || !strings.Contains(p.Message, c.word) || p.Hint == "" {
+				t.Errorf("%d %+v", status, p)
+			}
+			if _, who := n.talks("gate"); who != (station.Talking{}) {
+				t.Errorf("%+v talks", who)
+			}
+			if used := n.hub.Usage().Sessions; used != 0 {
+				t.Errorf("%d sessions are left", used)
+			}
+			if rows := n.notes.all(); len(rows) != 0 {
+				t.Errorf("the audit: %q", rows)
+			}
+			if cams.Served("gate") != 1 || n.States()[0].Status != station.CameraOnline {
+				t.Errorf("the pictures were disturbed: %d sessions, %+v", cams.Served("gate"), n.States()[0])
+			}
+		})
+	}
+}
+
+// What is posted that is no voice is refused, and the loudspeaker stays free.
+func TestVoicesThatAreRefused(t *testing.T) {
+	cams := loud(t, videotest.Config{Hears: videotest.SoundPCMA})
+	n := start(t, nil)
+	n.Apply([]video.Source{source(cams, "gate", "gate")}, []station.Camera{{ID: "village.gate", Node: "village"}})
+	m := n.mouth(t, "zhang", "audio/PCMA")
+	for _, c := range []struct {
+		camera, body string
+		status       int
+		code         string
+	}{
+		{"attic", "v=0", 404, "camera.unknown"},
+		{"village.gate", "v=0", 409, "talk.remote"},
+		{"gate", "", 400, "video.offer"},
+		{"gate", "v=0\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\n", 415, "talk.format"},
+		{"gate", strings.Repeat("v=0\r\n", 20000), 413, "whep.too-large"},
+	} {
+		resp := m.do(http.MethodPost, "/api/v1/cameras/"+c.camera+"/talk", []byte(c.body))
+		var p station.Problem
+		if err := json.NewDecoder(resp.Body).Decode(&p); err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != c.status || p.Code != c.code || p.Hint == "" {
+			t.Errorf("%s %.20q: %d %+v", c.camera, c.body, resp.StatusCode, p)
+		}
+	}
+	if status, p := m.ask("gate"); status != http.StatusCreated {
+		t.Errorf("then a voice: %d %+v", status, p)
+	}
+
+	silent := startWith(t, nil, func(cfg *video.Config) { cfg.TalkMost = 0 })
+	silent.Apply([]video.Source{source(cams, "gate", "gate")}, nil)
+	if status, p := silent.mouth(t, "zhang", "audio/PCMA").ask("gate"); status != 409 || p.Code != "talk.off" {
+		t.Errorf("switched off: %d %+v", status, p)
+	}
+}
+
+// notes are the rows of the audit.
+type notes struct {
+	mu   sync.Mutex
+	rows []string
+}
+
+func (k *notes) note(_ context.Context, who station.Actor, action, subject, detail string) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.rows = append(k.rows, strings.Join([]string{who.Account, action, subject, detail}, " "))
+	return nil
+}
+
+func (k *notes) all() []string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Clone(k.rows)
 }

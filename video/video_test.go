@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -33,6 +34,9 @@ type node struct {
 	web  *httptest.Server
 	said *events
 	tape *recorder
+
+	notes     notes
+	forbidden atomic.Bool // to talk through cameras
 }
 
 func start(t *testing.T, remote video.Remote) *node {
@@ -59,7 +63,10 @@ func startAsking(t *testing.T, remote video.Remote, keys video.KeyAsker, set fun
 	}
 	log := slog.New(slog.DiscardHandler)
 	n := &node{hub: peer.New(cfg.Peer, log), said: newEvents(), tape: newRecorder()}
-	n.Set = video.New(cfg, video.Deps{Hub: n.hub, Archive: n.tape, Events: n.said, Remote: remote, Keys: keys, Log: log})
+	n.Set = video.New(cfg, video.Deps{
+		Hub: n.hub, Archive: n.tape, Events: n.said, Remote: remote, Keys: keys, Note: n.notes.note,
+		MayTalk: func(station.Actor, string) bool { return !n.forbidden.Load() }, Log: log,
+	})
 
 	mux := http.NewServeMux()
 	for _, r := range n.Routes() {

@@ -35,6 +35,9 @@ type fakeCamera struct {
 	udp       bool
 	// play sends packets until it returns; the connection then stays open.
 	play func(p *player)
+	// deaf reads nothing more once it plays.
+	deaf bool
+	over chan struct{} // closed when the test ends
 
 	mu       sync.Mutex
 	requests []string
@@ -50,7 +53,7 @@ func newFakeCamera(t *testing.T) *fakeCamera {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &fakeCamera{t: t, l: l, sdp: h264SDP(t)}
+	c := &fakeCamera{t: t, l: l, sdp: h264SDP(t), over: make(chan struct{})}
 	c.wg.Go(func() {
 		for {
 			conn, err := l.Accept()
@@ -65,6 +68,7 @@ func newFakeCamera(t *testing.T) *fakeCamera {
 	})
 	t.Cleanup(func() {
 		l.Close()
+		close(c.over)
 		c.mu.Lock()
 		for _, conn := range c.conns {
 			conn.Close()
@@ -92,6 +96,9 @@ func (c *fakeCamera) count(method string) int {
 
 func (c *fakeCamera) serve(conn net.Conn) {
 	defer conn.Close()
+	if c.deaf {
+		_ = conn.(*net.TCPConn).SetReadBuffer(4096) // so that it is full soon
+	}
 	in := bufio.NewReader(conn)
 	r := textproto.NewReader(in)
 	var players sync.WaitGroup
@@ -139,6 +146,10 @@ func (c *fakeCamera) serve(conn net.Conn) {
 			}
 		}
 		if _, err := fmt.Fprintf(conn, "%sCSeq: %s\r\n\r\n%s", status, header.Get("CSeq"), body); err != nil {
+			return
+		}
+		if method == "PLAY" && c.deaf {
+			<-c.over
 			return
 		}
 		if method == "PLAY" && c.play != nil && !overUDP {

@@ -49,10 +49,6 @@ func FuzzAnswers(f *testing.F) {
 	f.Add(join("OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n", options, "$\x00\x00\x01x"))
 
 	f.Fuzz(func(t *testing.T, in []byte) {
-		answers := bytes.Split(in, []byte{0xff})
-		var dials atomic.Int32
-		cameras := sync.WaitGroup{}
-		defer cameras.Wait()
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 		defer cancel()
 		cfg := rtsp.Config{
@@ -60,41 +56,9 @@ func FuzzAnswers(f *testing.F) {
 			RequestTimeout: 50 * time.Millisecond, PictureTimeout: 30 * time.Millisecond, KeyTimeout: 30 * time.Millisecond,
 			RetryMin: time.Hour, RetryMax: time.Hour, RetryDenied: time.Hour,
 		}
-		cfg.Dial = func(_ context.Context, network, address string) (net.Conn, error) {
-			if network != "tcp" || !strings.HasPrefix(address, "10.0.0.1:") {
-				t.Errorf("dialled %s %s", network, address)
-			}
-			if dials.Add(1) > 6 {
-				return nil, errors.New("enough")
-			}
-			ours, theirs := net.Pipe()
-			cameras.Go(func() {
-				defer theirs.Close()
-				stop := context.AfterFunc(ctx, func() { theirs.Close() })
-				defer stop()
-				r := bufio.NewReader(theirs)
-				for _, a := range answers {
-					for { // a request
-						line, err := r.ReadString('\n')
-						if err != nil {
-							return
-						}
-						if line == "\r\n" {
-							break
-						}
-					}
-					if _, err := theirs.Write(a); err != nil {
-						return
-					}
-				}
-				for { // what else is sent is read
-					if _, err := r.ReadByte(); err != nil {
-						return
-					}
-				}
-			})
-			return addressed{ours}, nil
-		}
+		cameras := sync.WaitGroup{}
+		defer cameras.Wait()
+		cfg.Dial = answering(ctx, t, &cameras, in)
 		ended := make(chan struct{}, 1)
 		to := stream.New(stream.Config{})
 		s := rtsp.New(cfg, to, slog.New(slog.DiscardHandler))
@@ -120,6 +84,99 @@ func FuzzAnswers(f *testing.F) {
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
+	})
+}
+
+// answering dials a camera that gives one answer for each request, parted by 0xff,
+// and reads until ctx ends.
+func answering(ctx context.Context, t *testing.T, cameras *sync.WaitGroup, in []byte) func(context.Context, string, string) (net.Conn, error) {
+	answers := bytes.Split(in, []byte{0xff})
+	var dials atomic.Int32
+	return func(_ context.Context, network, address string) (net.Conn, error) {
+		if network != "tcp" || !strings.HasPrefix(address, "10.0.0.1:") {
+			t.Errorf("dialled %s %s", network, address)
+		}
+		if dials.Add(1) > 6 {
+			return nil, errors.New("enough")
+		}
+		ours, theirs := net.Pipe()
+		cameras.Go(func() {
+			defer theirs.Close()
+			stop := context.AfterFunc(ctx, func() { theirs.Close() })
+			defer stop()
+			r := bufio.NewReader(theirs)
+			for _, a := range answers {
+				for { // a request
+					line, err := r.ReadString('\n')
+					if err != nil {
+						return
+					}
+					if line == "\r\n" {
+						break
+					}
+				}
+				if _, err := theirs.Write(a); err != nil {
+					return
+				}
+			}
+			for { // what else is sent is read
+				if _, err := r.ReadByte(); err != nil {
+					return
+				}
+			}
+		})
+		return addressed{ours}, nil
+	}
+}
+
+// FuzzVoice does the same to who would talk through the camera.
+func FuzzVoice(f *testing.F) {
+	const options = "RTSP/1.0 200 OK\r\nCSeq: 1\r\nPublic: DESCRIBE, SETUP, PLAY\r\n\r\n"
+	describe := func(sdp string) string {
+		sdp = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=x\r\nt=0 0\r\n" + sdp
+		return fmt.Sprintf("RTSP/1.0 200 OK\r\nCSeq: 2\r\nContent-Type: application/sdp\r\nContent-Length: %d\r\n\r\n%s", len(sdp), sdp)
+	}
+	const setup = "RTSP/1.0 200 OK\r\nCSeq: 3\r\nSession: 1;timeout=60\r\nTransport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n\r\n"
+	const play = "RTSP/1.0 200 OK\r\nCSeq: 4\r\n\r\n"
+	join := func(parts ...string) []byte { return []byte(strings.Join(parts, "\xff")) }
+	back := "m=audio 0 RTP/AVP 8 0\r\na=control:back\r\na=sendonly\r\n"
+	f.Add(join(options, describe(back), setup, play, "$\x00\x00\x10\x80\xe0\x00\x01\x00\x00\x00\x00\x00\x00\x00\x01\x65\x88\x80\x40"))
+	f.Add(join(options, describe("m=audio 0 RTP/AVP 97\r\na=control:b\r\na=sendonly\r\na=rtpmap:97 opus/48000/2\r\n"), setup, play))
+	f.Add(join(options, describe("m=audio 0 RTP/AVP 97\r\na=control:b\r\na=sendonly\r\na=rtpmap:97 PCMA/16000/2\r\n"), setup, play))
+	f.Add(join(options, describe("m=audio 0 RTP/AVP 97\r\na=sendonly\r\na=rtpmap:97 MPEG4-GENERIC/16000/1\r\na=fmtp:97 streamtype=5;mode=AAC-hbr;config=1408;sizelength=13;indexlength=3;indexdeltalength=3\r\n")))
+	f.Add(join(options, describe("m=audio 0 RTP/AVP\r\na=sendonly\r\n")))
+	f.Add(join(options, describe("m=video 0 RTP/AVP 96\r\na=sendonly\r\na=rtpmap:96 H264/90000\r\n"+strings.Replace(back, "8 0", "99", 1))))
+	f.Add(join(options, describe(strings.Replace(back, "control:back", "control:rtsp://192.0.2.1/back", 1)), setup, play))
+	f.Add(join(options, describe(back), strings.Replace(setup, "RTP/AVP/TCP;unicast;interleaved=0-1", "RTP/AVP;unicast;source=192.0.2.3;server_port=1-2", 1)))
+	f.Add(join(options, "RTSP/1.0 551 Option not supported\r\nCSeq: 2\r\nUnsupported: www.onvif.org/ver20/backchannel\r\n\r\n"))
+	f.Add(join(options, "RTSP/1.0 302 Found\r\nCSeq: 2\r\nLocation: rtsp://192.0.2.1/x\r\n\r\n"))
+	f.Fuzz(func(t *testing.T, in []byte) {
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		cameras := sync.WaitGroup{}
+		defer cameras.Wait()
+		defer cancel()
+		cfg := rtsp.Config{
+			Camera: "x", URL: "rtsp://10.0.0.1:554/live?a=b", Username: "admin", Password: "hunter2", RequestTimeout: 50 * time.Millisecond,
+			Dial: answering(ctx, t, &cameras, in),
+		}
+		log := slog.New(slog.DiscardHandler)
+		l, err := rtsp.Ask(ctx, cfg, log)
+		if l.Codec != "" && l.NotSpoken() != nil || err != nil && l != (rtsp.Loudspeaker{}) {
+			t.Errorf("%+v with %v", l, err)
+		}
+		v, err := rtsp.Call(ctx, cfg, log)
+		if err != nil {
+			if strings.Contains(err.Error(), "hunter2") {
+				t.Error("the password is told")
+			}
+			return
+		}
+		talk, hush := context.WithTimeout(ctx, 30*time.Millisecond)
+		defer hush()
+		for i := range 20 {
+			v.Say(make([]byte, 160), uint32(160*i))
+		}
+		_ = v.Run(talk)
 	})
 }
 

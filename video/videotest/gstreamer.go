@@ -39,6 +39,9 @@ type GStreamerConfig struct {
 	// Sound is PCMA, PCMU, AAC, LATM (AAC in another wrapping) or OPUS; "" is
 	// none.
 	Sound string
+	// Hears is PCMA or PCMU for a loudspeaker, whose sound is appended, as it came, to
+	// the file HeardIn.
+	Hears, HeardIn string
 }
 
 // GStreamer is a camera that is not ours: GStreamer's RTSP server with a live
@@ -79,7 +82,7 @@ func StartGStreamer(t TB, cfg GStreamerConfig) *GStreamer {
 		args = append(args, cfg.Username, cfg.Password)
 	}
 	cmd := exec.Command(python, args...)
-	cmd.Env = append(os.Environ(), "SOUND="+cfg.Sound)
+	cmd.Env = append(os.Environ(), "SOUND="+cfg.Sound, "HEARS="+cfg.Hears, "HEARD="+cfg.HeardIn)
 	if cfg.BFrames {
 		cmd.Env = append(cmd.Env, "B_FRAMES=1")
 	}

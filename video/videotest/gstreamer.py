@@ -4,7 +4,9 @@ usage: gstreamer.py PORT [USER PASSWORD]   (port 0: any free one)
 
 Prints the port, and ends when its standard input is closed. With B_FRAMES=1 in
 the environment the encoder makes B-frames; CODEC=H265 makes it another; SOUND is
-PCMA, PCMU, AAC, LATM or OPUS for a tone beside the picture.
+PCMA, PCMU, AAC, LATM or OPUS for a tone beside the picture. HEARS is PCMA or PCMU for
+a loudspeaker (an ONVIF backchannel); what it is sent is written, as it came, to the
+file HEARD.
 
 Along the bottom of each picture stands the wall clock at which it was made, in
 centiseconds: four squares of 16 pixels, black, white, black, white, and 32 more
@@ -44,13 +46,23 @@ sound = {
 if sound:
     sound = " audiotestsrc is-live=true samplesperbuffer=320 ! audioconvert ! audioresample ! " + sound
 
-factory = GstRtspServer.RTSPMediaFactory()
+hears = os.environ.get("HEARS")
+if hears:
+    factory = GstRtspServer.RTSPOnvifMediaFactory()
+    factory.set_media_gtype(GstRtspServer.RTSPOnvifMedia.__gtype__)
+    factory.set_backchannel_launch(
+        '( capsfilter caps="application/x-rtp, media=audio, payload=%d, clock-rate=8000, encoding-name=%s"'
+        " name=depay_backchannel ! rtp%sdepay ! filesink location=%s append=true buffer-mode=unbuffered async=false )"
+        % (8 if hears == "PCMA" else 0, hears, hears.lower(), os.environ["HEARD"])
+    )
+else:
+    factory = GstRtspServer.RTSPMediaFactory()
 factory.set_launch(
     "( videotestsrc is-live=true pattern=ball ! video/x-raw,width=640,height=360,framerate=25/1"
     " ! simplevideomark name=clock pattern-width=16 pattern-height=16 pattern-count=4 pattern-data-count=32"
     " ! " + encoder + sound + " )"
 )
-factory.set_shared(True)
+factory.set_shared(not hears)  # two who share it would hear each other
 
 
 def draw_clock(_pad, _info, clock):
@@ -65,7 +77,7 @@ def configured(_factory, media):
 
 factory.connect("media-configure", configured)
 
-server = GstRtspServer.RTSPServer()
+server = GstRtspServer.RTSPOnvifServer() if hears else GstRtspServer.RTSPServer()
 server.set_address("127.0.0.1")
 server.set_service(sys.argv[1])
 if len(sys.argv) > 3:

@@ -85,45 +85,46 @@ func (s *Server) Heard(path string) []Said {
 	return nil
 }
 
-// Tone is which share of what was said, as G.711, is a tone of so many hertz: 1 of
-// the tone alone, next to nothing of silence or noise.
-func Tone(said []Said, muLaw bool, hertz float64) float64 {
-	var all, re, im float64
-	n := 0
+// Speech is what was said, one byte a sample where it is G.711.
+func Speech(said []Said) []byte {
+	var out []byte
 	for _, p := range said {
-		for _, b := range p.Payload {
-			v := fromALaw(b)
-			if muLaw {
-				v = fromMuLaw(b)
-			}
-			at := 2 * math.Pi * hertz * float64(n) / 8000
-			all += v * v
-			re += v * math.Cos(at)
-			im += v * math.Sin(at)
-			n++
-		}
+		out = append(out, p.Payload...)
 	}
-	if all < 1000*float64(n) { // silence, with the steps of its coding
-		return 0
-	}
-	return 2 * (re*re + im*im) / (float64(n) * all)
+	return out
 }
 
-// Loudness is the mean square of what was said, as G.711, of samples of 16 bits.
-func Loudness(said []Said, muLaw bool) float64 {
-	var all float64
-	n := 0
-	for _, p := range said {
-		for _, b := range p.Payload {
-			v := fromALaw(b)
-			if muLaw {
-				v = fromMuLaw(b)
-			}
-			all += v * v
-			n++
-		}
+// Tone is which share of G.711 is a tone of so many hertz: 1 of the tone alone, next
+// to nothing of silence or noise.
+func Tone(g711 []byte, muLaw bool, hertz float64) float64 {
+	var re, im float64
+	for n, b := range g711 {
+		v, at := sample(b, muLaw), 2*math.Pi*hertz*float64(n)/8000
+		re += v * math.Cos(at)
+		im += v * math.Sin(at)
 	}
-	return all / float64(max(n, 1))
+	all := Loudness(g711, muLaw)
+	if n := float64(len(g711)); all > 1000 { // or it is silence, with the steps of its coding
+		return 2 * (re*re + im*im) / (n * n * all)
+	}
+	return 0
+}
+
+// Loudness is the mean square of G.711, of samples of 16 bits.
+func Loudness(g711 []byte, muLaw bool) float64 {
+	var all float64
+	for _, b := range g711 {
+		v := sample(b, muLaw)
+		all += v * v
+	}
+	return all / float64(max(len(g711), 1))
+}
+
+func sample(b byte, muLaw bool) float64 {
+	if muLaw {
+		return fromMuLaw(b)
+	}
+	return fromALaw(b)
 }
 
 // Beep is n samples of a tone as G.711 from the given one on, to be said.
