@@ -28,6 +28,7 @@ type talk struct {
 	until  time.Time
 	life   context.Context
 	end    context.CancelCauseFunc
+	over   chan struct{} // closed when the loudspeaker is free
 }
 
 // Why a talk ended, as the audit has it.
@@ -37,6 +38,7 @@ var (
 	errNoRight  = errors.New("the speaker may no longer talk through this camera")
 	errOtherCam = errors.New("the camera was removed, or its address changed")
 	errProgram  = errors.New("the program ends")
+	errAnew     = errors.New("the speaker began anew")
 )
 
 const (
@@ -88,7 +90,7 @@ func (s *Set) serveTalk(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	t, src, err := s.takeTurn(r.PathValue("id"), station.ActorFrom(r.Context()))
+	t, src, err := s.takeTurn(r.Context(), r.PathValue("id"), station.ActorFrom(r.Context()))
 	if err != nil {
 		return err
 	}
@@ -105,9 +107,19 @@ func (s *Set) serveTalk(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// takeTurn is the camera's loudspeaker for who asks, if nobody has it. It must be
-// given back.
-func (s *Set) takeTurn(id string, who station.Actor) (*talk, Source, error) {
+// takeTurn is the camera's loudspeaker for who asks, if nobody else has it. It must
+// be given back.
+func (s *Set) takeTurn(ctx context.Context, id string, who station.Actor) (*talk, Source, error) {
+	// Who asks may have it: by a key that was let go of a moment ago, or in a page
+	// that is gone. That is over then.
+	if before := s.turnOf(id, who); before != nil {
+		before.end(errAnew)
+		select {
+		case <-before.over:
+		case <-ctx.Done():
+			return nil, Source{}, ctx.Err()
+		}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.cameras[id]
@@ -128,11 +140,21 @@ func (s *Set) takeTurn(id string, who station.Actor) (*talk, Source, error) {
 			return nil, Source{}, err
 		}
 	}
-	t := &talk{camera: id, who: who, began: time.Now(), until: time.Now().Add(s.cfg.TalkMost)}
+	t := &talk{camera: id, who: who, began: time.Now(), until: time.Now().Add(s.cfg.TalkMost), over: make(chan struct{})}
 	t.life, t.end = context.WithCancelCause(s.life)
 	c.talk = t
 	s.work.Add(1) // until endTurn
 	return t, c.src, nil
+}
+
+// turnOf is the turn that somebody has at a camera, nil for none.
+func (s *Set) turnOf(id string, who station.Actor) *talk {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c := s.cameras[id]; c != nil && c.talk != nil && c.talk.who.Account == who.Account {
+		return c.talk
+	}
+	return nil
 }
 
 // endTurn gives the loudspeaker back.
@@ -145,6 +167,7 @@ func (s *Set) endTurn(t *talk) {
 		s.settle(c)
 	}
 	s.mu.Unlock()
+	close(t.over)
 	s.work.Done()
 }
 

@@ -234,6 +234,14 @@ func TestOneTalksAtATime(t *testing.T) {
 	if status := second.hangUp(); status != http.StatusNotFound {
 		t.Errorf("somebody else hangs up: %d", status)
 	}
+	again := n.mouth(t, "zhang", "audio/PCMA")
+	if status, p := again.ask("gate"); status != http.StatusCreated {
+		t.Errorf("who talks already begins anew: %d %+v", status, p)
+	}
+	if again.location == first.location || len(n.notes.all()) != 3 {
+		t.Errorf("the first one goes on: %q", n.notes.all())
+	}
+	first = again
 	third := n.mouth(t, "wang", "audio/PCMA")
 	if status, p := third.ask("garage"); status != http.StatusCreated {
 		t.Errorf("through another camera: %d %+v", status, p)

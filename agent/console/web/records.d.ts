@@ -63,7 +63,7 @@ export interface CameraState {
   camera: string; node?: string;
   status: 'connecting' | 'online' | 'offline' | 'unauthorized' | 'no-slot' | 'unsupported' | 'idle';
   since: string; cause?: string; hint?: string; codec?: string; width?: number; height?: number;
-  sound?: string; talk?: string; clockOffset?: number; sub?: { status?: string; codec?: string; width?: number; height?: number };
+  sound?: string; talk?: string; talking?: { account?: string; name: string; until: string }; clockOffset?: number; sub?: { status?: string; codec?: string; width?: number; height?: number };
 }
 export interface CameraRow { camera: Camera; state: CameraState | null }
 export interface Rule { kind: string; field: string; op: string; value: boolean | number | string; clear?: number | null;

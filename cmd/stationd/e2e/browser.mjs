@@ -4,19 +4,20 @@ import { createRequire } from 'node:module';
 
 const { chromium } = createRequire(new URL('../../../.ci/node/', import.meta.url))('playwright-core');
 
-export function openBrowser() {
+/** @param {string[]} [more] further switches */
+export function openBrowser(more = []) {
   return chromium.launch({
     executablePath: process.env.STATIOND_CHROMIUM || '/usr/bin/chromium',
     args: [
       '--headless=new', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
       '--disable-component-update', '--disable-sync', '--disable-background-timer-throttling', '--disable-renderer-backgrounding',
-      '--autoplay-policy=no-user-gesture-required',
+      '--autoplay-policy=no-user-gesture-required', ...more,
     ],
   });
 }
 
 // What a page that is left or shown anew breaks off by itself is no fault.
-const brokenOff = /\/api\/v1\/(logout|events|cameras\/[^/]+\/whep|whep\/[^/]+|clips\/[^/]+\/video\.mp4|cameras\/[^/]+\/(media|preview|timeline|days)|cameras\/[^/]+\/exports\/[^/]+\/video\.mp4)$/;
+const brokenOff = /\/api\/v1\/(logout|events|cameras\/[^/]+\/(whep|talk)|talk\/[^/]+|whep\/[^/]+|clips\/[^/]+\/video\.mp4|cameras\/[^/]+\/(media|preview|timeline|days)|cameras\/[^/]+\/exports\/[^/]+\/video\.mp4)$/;
 
 /** A page whose faults go into the list: complaints of the console, errors, what the policy refused, requests that failed. */
 export async function openPage(browser, name, faults) {

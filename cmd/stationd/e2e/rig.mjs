@@ -53,3 +53,6 @@ export const restore = () => call('POST', '/restore');
 
 /** Lets a camera fail or come back: cut, hang, reboot, restore. Tells when that was. */
 export const deed = (what, camera) => call('POST', `/${what}/${camera}`);
+
+/** What the camera's loudspeaker was sent. */
+export const loudspeaker = () => call('GET', '/loudspeaker');

@@ -7,6 +7,7 @@ import { hms, when } from '../words/times.js';
 import { now, stationNow } from '../state/clock.js';
 import { cameraRow } from '../state/store.js';
 import { canSocket, LiveSocket } from './socket.js';
+import { useTalk } from './talk-key.js';
 import { Whep } from './whep.js';
 
 /** @typedef {'connecting'|'playing'|'stalled'|'offline'|'failed'} PlayState */
@@ -219,11 +220,12 @@ export function Player({ camera, node, caption, testid, compact, role = 'focus',
   const source = row?.state;
   const { state, since, why, by, heard, shown } = useWatch(id, role, isDown(source?.status), away, box);
   const [loud, setLoud] = useState(false);
+  const talk = useTalk(id, compact ? null : row);
   useEffect(() => onState?.(state), [state]);
   useEffect(() => {
     const seen = box.current?.querySelector('video');
-    if (seen) seen.muted = !(loud && heard);
-  }, [loud, heard, shown]);
+    if (seen) seen.muted = !(loud && heard) || talk.live; // or one hears oneself, and the room howls
+  }, [loud, heard, shown, talk.live]);
   const name = caption ?? row?.camera.name ?? t('camera.removed');
 
   return html`
@@ -232,9 +234,11 @@ export function Player({ camera, node, caption, testid, compact, role = 'focus',
         ${shown.map((l) => html`<video key=${l.key} data-layer=${l.key} data-role=${l.role} muted autoplay playsinline aria-label=${t('live.of', { name: name || row?.camera.name || '' })}></video>`)}
         ${state !== 'playing' && html`<${Veil} state=${state} since=${since} why=${why} source=${source} compact=${compact} advise=${advise ?? !compact} />`}
       </div>
+      ${talk.line}
       <figcaption><span class="dot ${state}"></span><span class="name">${[state === 'playing' && !compact ? t('live.now') : '', name].filter(Boolean).join(' · ')}</span>
         ${state === 'playing' && by === 'socket' && html`<span class="byway" title=${t('live.socket.why', { why })} data-testid="by-socket">${t('live.socket')}</span>`}
         ${state === 'playing' && html`<${Sound} heard=${heard} loud=${loud} codec=${source?.sound} set=${setLoud} />`}
+        ${talk.key}
         ${children}</figcaption>
     </figure>`;
 }

@@ -9,7 +9,7 @@ const answerMost = 15_000; // a centre first has its station dial in
 const connectMost = 6_000; // a path that has not answered by then is shut
 
 /** @param {RTCPeerConnection} pc */
-function gathered(pc) {
+export function gathered(pc) {
   return new Promise((done) => {
     if (pc.iceGatheringState === 'complete') return done(null);
     const timer = setTimeout(done, gatherMost);

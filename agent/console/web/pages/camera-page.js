@@ -11,6 +11,7 @@ import { centre, may } from '../state/session.js';
 import { alarms, cameraRow, loaded, nodeName } from '../state/store.js';
 import { Player } from '../live/player.js';
 import { Ptz } from '../live/ptz.js';
+import { canTalk, talkName } from '../live/talk-key.js';
 import { hasPlayback } from './playback.js';
 
 /** @typedef {import('../records.js').Camera} Camera */
@@ -49,6 +50,7 @@ function Facts({ row: { camera, state } }) {
     if (state.width) facts.push([t('camera.picture'), picture(state)]);
     if (state.sub?.status) facts.push([t('camera.sub'), [wordFor(`camera.status.${state.sub.status}`), picture(state.sub)].filter(Boolean).join(' · ')]);
     facts.push([t('camera.sound'), state.sound || t('no')]);
+    if (!camera.node) facts.push([t('talk'), !state.talk ? t('talk.none') : t(canTalk(state.talk) ? 'talk.takes' : 'talk.takesNot', { codec: talkName(state.talk) })]);
     const off = Math.round((state.clockOffset ?? 0) / 1e9);
     if (Math.abs(off) > 2) facts.push([t('camera.clock'), html`<span class=${Math.abs(off) > 60 ? 'warn' : ''}>${t(off > 0 ? 'camera.clock.fast' : 'camera.clock.slow', { span: span(Math.abs(off) * 1000) })}</span>`]);
   }

@@ -39,7 +39,7 @@ export async function problemOf(reply) {
   }
   const code = body.code || String(reply.status);
   const status = wordFor(`status.${reply.status}`) || t('problem.other', { code: reply.status });
-  const ours = wordFor(`problem.${code}`);
+  const ours = wordFor(`problem.${code}`, body.args);
   const english = lang.peek() === 'en';
   const message = (english && body.detail) || ours || status;
   const hint = (english && body.hint) || wordFor(`problem.${code}.hint`);

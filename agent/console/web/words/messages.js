@@ -8,6 +8,7 @@ import { PLAYBACK } from './playback.js';
 import { PROBE } from './probe.js';
 import { PUSH } from './push.js';
 import { STORAGE } from './storage.js';
+import { TALK } from './talk.js';
 import { WALL } from './wall.js';
 
 export const MESSAGES = /** @type {const} */ ({
@@ -18,6 +19,7 @@ export const MESSAGES = /** @type {const} */ ({
   ...PUSH,
   ...WALL,
   ...STORAGE,
+  ...TALK,
 
   // the frame
   'app.name': ['工作站', 'Station'],
