@@ -2,6 +2,8 @@ package video
 
 import (
 	"net/http"
+	"slices"
+	"strings"
 
 	"stationd/agent/station"
 	"stationd/video/mse"
@@ -51,6 +53,10 @@ func (s *Set) serveSocket(w http.ResponseWriter, r *http.Request) error {
 	} else if err != nil {
 		return nil // the browser was answered
 	}
+	sounds := strings.Split(r.URL.Query().Get("sound"), ",")
+	socket.Plays(func(codec string) bool {
+		return slices.ContainsFunc(sounds, func(s string) bool { return strings.EqualFold(s, codec) })
+	})
 	v := &viewer{id: station.NewID(), session: socket, camera: id, actor: station.ActorFrom(r.Context())}
 	if !s.keepView(v, func() {}) {
 		socket.Close()

@@ -68,6 +68,7 @@ func (s *Set) Routes() []station.Route {
 			Params: []station.Param{
 				{Name: "role", In: "query", Type: "string", Summary: "What the picture is for: focus (the main stream; also without it), wall or conference"},
 				{Name: "h265", In: "query", Type: "boolean", Summary: "The browser plays H.265"},
+				{Name: "sound", In: "query", Type: "string", Summary: "The sound that the browser's media source plays: aac,opus"},
 			},
 			ReplyType: "video/mp4",
 			Status:    http.StatusSwitchingProtocols,

@@ -31,6 +31,11 @@ store: {space: {low: 512MiB}}
 `)
 	n.start()
 	facts := map[string]any{"station": claimable(t, n), "camera": cameras.URL("gate")}
+	sounds := map[string]string{}
+	for _, codec := range []string{"AAC", "OPUS", "PCMA"} {
+		sounds[codec] = videotest.StartGStreamer(t, videotest.GStreamerConfig{Sound: codec}).URL()
+	}
+	facts["sounds"] = sounds
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { _ = json.NewEncoder(w).Encode(facts) })
 	mux.HandleFunc("POST /cut", func(http.ResponseWriter, *http.Request) { cameras.Cut("gate") })

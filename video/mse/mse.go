@@ -6,12 +6,14 @@
 // binary one with the init segment; then one with a fragment for each picture.
 // When the camera comes to send another format, it begins again with a text
 // message. A picture follows the next one, because only that tells how long it
-// is shown; otherwise it is sent as it comes.
+// is shown; otherwise it is sent as it comes, with the sound that came before it.
 //
 // What it promises: the stream never waits for a socket; one that takes in too
 // little goes on at a newer key picture, which is counted; one that is silent
 // for a minute is closed. While the camera is away nothing is sent and the
-// socket stays. Nothing is coded anew; there is no sound.
+// socket stays. A picture never waits for sound that has ceased to come. Nothing is
+// coded anew: AAC and Opus are carried, to browsers that say that they play them;
+// G.711 is what no media source plays, and the format says that it is left out.
 package mse
 
 import (
@@ -39,6 +41,10 @@ type Format struct {
 	Type   string `json:"type"`
 	Width  int    `json:"width,omitempty"`
 	Height int    `json:"height,omitempty"`
+	// Sound is the codec of the sound that comes with the picture, LeftOut that of
+	// the sound which the camera has and the browser cannot be given.
+	Sound   string `json:"sound,omitempty"`
+	LeftOut string `json:"leftOut,omitempty"`
 }
 
 // errReordered ends a socket whose camera begins to send B-frames.
@@ -46,10 +52,12 @@ var errReordered = errors.New("the camera sends B-frames")
 
 // maker makes messages of units.
 type maker struct {
+	plays  func(sound string) bool // what the browser plays
 	params *stream.Params
 	last   *stream.Unit // not sent yet
 	number uint32
 	guess  time.Duration
+	voice  voice
 }
 
 // longest is how long a picture is shown at most: what is longer is a gap.
@@ -57,6 +65,10 @@ const longest = time.Second
 
 // add takes in the next unit and hands what is to be sent to text and binary.
 func (m *maker) add(u *stream.Unit, text func(Format) error, binary func([]byte) error) error {
+	if u.Sound != nil {
+		m.voice.hear(u)
+		return nil
+	}
 	if u.Params == nil || len(u.NALUs) == 0 {
 		return nil
 	}
@@ -78,22 +90,36 @@ func (m *maker) add(u *stream.Unit, text func(Format) error, binary func([]byte)
 		}
 	}
 	m.last = u
-	if u.Params == m.params {
-		return nil
+	sound := m.voice.of(u, m.plays)
+	if m.params != nil && alike(m.params, u.Params) && (!u.Key || sound == m.voice.sent) {
+		m.params = u.Params
+		return nil // sound begins and ends before a key picture
 	}
 	m.params, m.last = u.Params, nil
-	init, err := initOf(u.Params)
+	m.voice.begin(sound, u.PTS)
+	init, err := initOf(u.Params, sound)
 	if err != nil {
 		return err
 	}
-	if err := text(Format{Type: typeOf(u.Params), Width: u.Params.Width, Height: u.Params.Height}); err != nil {
+	f := Format{Type: typeOf(u.Params, sound), Width: u.Params.Width, Height: u.Params.Height}
+	if sound != nil {
+		f.Sound = sound.Codec
+	} else if u.Params.Sound != nil {
+		f.LeftOut = u.Params.Sound.Codec
+	}
+	if err := text(f); err != nil {
 		return err
 	}
 	m.last = u
 	return binary(init)
 }
 
-// fragment is one picture.
+// alike tells whether two pictures need the same beginning.
+func alike(a, b *stream.Params) bool {
+	return a == b || a.Codec == b.Codec && bytes.Equal(a.VPS, b.VPS) && bytes.Equal(a.SPS, b.SPS) && bytes.Equal(a.PPS, b.PPS)
+}
+
+// fragment is one picture and the sound that came before it.
 func (m *maker) fragment(u *stream.Unit, shown time.Duration) ([]byte, error) {
 	size := 0
 	for _, n := range u.NALUs {
@@ -109,6 +135,9 @@ func (m *maker) fragment(u *stream.Unit, shown time.Duration) ([]byte, error) {
 		ID: 1, BaseTime: uint64(stream.ToTicks(u.PTS)),
 		Samples: []*fmp4.Sample{{Duration: uint32(max(stream.ToTicks(shown), 1)), IsNonSyncSample: !u.Key, Payload: payload}},
 	}}}
+	if t := m.voice.take(); t != nil {
+		p.Tracks = append(p.Tracks, t)
+	}
 	var buf seekablebuffer.Buffer
 	if err := p.Marshal(&buf); err != nil {
 		return nil, fmt.Errorf("make fragment: %w", err)
@@ -116,12 +145,19 @@ func (m *maker) fragment(u *stream.Unit, shown time.Duration) ([]byte, error) {
 	return buf.Bytes(), nil
 }
 
-func initOf(p *stream.Params) ([]byte, error) {
+func initOf(p *stream.Params, sound *stream.Sound) ([]byte, error) {
 	var codec mp4.Codec = &mp4.CodecH264{SPS: p.SPS, PPS: p.PPS}
 	if p.Codec == stream.H265 {
 		codec = &mp4.CodecH265{VPS: p.VPS, SPS: p.SPS, PPS: p.PPS}
 	}
 	i := fmp4.Init{Tracks: []*fmp4.InitTrack{{ID: 1, TimeScale: stream.ClockRate, Codec: codec}}}
+	if sound != nil {
+		about, err := codecOf(sound)
+		if err != nil {
+			return nil, fmt.Errorf("make init segment: %w", err)
+		}
+		i.Tracks = append(i.Tracks, &fmp4.InitTrack{ID: 2, TimeScale: uint32(sound.Rate), Codec: about})
+	}
 	var buf seekablebuffer.Buffer
 	if err := i.Marshal(&buf); err != nil {
 		return nil, fmt.Errorf("make init segment: %w", err)
@@ -130,9 +166,17 @@ func initOf(p *stream.Params) ([]byte, error) {
 }
 
 // typeOf is the media type with its codec (RFC 6381; ISO/IEC 14496-15, Annex E).
-func typeOf(p *stream.Params) string {
+func typeOf(p *stream.Params, sound *stream.Sound) string {
+	names := pictureName(p)
+	if sound != nil {
+		names += ", " + soundName(sound)
+	}
+	return `video/mp4; codecs="` + names + `"`
+}
+
+func pictureName(p *stream.Params) string {
 	if p.Codec != stream.H265 {
-		return `video/mp4; codecs="avc1.` + p.Profile() + `"`
+		return "avc1." + p.Profile()
 	}
 	name := "hvc1"
 	if sps := unescape(p.SPS); len(sps) >= 15 {
@@ -150,7 +194,7 @@ func typeOf(p *stream.Params) string {
 			name += "." + strings.ToUpper(hex.EncodeToString([]byte{b}))
 		}
 	}
-	return `video/mp4; codecs="` + name + `"`
+	return name
 }
 
 // unescape takes the emulation prevention bytes out of the head of a NALU.

@@ -29,19 +29,21 @@ func (w wrapped) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 type page struct {
 	url    string
 	stream *stream.Stream
+	began  time.Time
 	mu     sync.Mutex
 	last   *mse.Socket
 	serve  sync.WaitGroup
 }
 
 func open(t *testing.T) *page {
-	p := &page{stream: stream.New(stream.Config{})}
+	p := &page{stream: stream.New(stream.Config{}), began: time.Now()}
 	ctx, cancel := context.WithCancel(context.Background())
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s, err := mse.Open(wrapped{w}, r, ctx)
 		if err != nil {
 			return
 		}
+		s.Plays(func(codec string) bool { return codec == r.URL.Query().Get("sound") })
 		p.mu.Lock()
 		p.last = s
 		p.mu.Unlock()

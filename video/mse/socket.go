@@ -39,6 +39,7 @@ type Socket struct {
 	conn    *websocket.Conn
 	life    context.Context
 	cancel  context.CancelFunc
+	plays   func(sound string) bool
 	skipped atomic.Uint64
 	done    chan struct{}
 }
@@ -65,6 +66,10 @@ func Open(w http.ResponseWriter, r *http.Request, life context.Context) (*Socket
 	s.life, s.cancel = context.WithCancel(life)
 	return s, nil
 }
+
+// Plays tells which sound the browser plays; without it none is sent. It is to be
+// called before Serve.
+func (s *Socket) Plays(plays func(codec string) bool) { s.plays = plays }
 
 // Serve sends from to the browser, and returns when that has left, its life or
 // from has ended, or Close was called. Whoever opened a socket must serve it.
@@ -109,7 +114,7 @@ func (s *Socket) listen() {
 }
 
 func (s *Socket) send(ctx context.Context, from *stream.Stream) error {
-	reader := from.Read(stream.ReadOptions{Name: "socket", Capacity: behind, FromCache: true, Pace: true})
+	reader := from.Read(stream.ReadOptions{Name: "socket", Capacity: behind, FromCache: true, Pace: true, Sound: s.plays != nil})
 	defer reader.Close()
 	var writing sync.Mutex // pictures and pings
 	write := func(what func() error) error {
@@ -137,7 +142,7 @@ func (s *Socket) send(ctx context.Context, from *stream.Stream) error {
 			}
 		}
 	})
-	m := maker{guess: 40 * time.Millisecond}
+	m := maker{plays: s.plays, guess: 40 * time.Millisecond}
 	return readUnits(ctx, reader, func(u *stream.Unit) error {
 		s.skipped.Store(reader.Skipped())
 		return m.add(u, func(f Format) error {

@@ -8,7 +8,7 @@ import * as rig from './rig.mjs';
 const facts = await rig.facts();
 const faults = [];
 const album = await openAlbum(faults);
-album.typed = ['北门', '示范村工作站', '张三'];
+album.typed = ['北门', 'AAC', 'OPUS', 'PCMA', '示范村工作站', '张三'];
 const browser = await openBrowser();
 const step = steps();
 const officer = { account: 'zhangsan', name: '张三', password: '南门 雨伞 四十二 米' };
@@ -42,6 +42,32 @@ try {
     const from = (await decoded(video)).frames;
     await until('pictures again', 15, async () => (await decoded(video)).frames > from + 25);
   });
+  for (const [codec, url] of Object.entries(facts.sounds)) {
+    await step(`sound by the socket: ${codec}`, async () => {
+      const id = codec.toLowerCase();
+      await station.put(`/cameras/${id}`, { name: codec, url, record: false });
+      await until('the camera online', 20, async () => (await station.get('/cameras')).cameras.find((c) => c.camera.id === id)?.state?.sound === codec);
+      await page.goto(`${facts.station.url}/#/cameras/${id}`);
+      const figure = page.locator(`figure.player[data-camera=${id}]`);
+      await figure.getByTestId('by-socket').waitFor({ timeout: 60_000 });
+      const picture = figure.locator('video').first();
+      const from = (await decoded(picture)).frames;
+      await until('pictures', 15, async () => (await decoded(picture)).frames > from + 25);
+      const heard = () => picture.evaluate((v) => v.webkitAudioDecodedByteCount);
+      if (codec === 'PCMA') {
+        const why = await figure.getByTestId('no-sound').getAttribute('title');
+        check(why.includes(codec) && (await heard()) === 0, `it says ${why}`);
+        await album.take(page, 'live-by-socket-silent', { few: true });
+        return why;
+      }
+      await figure.getByTestId('sound').click();
+      const before = await heard();
+      await until('sound', 15, async () => (await heard()) > before + 5_000);
+      const frames = (await decoded(picture)).frames;
+      await until('pictures beside it', 15, async () => (await decoded(picture)).frames > frames + 50);
+      return `${(await heard()) - before} bytes decoded`;
+    });
+  }
 } catch (err) {
   faults.push(err.stack ?? String(err));
   await page.screenshot({ path: `${album.folder}/failed-live.png` }).catch(() => {});

@@ -120,7 +120,7 @@ function useWatch(camera, role, down, away, box) {
         tell(downNow.current ? 'offline' : 'failed');
         later();
       };
-      if (overSocket) layer.open = (el) => (layer.whep = new LiveSocket(camera, el, { onEnd }));
+      if (overSocket) layer.open = (el) => (layer.whep = new LiveSocket(camera, el, { onEnd, onSound: setHeard }));
       else {
         layer.whep = new Whep(camera, layer.role, {
           onStream: (stream) => {
@@ -237,15 +237,15 @@ export function Player({ camera, node, caption, testid, compact, role = 'focus',
       ${talk.line}
       <figcaption><span class="dot ${state}"></span><span class="name">${[state === 'playing' && !compact ? t('live.now') : '', name].filter(Boolean).join(' · ')}</span>
         ${state === 'playing' && by === 'socket' && html`<span class="byway" title=${t('live.socket.why', { why })} data-testid="by-socket">${t('live.socket')}</span>`}
-        ${state === 'playing' && html`<${Sound} heard=${heard} loud=${loud} codec=${source?.sound} set=${setLoud} />`}
+        ${state === 'playing' && html`<${Sound} heard=${heard} loud=${loud} codec=${source?.sound} by=${by} set=${setLoud} />`}
         ${talk.key}
         ${children}</figcaption>
     </figure>`;
 }
 
-/** The button for the sound, which is off until it is asked for. @param {{heard: boolean, loud: boolean, codec?: string, set: (loud: boolean) => void}} props */
-function Sound({ heard, loud, codec, set }) {
-  if (!heard) return codec === 'AAC' ? html`<span class="byway" title=${t('live.sound.recordOnly', { codec })}>${'\u{1F507}\uFE0E'}</span>` : null;
+/** The button for the sound, which is off until it is asked for. @param {{heard: boolean, loud: boolean, codec?: string, by: string, set: (loud: boolean) => void}} props */
+function Sound({ heard, loud, codec, by, set }) {
+  if (!heard) return codec && (codec === 'AAC' || by === 'socket') ? html`<span class="byway soundless" data-testid="no-sound" title=${t(by === 'socket' ? 'live.sound.notHere' : 'live.sound.recordOnly', { codec })}><svg viewBox="0 0 24 24" role="img" aria-label=${t('live.sound.none')}><path d="M4 9v6h4l5 4V5L8 9z" /><path d="M16 9.5l5 5M21 9.5l-5 5" class="wave" /></svg></span>` : null;
   const word = t(loud ? 'live.sound.off' : 'live.sound.on');
   return html`<button type="button" class="soundkey" aria-pressed=${loud} aria-label=${word} title=${word} data-testid="sound" onClick=${() => set(!loud)}>
     <svg viewBox="0 0 24 24" aria-hidden="true"><path d="M4 9v6h4l5 4V5L8 9z" />${loud

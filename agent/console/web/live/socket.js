@@ -12,12 +12,15 @@ const keepMost = 12; // seconds of what was shown
 /** The kind of media source that this browser has; phones of Apple have a managed one. @returns {typeof MediaSource|undefined} */
 const sourceKind = () => /** @type {any} */ (globalThis).MediaSource ?? /** @type {any} */ (globalThis).ManagedMediaSource;
 
+/** The sound that may come, and how a media source is asked for it. */
+const sounds = [['aac', 'mp4a.40.2'], ['opus', 'opus']];
+
 export const canSocket = () => typeof WebSocket === 'function' && !!sourceKind();
 
 export class LiveSocket {
   /**
    * @param {string} camera @param {HTMLVideoElement} video
-   * @param {{onEnd: (p: Problem) => void}} told onEnd comes once, unless close() came first
+   * @param {{onEnd: (p: Problem) => void, onSound?: (there: boolean) => void}} told onEnd comes once, unless close() came first
    */
   constructor(camera, video, told) {
     this.video = video;
@@ -30,6 +33,7 @@ export class LiveSocket {
     this.address = '';
     const url = new URL(`/api/v1/cameras/${encodeURIComponent(camera)}/live.ws`, location.href);
     if (sourceKind()?.isTypeSupported('video/mp4; codecs="hvc1.1.6.L123.B0"')) url.searchParams.set('h265', 'true');
+    url.searchParams.set('sound', sounds.filter(([, type]) => sourceKind()?.isTypeSupported(`video/mp4; codecs="${type}"`)).map(([name]) => name).join(','));
     url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
     this.socket = new WebSocket(url);
     this.socket.binaryType = 'arraybuffer';
@@ -37,11 +41,12 @@ export class LiveSocket {
     this.socket.onclose = () => this.end(t('live.broken'));
   }
 
-  /** @param {{type: string}} format */
+  /** @param {{type: string, sound?: string}} format */
   begin(format) {
     const Kind = sourceKind();
     if (!Kind?.isTypeSupported(format.type)) return this.end(t('live.noSocket'));
     this.forget();
+    this.told.onSound?.(!!format.sound);
     const source = new Kind();
     this.address = URL.createObjectURL(source);
     this.video.srcObject = null;
