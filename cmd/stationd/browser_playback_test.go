@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"sync/atomic"
 	"testing"
@@ -53,6 +55,8 @@ const (
 	setBack   = "clocked"
 	setBackAt = 40 * time.Second
 	setBackBy = 25 * time.Second
+
+	heardLength = 30 * time.Second
 )
 
 func openPastStage(t *testing.T) *pastStage {
@@ -89,13 +93,16 @@ func (s *pastStage) recordPast(dir string) {
 	done := make(chan error, 1)
 	go func() { done <- a.Run(ctx) }()
 	for i, film := range s.films {
-		s.recordFilm(a, film, film.Name, pastLength, i == 0)
+		s.recordFilm(a, film, film.Name, pastLength, nil, i == 0)
+	}
+	for camera, v := range s.voices() {
+		s.recordFilm(a, s.films[1], camera, heardLength, v, false)
 	}
 	// In the middle of the last one somebody sets the clock back.
-	s.recordFilm(a, s.films[0], setBack, setBackAt, false)
+	s.recordFilm(a, s.films[0], setBack, setBackAt, nil, false)
 	s.ahead.Store(int64(-setBackBy))
 	s.began = s.began.Add(setBackAt)
-	s.recordFilm(a, s.films[0], setBack, setBackAt, false)
+	s.recordFilm(a, s.films[0], setBack, setBackAt, nil, false)
 	s.began = s.began.Add(-setBackAt)
 	cancel()
 	if err := <-done; err != nil {
@@ -107,7 +114,7 @@ func (s *pastStage) recordPast(dir string) {
 }
 
 // recordFilm records a film as a camera's pictures of so long.
-func (s *pastStage) recordFilm(a *record.Archive, film videotest.Film, camera string, long time.Duration, loses bool) {
+func (s *pastStage) recordFilm(a *record.Archive, film videotest.Film, camera string, long time.Duration, v *voice, loses bool) {
 	pictures := stream.New(stream.Config{})
 	ctx, cancel := context.WithCancel(s.t.Context())
 	done := make(chan error, 1)
@@ -128,7 +135,10 @@ func (s *pastStage) recordFilm(a *record.Archive, film videotest.Film, camera st
 			return nil
 		})
 	}
-	n := 0
+	if v != nil {
+		pictures.Announce(stream.Params{Codec: stream.H264, Sound: v.sound})
+	}
+	n, heard := 0, 0
 	for at := time.Duration(0); at < long; at += videotest.Interval {
 		if loses && at >= lostFrom && at < lostTo {
 			if at == lostFrom {
@@ -138,6 +148,9 @@ func (s *pastStage) recordFilm(a *record.Archive, film videotest.Film, camera st
 			continue
 		}
 		pictures.Write(film.Units[n%len(film.Units)], at, s.began.Add(at), false)
+		for ; v != nil && time.Duration(heard)*v.long <= at; heard++ {
+			pictures.WriteSound(v.frames[heard%len(v.frames)], time.Duration(heard)*v.long, s.began.Add(at))
+		}
 		if n++; n%50 == 0 {
 			reach(at)
 		}
@@ -153,6 +166,38 @@ func (s *pastStage) recordFilm(a *record.Archive, film videotest.Film, camera st
 	if err := <-done; err != nil {
 		s.t.Fatal(err)
 	}
+}
+
+// voice is a tone beside a film.
+type voice struct {
+	sound  *stream.Sound
+	frames [][]byte
+	long   time.Duration // of a frame
+}
+
+// voices are those of two more cameras, "aac" and "alaw".
+func (s *pastStage) voices() map[string]*voice {
+	tone := func(args ...string) []byte {
+		path := filepath.Join(s.t.TempDir(), "tone")
+		if out, err := exec.Command("ffmpeg", append(append([]string{"-v", "error", "-f", "lavfi", "-i", "sine=f=440:d=8"}, args...), path)...).CombinedOutput(); err != nil {
+			s.t.Fatalf("%s: %v: %s", ffmpegPackages, err, out)
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		return data
+	}
+	alaw := &voice{sound: &stream.Sound{Codec: stream.PCMA, Rate: 8000, Channels: 1}, long: 40 * time.Millisecond}
+	for b := tone("-ar", "8000", "-ac", "1", "-f", "alaw"); len(b) >= 320; b = b[320:] {
+		alaw.frames = append(alaw.frames, b[:320])
+	}
+	aac := &voice{sound: &stream.Sound{Codec: stream.AAC, Rate: 16000, Channels: 1, Config: []byte{0x14, 0x08}}, long: 64 * time.Millisecond}
+	for b := tone("-ar", "16000", "-ac", "1", "-c:a", "aac", "-f", "adts"); len(b) > 7; {
+		n := int(b[3]&3)<<11 | int(b[4])<<3 | int(b[5])>>5
+		aac.frames, b = append(aac.frames, b[7:n]), b[n:]
+	}
+	return map[string]*voice{"aac": aac, "alaw": alaw}
 }
 
 // writePast lets the station have had its cameras, a sensor and an alarm.
@@ -180,6 +225,9 @@ func (s *pastStage) writePast(dir string) {
 		order(station.CommandPutCamera, film.Name, station.CameraOrder{Camera: station.Camera{ID: film.Name, Name: film.Title, Place: film.Title, URL: "rtsp://127.0.0.1:9/" + film.Name}})
 	}
 	order(station.CommandPutCamera, setBack, station.CameraOrder{Camera: station.Camera{ID: setBack, Name: "值班室", URL: "rtsp://127.0.0.1:9/" + setBack}})
+	for _, camera := range []string{"aac", "alaw"} {
+		order(station.CommandPutCamera, camera, station.CameraOrder{Camera: station.Camera{ID: camera, Name: camera, URL: "rtsp://127.0.0.1:9/" + camera}})
+	}
 	order(station.CommandPutSensor, "smoke-1", station.Sensor{
 		ID: "smoke-1", Name: "走廊烟感", Place: "3号楼 12 层走廊", Class: station.ClassSmoke, Adopted: true, Cameras: []string{s.films[0].Name, s.films[1].Name},
 		Source: station.SensorSource{Broker: station.EmbeddedBroker, Family: "json", Topic: "t/smoke-1"},

@@ -54,14 +54,16 @@ func flacFrame(pcm []byte, channels int, first uint64) []byte {
 	return w.b
 }
 
-// flacNumber writes a number as UTF-8 would if it went on to 36 bits.
+// flacNumber writes a number as UTF-8 would if it went on to 31 bits. FLAC goes on to
+// 36, which ffmpeg, and with it Chromium, takes for damage; in MP4 the number stands
+// for nothing, and may begin again.
 func flacNumber(n uint64) []byte {
-	n &= 1<<36 - 1
+	n &= 1<<31 - 1
 	if n < 0x80 {
 		return []byte{byte(n)}
 	}
 	more := 1 // bytes behind the first
-	for ; more < 6 && n >= 1<<(6*more+6-more); more++ {
+	for ; more < 5 && n >= 1<<(6*more+6-more); more++ {
 	}
 	b := make([]byte, more+1)
 	for i := more; i > 0; i-- {

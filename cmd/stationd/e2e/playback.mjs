@@ -14,7 +14,7 @@ const began = Date.parse(facts.began);
 const faults = [];
 const album = await openAlbum(faults);
 const reason = '派出所调取';
-album.typed = [...facts.cameras.map((c) => c.title), '值班室', facts.station.name, officer.name, officer.account, reason, '走廊烟感', '3号楼 12 层走廊'].sort((a, b) => b.length - a.length);
+album.typed = [...facts.cameras.map((c) => c.title), '值班室', 'aac', 'alaw', facts.station.name, officer.name, officer.account, reason, '走廊烟感', '3号楼 12 层走廊'].sort((a, b) => b.length - a.length);
 const browser = await openBrowser();
 const step = steps();
 const [lossy, ...others] = facts.cameras.map((c) => c.name);
@@ -271,6 +271,21 @@ try {
     const rows = (await rig.api(p, facts.station.url).get('/audit?limit=20')).rows.filter((r) => /^evidence\./.test(r.action));
     check(rows.length === 2 && rows.every((r) => r.detail.includes(reason)), `the audit has ${JSON.stringify(rows)}`);
   });
+
+  for (const camera of ['aac', 'alaw']) {
+    await step(`the sound of the record is heard: ${camera}`, async () => {
+      await open([camera], 2);
+      await ready(camera);
+      if ((await p.getByTestId('play').getAttribute('aria-pressed')) !== 'true') await p.getByTestId('play').click();
+      await p.getByTestId('rate-1').click();
+      await plays(`the record of ${camera}`, video(camera), 25);
+      const heard = () => video(camera).evaluate((v) => v.webkitAudioDecodedByteCount);
+      const from = await heard();
+      await until('sound', 15, async () => (await heard()) > from + 5_000);
+      check((await state(camera)) === 'ready', `it is ${await state(camera)}`);
+      return `${(await heard()) - from} bytes decoded`;
+    });
+  }
 
   await step('a clock that was set back is a row', async () => {
     await open([facts.setBack], facts.setBackAt - 15);
