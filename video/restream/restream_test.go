@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -34,6 +35,9 @@ type house struct {
 	shut   bool
 	big    int // bytes that each picture is made larger by
 	gate   *stream.Stream
+	show   func(n int) [][]byte // the gate's pictures; nil is a film of H.264
+	about  stream.Params
+	hear   func(n int) []byte // the sound of 40 ms; nil is a hum of G.711
 }
 
 const account, password = "platform", "seven lamps on the quay"
@@ -79,7 +83,11 @@ func (h *house) Watch(_ context.Context, camera string, _ station.StreamRole) (*
 
 // open serves a film with sound.
 func open(t *testing.T, change func(*restream.Config)) (*house, *restream.Server) {
-	h := &house{visits: map[string]bool{}, gate: stream.New(stream.Config{})}
+	return openHouse(t, &house{}, change, nil)
+}
+
+func openHouse(t *testing.T, h *house, change func(*restream.Config), tlsConfig *tls.Config) (*house, *restream.Server) {
+	h.visits, h.gate = map[string]bool{}, stream.New(stream.Config{})
 	cfg := restream.DefaultConfig()
 	cfg.Listen = "127.0.0.1:0"
 	if change != nil {
@@ -88,7 +96,7 @@ func open(t *testing.T, change func(*restream.Config)) (*house, *restream.Server
 	if err := cfg.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	s := restream.New(cfg, restream.Deps{Guard: h, Cameras: h, Log: slog.New(slog.DiscardHandler)})
+	s := restream.New(cfg, restream.Deps{Guard: h, Cameras: h, TLS: tlsConfig, Log: slog.New(slog.DiscardHandler)})
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() {
@@ -113,11 +121,27 @@ func (h *house) film(ctx context.Context) {
 	if err != nil {
 		panic(err)
 	}
-	to.Announce(stream.Params{Codec: stream.H264, Sound: &stream.Sound{Codec: stream.PCMA, Rate: 8000, Channels: 1}})
+	about := h.about
+	if h.show == nil {
+		about = stream.Params{Codec: stream.H264, Sound: &stream.Sound{Codec: stream.PCMA, Rate: 8000, Channels: 1}}
+	}
+	to.Announce(about)
 	tick := time.NewTicker(videotest.Interval)
 	defer tick.Stop()
 	for n := 0; ; n++ {
 		at := time.Duration(n) * videotest.Interval
+		if h.show != nil {
+			to.Write(h.show(n), at, time.Now(), false)
+			if frame := h.hear(n); frame != nil {
+				to.WriteSound(frame, at, time.Now())
+			}
+			select {
+			case <-tick.C:
+				continue
+			case <-ctx.Done():
+				return
+			}
+		}
 		unit := slices.Clone(films[1].Units[n%len(films[1].Units)])
 		h.mu.Lock()
 		last := len(unit) - 1
