@@ -54,6 +54,7 @@ var arrows = map[string][]string{
 	"video/playback":          {"agent/station", "video/record"},
 	"video/probe":             {"agent/station", "video/rtsp", "video/stream"},
 	"video/record":            {"agent/station", "agent/store/disk", "video/stream"},
+	"video/record/recordtest": {"video/record", "video/stream", "video/videotest"},
 	"video/restream":          {"agent/station", "video/stream"},
 	"video/rtsp":              {"agent/station", "video/stream"},
 	"video/stream":            {},

@@ -31,7 +31,7 @@ store: {space: {low: 512MiB}}
 `)
 	n.start()
 	facts := map[string]any{"station": claimable(t, n), "camera": cameras.URL("gate")}
-	other := drawFilm(t, "other", "480x272")
+	other := drawFilm(t, "other", "480x272", "200k")
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { _ = json.NewEncoder(w).Encode(facts) })
 	// Each deed answers with when it was done.

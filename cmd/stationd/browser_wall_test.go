@@ -31,7 +31,7 @@ func TestBrowserWall(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer cameras.Close()
-	small := drawFilm(t, "small", "320x180")
+	small := drawFilm(t, "small", "320x180", "200k")
 	for i := range 16 {
 		path := fmt.Sprintf("cam-%02d-sub", i+1)
 		if err := cameras.Reboot(path, small, 0); err != nil {
@@ -72,10 +72,10 @@ store: {space: {low: 512MiB}}
 }
 
 // drawFilm makes a film of a size, as ffmpeg draws it: bright, with something that moves.
-func drawFilm(t *testing.T, name, size string) videotest.Film {
+func drawFilm(t *testing.T, name, size, rate string) videotest.Film {
 	t.Helper()
 	cmd := exec.Command("ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=size="+size+":rate=25", "-t", "4", "-pix_fmt", "yuv420p",
-		"-c:v", "libx264", "-profile:v", "baseline", "-preset", "ultrafast", "-b:v", "200k", "-g", "50", "-keyint_min", "50", "-sc_threshold", "0",
+		"-c:v", "libx264", "-profile:v", "baseline", "-preset", "ultrafast", "-b:v", rate, "-maxrate", rate, "-bufsize", rate, "-g", "50", "-keyint_min", "50", "-sc_threshold", "0",
 		"-x264-params", "aud=1:repeat-headers=1", "-f", "h264", "-")
 	out, err := cmd.Output()
 	if err != nil {

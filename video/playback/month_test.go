@@ -2,8 +2,6 @@ package playback_test
 
 import (
 	"encoding/json"
-	"fmt"
-	"hash/crc32"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -13,92 +11,36 @@ import (
 	"time"
 
 	"stationd/agent/station"
-	"stationd/agent/store/disk"
 	"stationd/video/playback"
-	"stationd/video/record"
+	"stationd/video/record/recordtest"
+	"stationd/video/videotest"
 )
 
-// A month of sixteen cameras: each camera's real fragments in thirty real volumes, one
-// a day, and between them the seals of all the volumes that a station would have: four
-// minutes of all cameras each. What is asked of memory meets the whole month; what
-// reads pictures finds real ones.
 const (
 	monthDays    = 30
 	monthCameras = 16
-	volumeLasts  = 4 * time.Minute
 )
 
-// aMonth writes the archive and opens it. Its first day begins at begin; at noon of
-// each day there are twelve seconds of film of the first camera.
+// aMonth opens a month of sixteen cameras, with twelve seconds of film of the first at
+// noon of each day.
 func aMonth(t testing.TB, begin time.Time) *archive {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "video")
-	cfg := record.DefaultConfig()
-	cfg.Dir = dir
-	cfg.VolumeSize, cfg.MaxBytes = 2*disk.MiB, 64<<40
-	cfg.MinFree, cfg.ClipsMinFree = 64*disk.MiB, 32*disk.MiB
-	// Each run of the archive seals a volume, as a restart does.
-	for day := range monthDays {
-		a, stop := runArchive(t, cfg)
-		c := a.camera("cam-0", begin.AddDate(0, 0, day).Add(12*time.Hour), film(t, "gate"))
-		c.play(12 * time.Second)
-		c.settle()
-		c.stop()
-		stop()
-	}
-	volumes := filepath.Join(dir, "volumes")
-	real, err := os.ReadDir(volumes)
+	films, err := videotest.Films()
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The real volumes keep their order among the others: what is of a later time has
-	// the greater number.
-	perDay := int(24 * time.Hour / volumeLasts)
-	for day := len(real) - 1; day >= 0; day-- {
-		if err := os.Rename(filepath.Join(volumes, real[day].Name()), filepath.Join(volumes, volumeName(day*perDay+perDay/2+1))); err != nil {
-			t.Fatal(err)
-		}
+	m := recordtest.Month{Begin: begin, Days: monthDays, Cameras: monthCameras, Film: films[1], Length: 12 * time.Second}
+	began := time.Now()
+	if err := m.Write(dir); err != nil {
+		t.Fatal(err)
 	}
-	for n := range monthDays * perDay {
-		if n%perDay == perDay/2 {
-			continue // the real one
-		}
-		at := begin.Add(time.Duration(n) * volumeLasts)
-		writeSeal(t, filepath.Join(volumes, volumeName(n+1)), at)
-	}
-	a, stop := runArchive(t, cfg)
+	made := time.Since(began)
+	began = time.Now()
+	a, stop := runArchive(t, recordtest.Config(dir))
 	t.Cleanup(stop)
+	t.Logf("made in %v, opened in %v", made, time.Since(began))
 	return a
-}
-
-func volumeName(seq int) string { return fmt.Sprintf("v%010d", seq) }
-
-// writeSeal writes what a sealed volume says of itself; there is nothing behind it.
-func writeSeal(t testing.TB, dir string, at time.Time) {
-	t.Helper()
-	type span struct {
-		From time.Time `json:"from"`
-		To   time.Time `json:"to"`
-	}
-	tracks := map[string]any{}
-	for c := range monthCameras {
-		tracks[fmt.Sprintf("cam-%d", c)] = map[string]any{"spans": []span{{at, at.Add(volumeLasts)}}, "fragments": int(volumeLasts / (2 * time.Second)), "bytes": 60 << 20}
-	}
-	about, err := json.Marshal(map[string]any{"created": at, "tracks": tracks})
-	if err != nil {
-		t.Fatal(err)
-	}
-	body, err := json.Marshal(map[string]any{"version": 1, "files": []any{}, "about": json.RawMessage(about)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	text := fmt.Sprintf("%08x\n%s\n", crc32.Checksum(body, crc32.MakeTable(crc32.Castagnoli)), body)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "seal"), []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // TestAMonthOfSixteenCameras asks for days and seeks, and counts what that reads.

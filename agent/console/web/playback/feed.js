@@ -27,6 +27,8 @@ export class Feed {
     this.state = 'loading';
     /** What it cannot show, or what went wrong. */
     this.why = '';
+    /** Called when more of the record is there. */
+    this.came = () => {};
     this.requests = 0; // since it was made
     this.bytes = 0;
     /** Moments of the pictures that are there, ms. @type {number[]} */
@@ -227,7 +229,9 @@ export class Feed {
         }
       }
       await ended(this.buffer);
-      if (turn === this.turn) this.learn(times);
+      if (turn !== this.turn) return;
+      this.learn(times);
+      this.came();
     }).catch(() => {}); // the video says itself what it cannot read
   }
 

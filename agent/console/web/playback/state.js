@@ -74,6 +74,11 @@ export async function loadLine(camera, anew = false) {
   }
 }
 
+/** Whether it is known what there is at a moment. @param {string} camera @param {number} at */
+export const listed = (camera, at) => {
+  const line = lines.peek().get(camera);
+  return !!line && at >= line.from && at < line.to;
+};
 /** What is recorded there, and until when; null where nothing is. @param {string} camera @param {number} at */
 export const recordedAt = (camera, at) => lines.peek().get(camera)?.recorded.find((s) => at >= s.from && at < s.to) ?? null;
 /** @param {string} camera @param {number} at */

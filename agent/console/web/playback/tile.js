@@ -8,7 +8,7 @@ import { may } from '../state/session.js';
 import { cameraRow } from '../state/store.js';
 import { Feed } from './feed.js';
 import { join, keysAbove, playing, position, rate } from './clock.js';
-import { chosen, gapAt, lines, nextRecorded, recordedAt } from './state.js';
+import { chosen, gapAt, listed, nextRecorded, recordedAt } from './state.js';
 
 const keysApart = 100; // ms on the wall between two pictures at high speed
 
@@ -32,25 +32,33 @@ export function Tile({ camera, heard, onHear, onClose }) {
       if (next !== current) setState((current = next));
       setWhy(feed.why);
     };
-    const leave = join({
+    const follower = {
+      /** @param {number} at @returns {'ready'|'loading'|'none'} */
       ready: (at) => {
         const speed = rate.peek();
         const keys = speed > keysAbove;
         feed.mode(keys, keys ? speed * keysApart : 0, hearing.current && !keys);
         el.muted = !hearing.current || speed > 2;
-        const there = recordedAt(camera, at);
+        // Before the day is listed the film of the moment is asked for already.
+        const there = listed(camera, at) ? recordedAt(camera, at) : { to: Infinity };
         if (!there) {
           el.pause();
-          tell(lines.peek().has(camera) ? 'gap' : 'loading');
-          return lines.peek().has(camera) ? 'none' : 'loading';
+          tell('gap');
+          return 'none';
         }
         const said = feed.follow(at, speed, playing.peek(), there.to);
         tell(said);
         return said === 'ready' || said === 'loading' ? said : said === 'failed' ? 'loading' : 'none';
       },
+      /** @param {number} at */
       next: (at) => nextRecorded(camera, at),
-    });
+    };
+    const leave = join(follower);
+    feed.came = () => follower.ready(position.peek()); // a picture need not wait for the clock's next turn
+    let left = false;
+    queueMicrotask(() => !left && follower.ready(position.peek())); // when the page has said where it begins
     return () => {
+      left = true;
       leave();
       feeds.delete(camera);
       feed.close();
