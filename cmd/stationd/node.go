@@ -201,7 +201,7 @@ func (n *node) openONVIF() *onvif.Set {
 
 // openProbe prepares the examination of cameras.
 func (n *node) openProbe() *probe.Prober {
-	return probe.New(probe.Config{RTSP: n.cfg.Video.RTSP}, probe.Deps{
+	return probe.New(probe.Config{RTSP: n.cfg.Video.RTSP, SkipVoice: n.cfg.Video.TalkMost == 0}, probe.Deps{
 		Kept: func(id string) (probe.Source, error) {
 			c, err := n.agent.CameraLink(id)
 			return probe.Source{Camera: c.Camera, Password: c.Password}, err

@@ -405,7 +405,12 @@ func (g *guarded) camera(id, name string, roles []string, cookie string) *watche
 	}
 	cam.whep = g.watch(id, cookie)
 	if g.loud != nil {
-		cam.talk = g.talk("loud-"+id, roles, cookie)
+		loud := "loud-" + id
+		resp, text := g.ask("PUT", "/api/v1/cameras/"+loud, cookie, map[string]any{"name": loud, "url": g.loud.URL("gate"), "roles": roles, "record": false})
+		if resp.StatusCode != http.StatusOK {
+			g.t.Fatal(text)
+		}
+		cam.talk = g.talk(loud, cookie)
 	}
 	err = g.store.Update(g.t.Context(), station.LaneNormal, func(tx *store.Tx) error {
 		if err := store.Put(tx, store.Key("hold/hold-"+id), station.Hold{ID: "hold-" + id, Camera: id, At: time.Now(), Reason: "事故"}); err != nil {
@@ -436,14 +441,9 @@ func (g *guarded) watch(camera, cookie string) string {
 	return location[strings.LastIndex(location, "/")+1:]
 }
 
-// talk sets up a camera that has a loudspeaker, begins to talk through it, as a
-// browser does, and returns the talk's ID.
-func (g *guarded) talk(camera string, roles []string, cookie string) string {
+// talk begins to talk through a camera, as a browser does, and returns the talk's ID.
+func (g *guarded) talk(camera, cookie string) string {
 	g.t.Helper()
-	resp, text := g.ask("PUT", "/api/v1/cameras/"+camera, cookie, map[string]any{"name": camera, "url": g.loud.URL("gate"), "roles": roles, "record": false})
-	if resp.StatusCode != http.StatusOK {
-		g.t.Fatal(text)
-	}
 	mouth, err := peertest.NewTalker("audio/PCMA")
 	if err != nil {
 		g.t.Fatal(err)
@@ -459,7 +459,8 @@ func (g *guarded) talk(camera string, roles []string, cookie string) string {
 	}
 	req.Header.Set("Content-Type", "application/sdp")
 	req.Header.Set("Cookie", cookie)
-	if resp, err = g.client.Do(req); err != nil {
+	resp, err := g.client.Do(req)
+	if err != nil {
 		g.t.Fatal(err)
 	}
 	defer resp.Body.Close()

@@ -3,6 +3,7 @@ package peer
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -37,10 +38,18 @@ func FuzzOffer(f *testing.F) {
 		head + "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=mid:d\r\n" + video + ice,
 		head + video + ice + video,
 		"v=0\nm=video 9 x H264/90000 \n",
+		head + strings.Replace(strings.Replace(video, "video 9", "audio 9", 1), "recvonly", "sendonly", 1) + ice,
+		head + "m=audio 9 UDP/TLS/RTP/SAVPF 8 0\r\nc=IN IP4 0.0.0.0\r\na=mid:0\r\na=sendonly\r\na=rtcp-mux\r\na=rtpmap:8 PCMA/8000\r\n" + ice,
 	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, offer string) {
+		if s, err := h.Talk(ctx, offer, stream.PCMA, func([]byte, uint32) {}); err == nil {
+			s.Close()
+			<-s.Done()
+		} else if p, ok := station.AsProblem(err); !ok || p.Status < 400 || p.Status >= 500 || p.Hint == "" {
+			t.Errorf("a voice: %v", err)
+		}
 		s, err := h.Watch(ctx, offer, stream.New(stream.Config{}))
 		if err == nil {
 			s.Close()

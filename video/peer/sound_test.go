@@ -179,7 +179,7 @@ func TestH265ToThoseWhoTakeIt(t *testing.T) {
 // A voice comes in as it was said, in order, in the kind that the camera takes.
 func TestAVoiceComesIn(t *testing.T) {
 	h := hub(t, nil)
-	for codec, mime := range map[string]string{stream.PCMA: "audio/PCMA", stream.PCMU: "audio/PCMU"} {
+	for codec, mime := range map[string]string{stream.PCMA: "audio/PCMA", stream.PCMU: "audio/PCMU", stream.Opus: "audio/opus"} {
 		talker, err := peertest.NewTalker(mime)
 		if err != nil {
 			t.Fatal(err)

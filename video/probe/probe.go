@@ -21,6 +21,8 @@ import (
 type Config struct {
 	Connect, Watch time.Duration
 	AtOnce         int
+	// SkipVoice does not ask for the loudspeaker.
+	SkipVoice bool
 	// RTSP has the times of a session.
 	RTSP rtsp.Config
 }
@@ -137,6 +139,9 @@ func (p *Prober) Probe(ctx context.Context, src Source, kept bool) (station.Prob
 		}
 		p.mu.Unlock()
 	}
+	if main.code == "" && !p.cfg.SkipVoice {
+		asked = append(asked, p.voice(ctx, src)...)
+	}
 	report.Main = main.state()
 	if src.Sub != "" && !sub.skipped {
 		report.Sub = sub.state()
@@ -149,6 +154,30 @@ func (p *Prober) Probe(ctx context.Context, src Source, kept bool) (station.Prob
 
 func rank(s station.FindingSeverity) int {
 	return slices.Index([]station.FindingSeverity{station.FindingOK, station.FindingInfo, station.FindingWarn, station.FindingBad}, s)
+}
+
+// config is how a stream of a camera is called.
+func (p *Prober) config(src Source, address string) rtsp.Config {
+	cfg := p.cfg.RTSP
+	cfg.Camera, cfg.URL, cfg.Username, cfg.Password = "probe", address, src.Username, src.Password
+	cfg.Transport, cfg.Fingerprint = src.Transport, src.Fingerprint
+	cfg.RequestTimeout = min(cmp.Or(cfg.RequestTimeout, p.cfg.Connect), p.cfg.Connect)
+	return cfg
+}
+
+// voice asks whether somebody can talk through the camera.
+func (p *Prober) voice(ctx context.Context, src Source) []station.Finding {
+	ctx, cancel := context.WithTimeout(ctx, p.cfg.Connect)
+	defer cancel()
+	switch l, err := rtsp.Ask(ctx, p.config(src, src.URL), p.deps.Log); {
+	case err != nil:
+		return nil // what keeps it from answering has been told of the pictures
+	case l.Codec != "":
+		return []station.Finding{found("talk.ok", station.FindingOK, "", map[string]string{"codec": l.Codec})}
+	case l.Other != "":
+		return []station.Finding{found("talk.codec", station.FindingWarn, "", map[string]string{"codec": l.Other})}
+	}
+	return []station.Finding{found("talk.none", station.FindingInfo, "", nil)}
 }
 
 // look connects to one stream and measures it.
@@ -168,10 +197,7 @@ func (p *Prober) look(ctx context.Context, src Source, address string, role stat
 			}
 		}
 	}
-	cfg := p.cfg.RTSP
-	cfg.Camera, cfg.URL, cfg.Username, cfg.Password = "probe", address, src.Username, src.Password
-	cfg.Transport, cfg.Fingerprint = src.Transport, src.Fingerprint
-	cfg.RequestTimeout = min(cmp.Or(cfg.RequestTimeout, p.cfg.Connect), p.cfg.Connect)
+	cfg := p.config(src, address)
 	if err := cfg.Validate(); err != nil || address == "" {
 		return measure{code: "address", cause: "the address cannot be used"}
 	}

@@ -195,3 +195,21 @@ func TestAtMostAFewAtOnce(t *testing.T) {
 	}
 	t.Error("nobody had to wait")
 }
+
+// Whether somebody can talk through a camera is told, and what to change.
+func TestProbeTellsOfTheLoudspeaker(t *testing.T) {
+	for hears, code := range map[string]string{"": "talk.none", videotest.SoundPCMU: "talk.ok", videotest.SoundAAC: "talk.codec"} {
+		t.Run(code, func(t *testing.T) {
+			t.Parallel()
+			server, err := videotest.Start(videotest.Config{Paths: map[string]string{"main": "corridor"}, Username: "admin", Password: "right-horse", Slots: 1, Hears: hears})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer server.Close()
+			r := examine(t, prober(probe.Deps{}), source(server.URL("main"), ""))
+			if !has(r, code, "") || !has(r, "stream.ok", "main") {
+				t.Errorf("%+v", r.Findings)
+			}
+		})
+	}
+}

@@ -47,6 +47,9 @@ func sentences() map[string]sentence {
 		"sub.none":         {"there is no smaller stream: walls and calls use the large one", "switch the sub-stream on (H.264, 640×360 to 1280×720) and enter its address"},
 		"sub.large":        {"the smaller stream is {width}×{height}, large for a wall", "set it to 640×360 to 1280×720"},
 		"sound.aac":        {"the sound is AAC: it is heard in recordings and not live", "set the audio encoding to G.711 for live sound"},
+		"talk.ok":          {"one can talk through the camera ({codec})", ""},
+		"talk.codec":       {"nobody can talk through the camera: its loudspeaker takes {codec} alone", "set the encoding of its two-way audio (or of its audio) to G.711A or G.711U"},
+		"talk.none":        {"the camera takes no voice: it has no loudspeaker, or does not tell of it at this address", "if it has one: switch two-way audio on, and take the address that ONVIF gives"},
 		"udp.blocked":      {"pictures come over TCP, since none came over UDP", "nothing needs to be done; a firewall or the switch keeps UDP back"},
 		"clock.off":        {"the camera's clock is off by {offset}", "let it take the time from the station or the network (NTP), and set its time zone"},
 	}

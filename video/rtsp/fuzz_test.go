@@ -180,6 +180,31 @@ func FuzzVoice(f *testing.F) {
 	})
 }
 
+// FuzzBackchannel: whatever a camera describes, one track with one format is left of
+// it or none, and its words are short and plain.
+func FuzzBackchannel(f *testing.F) {
+	for _, s := range []string{
+		"", "v=0", "m=", "m=audio 0 RTP/AVP 8\na=sendonly", "v=0\r\nm=audio 0 RTP/AVP 8 0 97\r\na=sendonly\r\na=rtpmap:97 opus/48000/2\r\n",
+		"v=0\r\nm=audio 0 RTP/AVP 97\r\na=sendonly\r\na=rtpmap:97 x\x00y/1\r\na=fmtp:97 a=b\r\nm=video 0 RTP/AVP 96\r\n",
+		"v=0\r\nm=audio 0 RTP/SAVP 8\r\na=sendonly\r\n", "v=0\r\nm=audio 0 RTP/AVP -1 128 999999999999999999999 ÿ\r\na=sendonly\r\na=rtpmap:-1 PCMA/8000\r\n",
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, sdp []byte) {
+		kept, l := rtsp.OnlyBackchannel(sdp)
+		tracks := strings.Count("\n"+string(kept), "\nm=")
+		if l.Codec != "" && (tracks != 1 || l.Other != "") || l.Codec == "" && tracks != 0 {
+			t.Errorf("%+v with %d tracks of %q: %q", l, tracks, sdp, kept)
+		}
+		if len(kept) > 2*len(sdp)+16 || len(l.Other) > 40 || strings.ContainsFunc(l.Other, func(r rune) bool { return r < ' ' || r > '~' }) {
+			t.Errorf("%+v of %q", l, sdp)
+		}
+		if again, same := rtsp.OnlyBackchannel(kept); l.Codec != "" && (same != l || !bytes.Equal(again, kept)) {
+			t.Errorf("cut again it is %q, %+v", again, same)
+		}
+	})
+}
+
 // addressed gives a pipe the addresses that the library expects of TCP.
 type addressed struct{ net.Conn }
 

@@ -13,7 +13,6 @@ import (
 	"github.com/bluenviron/gortsplib/v4/pkg/liberrors"
 
 	"stationd/agent/station"
-	"stationd/video/stream"
 )
 
 // Loudspeaker is what a camera takes for its loudspeaker. The zero one is of a
@@ -21,7 +20,7 @@ import (
 type Loudspeaker struct {
 	// Codec is what can be sent to it: PCMA, PCMU or Opus of package stream.
 	Codec string
-	// Other is what it takes where Codec is empty, in its maker's words: "AAC".
+	// Other is what it takes where Codec is empty: "AAC".
 	Other string
 }
 
@@ -41,7 +40,7 @@ func Ask(ctx context.Context, cfg Config, log *slog.Logger) (Loudspeaker, error)
 	defer c.client.Close()
 	stop := context.AfterFunc(ctx, c.client.Close)
 	defer stop()
-	_, _, l, err := c.describe()
+	_, l, err := c.describe()
 	if err != nil && ctx.Err() != nil {
 		return Loudspeaker{}, context.Cause(ctx)
 	} else if err != nil {
@@ -54,6 +53,9 @@ func Ask(ctx context.Context, cfg Config, log *slog.Logger) (Loudspeaker, error)
 type call struct {
 	line
 	client *gortsplib.Client
+	// Of what was described: whether anything was, and what it takes.
+	described bool
+	takes     Loudspeaker
 }
 
 const (
@@ -91,6 +93,15 @@ func (s *Source) call(transport gortsplib.Transport) (*call, error) {
 	return c, c.client.Start2()
 }
 
+// answered takes in each answer before the library does.
+func (c *call) answered(res *base.Response) {
+	c.line.answered(res)
+	if res.StatusCode == base.StatusOK && len(res.Body) > 0 {
+		c.described = true
+		res.Body, c.takes = onlyBackchannel(res.Body)
+	}
+}
+
 // speaker is a loudspeaker with what the library has of it.
 type speaker struct {
 	Loudspeaker
@@ -101,16 +112,23 @@ type speaker struct {
 // describe asks, with "Require: www.onvif.org/ver20/backchannel". A camera that
 // does not know that says 551, or, as it often is, something else; either way it
 // takes no voice.
-func (c *call) describe() (*description.Session, *base.Response, speaker, error) {
-	desc, res, err := c.client.Describe(c.s.address())
+func (c *call) describe() (*base.URL, speaker, error) {
+	desc, _, err := c.client.Describe(c.s.address())
 	var code liberrors.ErrClientBadStatusCode
-	if errors.As(err, &code) && !telling(code.Code) {
-		return nil, res, speaker{}, nil
+	switch {
+	case errors.As(err, &code) && !telling(code.Code):
+		return nil, speaker{}, nil
+	case c.described && c.takes.Codec == "":
+		return nil, speaker{Loudspeaker: c.takes}, nil // the library finds no track left
+	case err != nil:
+		return nil, speaker{}, err
 	}
-	if err != nil {
-		return nil, res, speaker{}, err
+	for _, m := range desc.Medias {
+		if m.IsBackChannel && len(m.Formats) == 1 {
+			return desc.BaseURL, speaker{c.takes, m, m.Formats[0]}, nil
+		}
 	}
-	return desc, res, findSpeaker(desc), nil
+	return nil, speaker{}, nil
 }
 
 // telling tells that a refusal has to do with something else than with what is
@@ -122,56 +140,6 @@ func telling(code base.StatusCode) bool {
 		return true
 	}
 	return false
-}
-
-// findSpeaker picks what a voice can be sent to: G.711 as browsers send it, which
-// nearly every camera takes, or else Opus.
-func findSpeaker(desc *description.Session) speaker {
-	var opus, other speaker
-	for _, m := range desc.Medias {
-		if m.Type != description.MediaTypeAudio || !m.IsBackChannel || m.Secure {
-			continue
-		}
-		for _, f := range m.Formats {
-			switch f := f.(type) {
-			case *format.G711:
-				if f.SampleRate == 8000 && f.ChannelCount == 1 {
-					codec := stream.PCMA
-					if f.MULaw {
-						codec = stream.PCMU
-					}
-					return speaker{Loudspeaker{Codec: codec}, m, f}
-				}
-			case *format.Opus:
-				if opus.media == nil && f.ChannelCount <= 2 {
-					opus = speaker{Loudspeaker{Codec: stream.Opus}, m, f}
-				}
-			}
-			if other.Other == "" {
-				other.Other = formatName(f)
-			}
-		}
-	}
-	if opus.media != nil {
-		return opus
-	}
-	return other
-}
-
-// formatName is what a camera's own settings call a format.
-func formatName(f format.Format) string {
-	switch f := f.(type) {
-	case *format.MPEG4Audio, *format.MPEG4AudioLATM:
-		return "AAC"
-	case *format.G711:
-		return "G.711 with another sample rate"
-	case *format.G726:
-		return "G.726"
-	case *format.G722:
-		return "G.722"
-	default:
-		return f.Codec()
-	}
 }
 
 // problem is why a camera cannot be talked to, for who would.

@@ -121,14 +121,14 @@ func (s *Source) open(ctx context.Context, transport gortsplib.Transport) (_ *Vo
 	}()
 	stop := context.AfterFunc(ctx, c.client.Close)
 	defer stop()
-	desc, _, l, err := c.describe()
+	base, l, err := c.describe()
 	if err != nil {
 		return nil, err
 	}
 	if err := l.NotSpoken(); err != nil {
 		return nil, err
 	}
-	if _, err := c.client.Setup(desc.BaseURL, l.media, 0, 0); err != nil {
+	if _, err := c.client.Setup(base, l.media, 0, 0); err != nil {
 		return nil, err
 	}
 	if _, err := c.client.Play(nil); err != nil {

@@ -106,6 +106,65 @@ func TestAskForTheLoudspeaker(t *testing.T) {
 	}
 }
 
+// What real cameras write of their backchannel: what can be used of it is.
+func TestOddBackchannels(t *testing.T) {
+	t.Parallel()
+	const video = "m=video 0 RTP/AVP 96\r\na=control:v\r\na=rtpmap:96 H264/90000\r\n"
+	const back = "a=control:back\r\na=sendonly\r\n"
+	for name, c := range map[string]struct {
+		sdp  string
+		want rtsp.Loudspeaker
+	}{
+		// A doorbell's (go2rtc#49): its AAC has no configuration.
+		"eight formats": {
+			video + "m=audio 0 RTP/AVP 97 98 100 0 101 8 102 103\r\n" + back +
+				"a=rtpmap:97 MPEG4-GENERIC/16000\r\na=rtpmap:98 MPEG4-GENERIC/8000\r\na=rtpmap:100 PCMU/16000\r\na=rtpmap:0 PCMU/8000\r\n" +
+				"a=rtpmap:101 PCMA/16000\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:102 L16/8000\r\na=rtpmap:103 L16/16000\r\n",
+			rtsp.Loudspeaker{Codec: "PCMU"},
+		},
+		"AAC without a configuration": {"m=audio 0 RTP/AVP 97\r\n" + back + "a=rtpmap:97 MPEG4-GENERIC/16000\r\n", rtsp.Loudspeaker{Other: "AAC"}},
+		"a broken picture beside it":  {"m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/abc\r\nm=audio 0 RTP/AVP 8\r\n" + back, rtsp.Loudspeaker{Codec: "PCMA"}},
+		"a picture to be sent":        {video + "a=sendonly\r\n", rtsp.Loudspeaker{}},
+		"another sample rate":         {"m=audio 0 RTP/AVP 97\r\n" + back + "a=rtpmap:97 PCMA/16000/1\r\n", rtsp.Loudspeaker{Other: "G.711 with another sample rate"}},
+		"a number of its own":         {"m=audio 0 RTP/AVP 99\n" + strings.ReplaceAll(back, "\r", "") + "a=rtpmap:99 pcma/8000\n", rtsp.Loudspeaker{Codec: "PCMA"}},
+		"Opus, then G.711":            {"m=audio 0 RTP/AVP 111 8\r\n" + back + "a=rtpmap:111 opus/48000/2\r\n", rtsp.Loudspeaker{Codec: "PCMA"}},
+		"Opus":                        {"m=audio 0 RTP/AVP 111\r\n" + back + "a=rtpmap:111 opus/48000/2\r\n", rtsp.Loudspeaker{Codec: "OPUS"}},
+		"in its second track":         {"m=audio 0 RTP/AVP 2\r\n" + back + "m=audio 0 RTP/AVP 0\r\n" + back, rtsp.Loudspeaker{Codec: "PCMU"}},
+		"no format":                   {"m=audio 0 RTP/AVP\r\n" + back, rtsp.Loudspeaker{}},
+		"nothing described":           {"m=audio 0 RTP/AVP 120\r\n" + back, rtsp.Loudspeaker{Other: "payload type 120"}},
+		"a long name":                 {"m=audio 0 RTP/AVP 120\r\n" + back + "a=rtpmap:120 <script>" + strings.Repeat("x", 4000) + "/8000\r\n", rtsp.Loudspeaker{Other: "<SCRIPT>XXXXXXXXXXXXXXXX"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cam := newFakeCamera(t)
+			cam.sdp = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=x\r\nt=0 0\r\n" + c.sdp
+			l, err := rtsp.Ask(t.Context(), fast(cam.url()), discard)
+			if err != nil || l != c.want {
+				t.Errorf("%+v, %v", l, err)
+			}
+			if cam.count("SETUP") != 0 {
+				t.Error("asking set something up")
+			}
+			if l.Codec == "" {
+				return
+			}
+			v, err := rtsp.Call(t.Context(), fast(cam.url()), discard)
+			if err != nil {
+				t.Fatal(err)
+			}
+			v.Close()
+			for late := time.Now().Add(10 * time.Second); cam.count("TEARDOWN") != 1; time.Sleep(time.Millisecond) {
+				if time.Now().After(late) {
+					t.Fatal("it is not torn down")
+				}
+			}
+			if n := cam.count("SETUP"); n != 1 {
+				t.Errorf("set up %d times", n)
+			}
+		})
+	}
+}
+
 // Why a camera cannot be talked to is said as for its pictures.
 func TestCallsThatFail(t *testing.T) {
 	t.Parallel()

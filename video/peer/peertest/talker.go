@@ -1,6 +1,7 @@
 package peertest
 
 import (
+	"strings"
 	"time"
 
 	"github.com/pion/interceptor"
@@ -14,7 +15,7 @@ type Talker struct {
 	track *webrtc.TrackLocalStaticSample
 }
 
-// NewTalker makes one that speaks in a format: webrtc.MimeTypePCMA or PCMU.
+// NewTalker makes one that speaks in a format: webrtc.MimeTypePCMA, PCMU or Opus.
 func NewTalker(mime string) (*Talker, error) {
 	m := &webrtc.MediaEngine{}
 	if err := m.RegisterDefaultCodecs(); err != nil {
@@ -27,7 +28,11 @@ func NewTalker(mime string) (*Talker, error) {
 	if err != nil {
 		return nil, err
 	}
-	track, err := webrtc.NewTrackLocalStaticSample(webrtc.RTPCodecCapability{MimeType: mime, ClockRate: 8000}, "voice", "microphone")
+	voice := webrtc.RTPCodecCapability{MimeType: mime, ClockRate: 8000}
+	if strings.EqualFold(mime, webrtc.MimeTypeOpus) {
+		voice.ClockRate, voice.Channels = 48000, 2
+	}
+	track, err := webrtc.NewTrackLocalStaticSample(voice, "voice", "microphone")
 	if err == nil {
 		_, err = pc.AddTrack(track)
 	}
@@ -57,7 +62,7 @@ func (t *Talker) Take(answer string) error {
 	return t.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: answer})
 }
 
-// Say sends a piece of G.711; one that is said before the connection stands is
+// Say sends a piece of G.711, or what is as long as so much of it; one that is said before the connection stands is
 // lost.
 func (t *Talker) Say(g711 []byte) error {
 	return t.track.WriteSample(media.Sample{Data: g711, Duration: time.Duration(len(g711)) * time.Second / 8000})
