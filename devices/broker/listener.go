@@ -85,7 +85,7 @@ func (l *listener) serve(c *conn, establish listeners.EstablishFn) {
 			l.log.Error("serving a sensor client panicked", "remote", c.RemoteAddr().String(), "panic", p, "stack", string(debug.Stack()))
 		}
 	}()
-	_ = c.SetDeadline(time.Now().Add(l.cfg.ConnectTimeout))
+	_ = c.raw.SetDeadline(time.Now().Add(l.cfg.ConnectTimeout))
 	if l.tls != nil {
 		t := tls.Server(c.raw, l.tls)
 		ctx, cancel := context.WithTimeout(context.Background(), l.cfg.ConnectTimeout)
@@ -127,6 +127,8 @@ type conn struct {
 	door         *door
 	from         netip.Addr
 	writeTimeout time.Duration
+	writeBy      deadline
+	readBy       deadline
 	greeting     atomic.Int64 // bytes that may still come before the client is let in; negative is any number
 	flood        bucket       // of the reading goroutine
 	verified     *x509.Certificate
@@ -151,14 +153,45 @@ func (c *conn) cert() *x509.Certificate { return c.verified }
 
 // Write closes the connection when the client does not take what it is sent.
 func (c *conn) Write(p []byte) (int, error) {
-	if err := c.SetWriteDeadline(time.Now().Add(c.writeTimeout)); err != nil {
-		return 0, err
+	if by, anew := c.writeBy.extend(time.Now().Add(c.writeTimeout)); anew {
+		if err := c.SetWriteDeadline(by); err != nil {
+			return 0, err
+		}
 	}
 	n, err := c.Conn.Write(p)
 	if err != nil {
 		_ = c.Close()
 	}
 	return n, err
+}
+
+// SetDeadline is what the broker calls before each packet, for the keep-alive. It is
+// about reading: writing has its own deadline.
+func (c *conn) SetDeadline(t time.Time) error {
+	by, anew := c.readBy.extend(t)
+	if !anew {
+		return nil
+	}
+	return c.SetReadDeadline(by)
+}
+
+// deadline is one that is moved on with every packet. It is set an eighth later than
+// it is asked for, and then not for a while: to set one costs as much as to read a
+// packet.
+type deadline struct{ at atomic.Int64 }
+
+// extend tells whether the deadline has to be set anew, and to what.
+func (d *deadline) extend(t time.Time) (time.Time, bool) {
+	if t.IsZero() {
+		d.at.Store(0)
+		return t, true
+	}
+	if t.UnixNano() <= d.at.Load() {
+		return t, false
+	}
+	t = t.Add(time.Until(t) / 8)
+	d.at.Store(t.UnixNano())
+	return t, true
 }
 
 // Close can be called any number of times. It ends reading and writing at once,
