@@ -1,20 +1,23 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/eclipse/paho.mqtt.golang/packets"
+
 	"stationd/agent"
 	"stationd/agent/station"
 	"stationd/agent/store"
 	"stationd/devices"
-	"stationd/devices/devicestest"
 )
 
 // turnstile is a core that can be made to store one report after the other, each
@@ -33,12 +36,56 @@ func (s *turnstile) HandleReport(ctx context.Context, r station.Report) error {
 	return s.core.HandleReport(ctx, r)
 }
 
+// leanPublisher speaks MQTT with as little processor as can be, because at a station
+// it is other machines that publish.
+func leanPublisher(b *testing.B, broker, id string, password station.Secret) publisher {
+	c, err := net.Dial("tcp", broker)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = c.Close() })
+	hello, ok := packets.NewControlPacket(packets.Connect).(*packets.ConnectPacket)
+	if !ok {
+		b.Fatal("no CONNECT")
+	}
+	hello.ProtocolName, hello.ProtocolVersion, hello.CleanSession, hello.Keepalive = "MQTT", 4, true, 600
+	hello.ClientIdentifier = id
+	hello.UsernameFlag, hello.Username, hello.PasswordFlag, hello.Password = true, "bench", true, []byte(password.Reveal())
+	if err := hello.Write(c); err != nil {
+		b.Fatal(err)
+	}
+	in := bufio.NewReader(c)
+	if answer, err := packets.ReadPacket(in); err != nil || answer.(*packets.ConnackPacket).ReturnCode != 0 {
+		b.Fatalf("%v, %v", answer, err)
+	}
+	message, ok := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
+	if !ok {
+		b.Fatal("no PUBLISH")
+	}
+	message.Qos = 1
+	return func(topic, payload string) func() error {
+		message.MessageID = message.MessageID%65535 + 1
+		message.TopicName, message.Payload = topic, []byte(payload)
+		if err := message.Write(c); err != nil {
+			return func() error { return err }
+		}
+		return func() error {
+			answer, err := packets.ReadPacket(in)
+			if ack, ok := answer.(*packets.PubackPacket); err == nil && (!ok || ack.MessageID != message.MessageID) {
+				err = fmt.Errorf("%v instead of an acknowledgement of %d", answer, message.MessageID)
+			}
+			return err
+		}
+	}
+}
+
 // BenchmarkEmbedded is twenty publishers at the built-in broker, each of which
 // waits until its message is acknowledged, that is stored, before it sends the
 // next. Each b.N is a turn: a second with a sync for each message, a second as it
 // is. The middle of the turns counts; the publishers' time is in the processor's.
 func BenchmarkEmbedded(b *testing.B) {
 	const publishers = 20
+	tune()
 	cfg := quietPorts(demoConfig(b.TempDir(), "bench", "bench", 0))
 	cfg.settle()
 	st, err := store.Open(cfg.Store, slog.New(slog.DiscardHandler))
@@ -71,15 +118,7 @@ func BenchmarkEmbedded(b *testing.B) {
 	<-set.Ready()
 	var publish [publishers]publisher
 	for p := range publish {
-		c, err := devicestest.Connect(ctx, devicestest.Config{URL: "mqtt://" + set.Addr().String(), ClientID: fmt.Sprint("bench-", p), Username: "bench", Password: password}, nil)
-		if err != nil {
-			b.Fatal(err)
-		}
-		defer c.Disconnect(0)
-		publish[p] = func(topic, payload string) func() error {
-			token := c.Publish(topic, 1, false, payload)
-			return func() error { <-token.Done(); return token.Error() }
-		}
+		publish[p] = leanPublisher(b, set.Addr().String(), fmt.Sprint("bench-", p), password)
 	}
 	l := load{publishers, func(p, _ int) error { return publish[p](leakTopic(p), leakPayload(false))() }}
 	turn := func(singly bool) drained {

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
+	"runtime/pprof"
 	"slices"
 	"strconv"
 	"sync"
@@ -41,6 +42,7 @@ const (
 // BenchmarkIngest makes one turn for each b.N and reports the middle of the turns:
 // run it with -benchtime 5x.
 func BenchmarkIngest(b *testing.B) {
+	tune()
 	m := devicestest.StartMosquitto(b, "max_inflight_messages 0", "autosave_on_changes false", "autosave_interval 1", "max_queued_bytes 67108864")
 	rig := &ingestRig{b: b, broker: m}
 	rig.connect()
@@ -147,6 +149,12 @@ type taker struct {
 func (r *ingestRig) drain(t taker, n int) drained {
 	r.fill(t.branch, n)
 	before, own, broker, began := t.taken(), benchCPU(r.b), r.brokerCPU(), time.Now()
+	if p := os.Getenv("PROF"); p != "" && t.branch == "grouped" {
+		f, _ := os.Create(p)
+		_ = pprof.StartCPUProfile(f)
+		defer f.Close()
+		defer pprof.StopCPUProfile()
+	}
 	t.link(true)
 	for t.taken()-before < uint64(n) {
 		time.Sleep(time.Millisecond)

@@ -39,7 +39,19 @@ const usage = `stationd — the daemon of a city-operations station
 exit codes: 0 well, 1 failed, 2 wrong command line, 3 not running (status), 4 faulty configuration
 `
 
-func main() { os.Exit(command(context.Background(), os.Args[1:], os.Stdout, os.Stderr)) }
+func main() {
+	tune()
+	os.Exit(command(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// tune lets twice as much garbage gather as is usual, unless GOGC says otherwise: what
+// lives in a station is small, what a flood of messages leaves behind is not, and
+// collecting it was a tenth of what a message costs.
+func tune() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(200)
+	}
+}
 
 // command carries out one command line and returns the exit code.
 func command(ctx context.Context, args []string, out, errs io.Writer) int {
