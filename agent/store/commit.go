@@ -91,21 +91,60 @@ func (s *Store) Ping(ctx context.Context) error {
 // for room.
 const laneAlways station.Lane = "\x00always"
 
-// commitLoop is the committer.
+// commitLoop is the committer. While one transaction is being written it puts the
+// next together: what comes in that time shares the sync that follows.
 func (s *Store) commitLoop() {
 	defer close(s.stopped)
 	b := newBatch(s)
-	waiting := make([]*update, 0, maxBatch)
+	defer b.end()
+	waiting := make([]*update, 0, s.maxBatch)
 	for {
-		var first *update
-		select {
-		case first = <-s.queue:
-		case <-s.quit:
+		u := b.next()
+		if u == nil {
 			return
 		}
-		waiting = s.gather(append(waiting[:0], first))
+		waiting = s.gather(append(waiting[:0], u))
 		b.run(waiting)
-		clear(waiting)
+		for flying := b.flight != nil; flying && len(b.load.members) < s.maxBatch; {
+			select {
+			case u = <-s.queue:
+				waiting = s.gather(append(waiting[:0], u))
+			case <-b.flight.done:
+				waiting, flying = s.gather(waiting[:0]), false
+			case <-s.quit:
+				waiting, flying = waiting[:0], false
+			}
+			b.run(waiting)
+			flying = flying && b.flight != nil
+		}
+		b.commit()
+		clear(waiting[:cap(waiting)])
+	}
+}
+
+// next waits for an update; nil is that the store is being closed. Nothing is held
+// while there is nothing to do.
+func (b *batch) next() *update {
+	if b.flight != nil {
+		select {
+		case u := <-b.s.queue:
+			return u
+		case <-b.flight.done:
+		case <-b.s.quit:
+			return nil
+		}
+	}
+	select {
+	case u := <-b.s.queue:
+		return u
+	default:
+	}
+	b.end()
+	select {
+	case u := <-b.s.queue:
+		return u
+	case <-b.s.quit:
+		return nil
 	}
 }
 
@@ -130,11 +169,26 @@ func (s *Store) gather(waiting []*update) []*update {
 	}
 }
 
-// batch is what is being put into one transaction.
+// batch is what is being put into one transaction, above the one that is being
+// written.
 type batch struct {
-	s       *Store
+	s *Store
+	// snap, and over it, is the database before the transaction that is being
+	// written or was written last; under is what that one writes.
 	snap    *badger.Txn
+	over    *layer
+	under   map[string][]byte
 	cache   *cache
+	load    *load
+	spare   *load // of the flight, or of none
+	flight  *flight
+	tx      Tx // of the update that runs now
+	limit   int
+	entries int
+}
+
+// load is what one transaction will be.
+type load struct {
 	kept    map[string]any // as Tx.kept
 	writes  map[string][]byte
 	size    int
@@ -142,30 +196,40 @@ type batch struct {
 	members []*update
 	// loose are the loose rows of the updates so far, one behind the other; full
 	// ones lie in writes already.
-	loose   []byte
-	packed  packed
-	tx      Tx // of the update that runs now
-	limit   int
-	entries int
+	loose  []byte
+	packed packed
+}
+
+// flight is a transaction that is being written.
+type flight struct {
+	load *load
+	done chan struct{} // closed when its members are answered
+}
+
+func newLoad() *load {
+	return &load{kept: make(map[string]any), writes: make(map[string][]byte)}
 }
 
 func newBatch(s *Store) *batch {
-	return &batch{
-		s:      s,
-		cache:  newCache(cacheSize),
-		kept:   make(map[string]any),
-		writes: make(map[string][]byte),
-		tx:     Tx{writes: make(map[string][]byte)},
+	b := &batch{
+		s:     s,
+		cache: newCache(cacheSize),
+		load:  newLoad(), spare: newLoad(),
+		tx: Tx{writes: make(map[string][]byte)},
 		// Badger refuses a transaction of this size or more; the record of the
 		// journal's state and the mark at the end must fit too.
 		limit:   int(s.db.MaxBatchSize()) - 8<<10,
 		entries: int(s.db.MaxBatchCount()) - 64,
 	}
+	b.load.journal = s.journalNow()
+	return b
 }
 
+// run puts updates into the batch.
 func (b *batch) run(waiting []*update) {
-	b.begin()
-	defer b.end()
+	if b.snap == nil {
+		b.refresh()
+	}
 	var refused [4]error
 	var asked [4]bool
 	for _, u := range waiting {
@@ -197,36 +261,34 @@ func (b *batch) run(waiting []*update) {
 			u.done <- errTooLarge("an update", b.tx.size)
 			continue
 		}
-		if b.size+b.tx.size > b.limit || len(b.writes)+len(b.tx.writes) > b.entries {
-			// What was read from the batch is then in the database: this
-			// update's writes stay good.
-			j := b.tx.journal
+		if b.load.size+b.tx.size > b.limit || len(b.load.writes)+len(b.tx.writes) > b.entries {
+			// What was read from the batch is then on its way: this update's
+			// writes stay good.
 			b.forget()
 			b.commit()
-			b.begin()
-			if b.s.broken.Load() != nil {
-				u.done <- ErrBroken
-				continue
-			}
-			b.tx.journal = j
 		}
-		for k, v := range b.tx.writes {
-			b.writes[k] = v
-		}
-		b.takeLoose()
-		b.takePacked()
-		b.size += b.tx.size
-		b.journal = b.tx.journal
-		b.members = append(b.members, u)
+		b.take()
+		b.load.members = append(b.load.members, u)
 	}
-	b.commit()
+}
+
+// take takes over what the update that has run has written.
+func (b *batch) take() {
+	l := b.load
+	for k, v := range b.tx.writes {
+		l.writes[k] = v
+	}
+	l.takeLoose(&b.tx)
+	l.takePacked(&b.tx, b.s)
+	l.size += b.tx.size
+	l.journal = b.tx.journal
 }
 
 // forget drops what the update that just ran has kept: its writes do not belong to
 // the batch, or not to this one.
 func (b *batch) forget() {
 	for k := range b.tx.writes {
-		delete(b.kept, k)
+		delete(b.load.kept, k)
 	}
 }
 
@@ -234,7 +296,10 @@ func (b *batch) forget() {
 func (b *batch) call(fn func(*Tx) error) (err error) {
 	w := b.tx.writes
 	clear(w)
-	b.tx = Tx{s: b.s, snap: b.snap, cache: b.cache, kept: b.kept, below: b.writes, writes: w, loose: b.tx.loose[:0], packed: packed{frames: b.tx.packed.frames[:0]}, scratch: b.tx.scratch, journal: b.journal}
+	b.tx = Tx{
+		s: b.s, snap: b.snap, over: b.over, under: b.under, cache: b.cache, kept: b.load.kept, below: b.load.writes, writes: w,
+		loose: b.tx.loose[:0], packed: packed{frames: b.tx.packed.frames[:0]}, scratch: b.tx.scratch, journal: b.load.journal,
+	}
 	tx := b.tx
 	defer func() {
 		tx.done = true
@@ -247,77 +312,129 @@ func (b *batch) call(fn func(*Tx) error) (err error) {
 	return fn(&tx)
 }
 
-func (b *batch) begin() {
-	b.end()
-	b.snap = b.s.db.NewTransaction(false)
-	clear(b.writes)
-	clear(b.kept)
-	b.loose = nil // the cache may hold what was written
-	b.packed.frames = b.packed.frames[:0]
-	b.size = 0
-	b.journal = b.s.journalNow()
-	clear(b.members)
-	b.members = b.members[:0]
-}
-
-func (b *batch) end() {
+// refresh looks at the database as it is now. Nothing may be on its way: Badger would
+// wait for it.
+func (b *batch) refresh() {
 	if b.snap != nil {
 		b.snap.Discard()
-		b.snap = nil
+	}
+	b.snap, b.over, b.under = b.s.db.NewTransaction(false), b.s.redo.now, nil
+}
+
+// land waits until what is on its way is written.
+func (b *batch) land() {
+	if b.flight == nil {
+		return
+	}
+	<-b.flight.done
+	b.flight = nil
+	b.s.layers.rest()
+	b.s.rotated()
+}
+
+// end waits for what is on its way, and lets go of the database.
+func (b *batch) end() {
+	b.land()
+	if b.snap != nil {
+		b.snap.Discard()
+		b.snap, b.over, b.under = nil, nil, nil
 	}
 }
 
-// commit writes the batch and answers its members.
+// commit sends the batch on its way, behind the one before, and begins another. The
+// members are answered when it is written. If it cannot be, nothing that was built on
+// it will be written either.
 func (b *batch) commit() {
-	err := b.write()
-	if err == nil && b.journal != b.s.journalNow() {
-		b.s.watch.advance(b.journal)
+	b.land()
+	l := b.load
+	l.closeLoose()
+	l.closePacked(b.s)
+	b.refresh()
+	now := b.s.journalNow()
+	switch {
+	case b.s.broken.Load() != nil:
+		l.answer(ErrBroken)
+	case len(l.writes) == 0 && l.journal == now:
+		l.answer(nil) // what they have read is durable
+	default:
+		if l.journal != now {
+			l.writes[headKey] = l.journal.encode()
+		}
+		b.send()
 	}
-	for _, u := range b.members {
+	b.load, b.spare = b.spare, l
+	b.load.reset(l.journal)
+}
+
+// send begins to write the batch.
+func (b *batch) send() {
+	s, l := b.s, b.load
+	redone := s.redo.plan(l, b.limit, b.entries)
+	if redone.layer != nil {
+		s.layers.add(redone.layer)
+	}
+	b.cache.wrote(l.writes, l.kept)
+	f := &flight{load: l, done: make(chan struct{})}
+	b.flight, b.under = f, l.writes
+	s.commits.Add(1)
+	s.writeAll(l.writes, redone, func(err error) {
+		defer close(f.done)
+		if err != nil {
+			s.log.Error("commit failed", slog.Any("error", err))
+			s.broken.Store(&err)
+			l.answer(ErrBroken.Because(err))
+			return
+		}
+		if l.journal != s.journalNow() {
+			s.watch.advance(l.journal)
+		}
+		l.answer(nil)
+	})
+}
+
+func (l *load) answer(err error) {
+	for _, u := range l.members {
 		u.done <- err
 	}
 }
 
-func (b *batch) write() error {
-	b.closeLoose()
-	b.closePacked()
-	if len(b.writes) == 0 && b.journal == b.s.journalNow() {
-		return nil
-	}
-	if b.s.broken.Load() != nil {
-		return ErrBroken
-	}
-	if b.journal != b.s.journalNow() {
-		b.writes[headKey] = b.journal.encode()
-	}
-	err := b.s.writeAll(b.writes)
-	b.s.commits.Add(1)
-	if err != nil {
-		b.s.log.Error("commit failed", slog.Any("error", err))
-		b.s.broken.Store(&err)
-		return ErrBroken.Because(err)
-	}
-	b.cache.wrote(b.writes, b.kept)
-	b.s.rotated()
-	return nil
+// reset empties l; the journal goes on from another load.
+func (l *load) reset(from journal) {
+	clear(l.writes)
+	clear(l.kept)
+	clear(l.members)
+	l.loose = nil // the cache may hold what was written
+	l.packed.frames = l.packed.frames[:0]
+	l.members, l.size, l.journal = l.members[:0], 0, from
 }
 
-// writeAll commits a set of writes in one Badger transaction.
-func (s *Store) writeAll(writes map[string][]byte) error {
+// writeAll writes in one Badger transaction, what goes to the redo there, and calls
+// done, on another goroutine, when it is on the disk.
+func (s *Store) writeAll(writes map[string][]byte, redone redone, done func(error)) {
 	txn := s.db.NewTransaction(true)
-	defer txn.Discard()
-	for k, v := range writes {
-		var err error
+	set := func(k string, v []byte) error {
 		if v == nil {
-			err = txn.Delete([]byte(k))
-		} else {
-			err = txn.Set([]byte(k), v)
+			return txn.Delete([]byte(k))
 		}
-		if err != nil {
-			return err
+		return txn.Set([]byte(k), v)
+	}
+	var err error
+	for k, v := range writes {
+		if err == nil && !redone.there[k] {
+			err = set(k, v)
 		}
 	}
-	return txn.Commit()
+	for k, v := range redone.extra {
+		if err == nil {
+			err = set(k, v)
+		}
+	}
+	if err != nil {
+		txn.Discard()
+		go done(err)
+		return
+	}
+	txn.CommitWith(done)
 }
 
 // room asks the guard, and makes sure that the next log is there.

@@ -81,6 +81,11 @@ func noise(size int) string {
 	return string(b)
 }
 
+// keptBeside is how many records are kept beside each tally.
+const keptBeside = 3
+
+func keptKey(w, i int) store.Key { return store.Key(fmt.Sprintf("kept/%d/%d", w, i)) }
+
 func count(s *store.Store, lane station.Lane, w, size int) (int, error) {
 	var n int
 	err := s.Update(context.Background(), lane, func(tx *store.Tx) error {
@@ -92,6 +97,11 @@ func count(s *store.Store, lane station.Lane, w, size int) (int, error) {
 		n = t.N + 1
 		if err := store.Put(tx, key, tally{n}); err != nil {
 			return err
+		}
+		for i := range keptBeside {
+			if _, err := store.Keep(tx, keptKey(w, i), tally{n}); err != nil {
+				return err
+			}
 		}
 		data, err := json.Marshal(map[string]any{"n": n, "pad": noise(size)})
 		if err != nil {
@@ -143,6 +153,12 @@ func verify(t *testing.T, s *store.Store, acked map[int]int) {
 			got, _, err := store.Get[tally](tx, store.Key(key))
 			if got.N != last[key] {
 				t.Errorf("writer %d: the record says %d, the journal %d", w, got.N, last[key])
+			}
+			for i := range keptBeside {
+				kept, _, err := store.Get[tally](tx, keptKey(w, i))
+				if err != nil || kept.N != last[key] {
+					t.Errorf("writer %d: a record that is kept says %d, the journal %d (%v)", w, kept.N, last[key], err)
+				}
 			}
 			return err
 		})

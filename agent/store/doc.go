@@ -6,10 +6,15 @@
 //   - When Update returns nil, its writes are on the disk and survive the loss
 //     of power. All of them are there, or none.
 //   - Updates run one after the other, on one goroutine, in the order in which
-//     they were asked for. What is waiting is committed together, with one sync.
+//     they were asked for. What is waiting is committed together, with one sync;
+//     while that is under way the next commit is put together above it. Whoever
+//     has built on what is on its way, or only read it, is answered after it.
 //     An update that fails or panics loses only its own writes.
 //   - The journal has one sequence over all lanes. Each lane can be read from
 //     any place without passing what lies in the others or was trimmed.
+//   - Records of which a commit has many and that are written again and again (Keep)
+//     lie together in one entry of the redo until they rest; whoever reads sees no
+//     difference.
 //   - Records only gain fields: Put keeps those that a newer version wrote and
 //     this one does not know.
 //   - Secrets lie sealed; the key is in a file beside the database.

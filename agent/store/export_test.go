@@ -2,6 +2,7 @@ package store
 
 import (
 	"log/slog"
+	"time"
 
 	"stationd/agent/station"
 )
@@ -51,3 +52,29 @@ func Unpack(row []byte) (all []station.Event, err error) {
 
 // Merge merges tables now, as tend would.
 func (s *Store) Merge() error { return s.db.Flatten(1) }
+
+// RedoLasts sets how long an entry of the redo may lie. Nothing may be being written.
+func (s *Store) RedoLasts(d time.Duration) { s.redo.lasts = d }
+
+// RedoEntries counts the entries of the redo in the database.
+func (s *Store) RedoEntries() (n int) {
+	_ = s.View(func(tx *Tx) error {
+		return tx.scan(redoRealm, "", false, func(string, []byte) error { n++; return nil })
+	})
+	return n
+}
+
+// Redone is how many entries of the redo there ever were.
+func (s *Store) Redone() (n uint64) {
+	_ = s.View(func(tx *Tx) (err error) {
+		_, n, err = redoState(tx.snap)
+		return err
+	})
+	return n
+}
+
+// ReadRedo reads an entry of the redo, or a stranger's bytes.
+func ReadRedo(row []byte) (map[string][]byte, error) {
+	records := map[string][]byte{}
+	return records, readRedo(row, records)
+}

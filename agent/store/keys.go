@@ -6,11 +6,12 @@ import (
 	"stationd/agent/station"
 )
 
-// The database has five realms. The order of their first letters matters: a
+// The database has six realms. The order of their first letters matters: a
 // reader that runs past the end of one realm must not wander through the
 // deleted rows of the next, and only the journal and the rows have those in
-// masses. The journal comes first, and before the rows stands a fence.
+// masses, and the redo, whose reader is Open. The journal comes before the others, and before the rows stands a fence.
 //
+//	d/<number, 8 bytes big-endian>       the redo
 //	j/<lane>/<seq, 8 bytes big-endian>   the journal
 //	m/...                                what the store knows of itself, cursors
 //	s/<key>                              records
@@ -19,6 +20,7 @@ import (
 //	z/<key>                              rows
 //	z/~/<head, time>                     loose rows, those of one commit together
 const (
+	redoRealm    = "d/"
 	journalRealm = "j/"
 	cursorRealm  = "m/cursor/"
 	stateRealm   = "s/"
@@ -30,6 +32,7 @@ const (
 	nodeKey    = "m/node"
 	epochKey   = "m/epoch"
 	headKey    = "m/head"
+	redoKey    = "m/redo"
 	sealingKey = "m/sealing"
 )
 

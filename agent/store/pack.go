@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/dgraph-io/badger/v4"
-	"github.com/klauspost/compress/s2"
 
 	"stationd/agent/station"
 )
@@ -108,26 +107,28 @@ func (tx *Tx) pack(ev *station.Event) error {
 	return nil
 }
 
-// takePacked takes over what the update that has run has packed.
-func (b *batch) takePacked() {
-	p := &b.tx.packed
+// takePacked takes over what an update that has run has packed.
+func (l *load) takePacked(tx *Tx, s *Store) {
+	p := &tx.packed
 	if len(p.frames) == 0 {
 		return
 	}
-	if p.closed || len(b.packed.frames)+len(p.frames) > maxPack {
-		b.closePacked() // it is from before
+	if p.closed || len(l.packed.frames)+len(p.frames) > maxPack {
+		l.closePacked(s) // it is from before
 	}
-	b.packed.frames = append(b.packed.frames, p.frames...)
-	b.packed.last = p.last
+	l.packed.frames = append(l.packed.frames, p.frames...)
+	l.packed.last = p.last
 }
 
 // closePacked makes a row of what is packed so far.
-func (b *batch) closePacked() {
-	if len(b.packed.frames) == 0 {
+func (l *load) closePacked(s *Store) {
+	if len(l.packed.frames) == 0 {
 		return
 	}
-	b.writes[rowKey(station.LaneBulk, b.packed.last)] = b.s.closePack(b.packed.frames)
-	b.packed.frames = b.packed.frames[:0]
+	row := s.closePack(l.packed.frames)
+	l.writes[rowKey(station.LaneBulk, l.packed.last)] = row
+	l.size -= max(0, len(l.packed.frames)-len(row)) // there is room for more
+	l.packed.frames = l.packed.frames[:0]
 }
 
 // closePack is the row of a pack of frames.
@@ -136,13 +137,8 @@ func (s *Store) closePack(frames []byte) []byte {
 	body = appendText(body, string(s.node))
 	body = appendText(body, string(s.epoch))
 	body = append(body, frames...)
-	row := binary.BigEndian.AppendUint64(make([]byte, 0, 9+len(body)), uint64(time.Now().UnixNano()))
-	if len(body) >= packWorth {
-		if small := s2.Encode(nil, body); len(small) < len(body) {
-			return append(append(row, packCompressed), small...)
-		}
-	}
-	return append(append(row, packPlain), body...)
+	row := binary.BigEndian.AppendUint64(nil, uint64(time.Now().UnixNano()))
+	return squeeze(row, body)
 }
 
 // walk goes through the events of one lane.
@@ -228,16 +224,10 @@ func (w *walk) open() {
 }
 
 func (w *walk) unpack(form byte, b []byte) {
-	if form == packCompressed {
-		size, err := s2.DecodedLen(b)
-		if err != nil || size > maxRecord+maxPack {
-			w.fail(errPack)
-			return
-		}
-		if b, err = s2.Decode(nil, b); err != nil {
-			w.fail(err)
-			return
-		}
+	b, err := unsqueeze(form, b)
+	if err != nil {
+		w.fail(err)
+		return
 	}
 	c := cut{b: b}
 	w.node, w.epoch = station.NodeID(c.text()), station.Epoch(c.text())

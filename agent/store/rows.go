@@ -82,10 +82,7 @@ func (tx *Tx) scanRows(from, to string, open bool, fn func(k string, v []byte) e
 		if order == 0 {
 			it.Next()
 		}
-		v, mine := tx.writes[k]
-		if !mine {
-			v = tx.below[k]
-		}
+		v := tx.fresh(k)
 		if v == nil {
 			continue
 		}
@@ -158,25 +155,25 @@ func LooseTime(entry Key) time.Time {
 	return time.Unix(0, int64(binary.BigEndian.Uint64([]byte(entry[len(entry)-8:]))))
 }
 
-// takeLoose takes over the loose rows of the update that has run.
-func (b *batch) takeLoose() {
-	if len(b.tx.loose) == 0 {
+// takeLoose takes over the loose rows of an update that has run.
+func (l *load) takeLoose(tx *Tx) {
+	if len(tx.loose) == 0 {
 		return
 	}
-	if len(b.loose)+len(b.tx.loose) > maxLooseRow {
-		b.closeLoose()
+	if len(l.loose)+len(tx.loose) > maxLooseRow {
+		l.closeLoose()
 	}
-	b.loose = append(b.loose, b.tx.loose...)
+	l.loose = append(l.loose, tx.loose...)
 }
 
 // closeLoose makes an entry of the loose rows so far.
-func (b *batch) closeLoose() {
-	if len(b.loose) == 0 {
+func (l *load) closeLoose() {
+	if len(l.loose) == 0 {
 		return
 	}
-	k := binary.BigEndian.AppendUint64([]byte(looseRealm), b.journal.head)
-	b.writes[string(binary.BigEndian.AppendUint64(k, uint64(time.Now().UnixNano())))] = b.loose
-	b.loose = nil
+	k := binary.BigEndian.AppendUint64([]byte(looseRealm), l.journal.head)
+	l.writes[string(binary.BigEndian.AppendUint64(k, uint64(time.Now().UnixNano())))] = l.loose
+	l.loose = nil
 }
 
 // Reclaim is Update for what only frees space: it is not asked for room.

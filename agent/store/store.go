@@ -34,6 +34,8 @@ type Store struct {
 	// tables under them.
 	reading  sync.RWMutex
 	watch    watch
+	redo     redo // the committer's
+	layers   layers
 	queue    chan *update
 	maxBatch int
 	commits  atomic.Uint64
@@ -84,7 +86,9 @@ func open(cfg Config, log *slog.Logger, opt options) (_ *Store, err error) {
 		quit:     make(chan struct{}),
 		stopped:  make(chan struct{}),
 		wake:     make(chan struct{}, 1),
+		redo:     redo{lasts: redoLasts, now: &layer{}},
 	}
+	s.layers.begin(s.redo.now)
 	defer func() {
 		if err != nil {
 			if s.db != nil {
@@ -190,7 +194,11 @@ func (s *Store) View(fn func(*Tx) error) error {
 		return ErrClosed
 	default:
 	}
-	tx := Tx{s: s, snap: s.db.NewTransaction(false), readOnly: true, journal: s.journalNow()}
+	snap, over, err := s.snapshot()
+	if err != nil {
+		return err
+	}
+	tx := Tx{s: s, snap: snap, over: over, readOnly: true, journal: s.journalNow()}
 	defer func() {
 		tx.done = true
 		tx.snap.Discard()
@@ -224,15 +232,15 @@ func (s *Store) journalNow() journal { return s.watch.now() }
 // local runs fn while the committer does not run yet.
 func (s *Store) local(fn func(*Tx) error) error {
 	b := newBatch(s)
-	b.begin()
 	defer b.end()
+	b.refresh()
 	if err := b.call(fn); err != nil {
 		return err
 	}
-	for k, v := range b.tx.writes {
-		b.writes[k] = v
-	}
-	b.takePacked()
-	b.journal = b.tx.journal
-	return b.write()
+	u := &update{done: make(chan error, 1)}
+	b.take()
+	b.load.members = append(b.load.members, u)
+	b.commit()
+	b.land()
+	return <-u.done
 }

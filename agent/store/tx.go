@@ -26,13 +26,17 @@ type Tx struct {
 	// below are the writes of the updates before this one in the same batch,
 	// writes its own; nil stands for a deletion.
 	below, writes map[string][]byte
-	loose         []byte // loose rows, each behind its length
-	packed        packed // events of the bulk lane
-	scratch       []byte
-	size          int // of writes, loose rows and packs, as Badger will count it
-	journal       journal
-	readOnly      bool
-	done          bool
+	// over lies over the database; under, over both, is what the transaction writes
+	// that is on its way.
+	over     *layer
+	under    map[string][]byte
+	loose    []byte // loose rows, each behind its length
+	packed   packed // events of the bulk lane
+	scratch  []byte
+	size     int // of writes, loose rows and packs, as Badger will count it
+	journal  journal
+	readOnly bool
+	done     bool
 }
 
 // maxRecord is the largest value. Larger ones would leave the log and go to
@@ -208,6 +212,12 @@ func (tx *Tx) get(k string) ([]byte, error) {
 
 // read is the stored value at k, nil when there is none.
 func (tx *Tx) read(k string) ([]byte, error) {
+	if v, ok := tx.under[k]; ok {
+		return v, nil
+	}
+	if row, ok := tx.over.rows[k]; ok {
+		return row.value, nil
+	}
 	item, err := tx.snap.Get([]byte(k))
 	if errors.Is(err, badger.ErrKeyNotFound) {
 		return nil, nil
@@ -291,10 +301,7 @@ func (tx *Tx) scan(prefix, from string, reverse bool, fn func(k string, v []byte
 			if order == 0 {
 				it.Next()
 			}
-			v, ok := tx.writes[k]
-			if !ok {
-				v = tx.below[k]
-			}
+			v := tx.fresh(k)
 			if v == nil {
 				continue
 			}
@@ -314,6 +321,16 @@ func (tx *Tx) scan(prefix, from string, reverse bool, fn func(k string, v []byte
 	}
 }
 
+// fresh is the value at a key that overlaid lists; nil is that it is deleted.
+func (tx *Tx) fresh(k string) []byte {
+	for _, writes := range [...]map[string][]byte{tx.writes, tx.below, tx.under} {
+		if v, ok := writes[k]; ok {
+			return v
+		}
+	}
+	return tx.over.rows[k].value
+}
+
 // overlaid lists the written keys with that prefix, in order.
 func (tx *Tx) overlaid(prefix string, reverse bool) []string {
 	var keys []string
@@ -325,6 +342,18 @@ func (tx *Tx) overlaid(prefix string, reverse bool) []string {
 	for k := range tx.below {
 		if _, mine := tx.writes[k]; !mine && strings.HasPrefix(k, prefix) {
 			keys = append(keys, k)
+		}
+	}
+	for k := range tx.under {
+		if strings.HasPrefix(k, prefix) && !tx.written(k) {
+			keys = append(keys, k)
+		}
+	}
+	if strings.HasPrefix(prefix, stateRealm) {
+		for k := range tx.over.rows {
+			if _, ok := tx.under[k]; !ok && strings.HasPrefix(k, prefix) && !tx.written(k) {
+				keys = append(keys, k)
+			}
 		}
 	}
 	slices.Sort(keys)
