@@ -9,6 +9,9 @@
 // let go a while after the last one has left, so that it crosses the line once,
 // and only while somebody looks.
 //
+// It also brings a person's voice to a camera that has a loudspeaker (talk.go), one
+// at a time and for Config.TalkMost at most.
+//
 // What it promises:
 //
 //   - Apply takes the whole picture at any time, before and during Run, from any

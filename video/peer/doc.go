@@ -1,5 +1,6 @@
 // Package peer carries pictures over WebRTC: to browsers (Hub.Watch), from a
-// station outwards to its centre (Hub.Dial), and into the centre (Hub.Accept).
+// station outwards to its centre (Hub.Dial), and into the centre (Hub.Accept); and
+// a voice from a browser, for a camera (Hub.Talk).
 //
 // What it promises:
 //

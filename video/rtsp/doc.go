@@ -24,6 +24,11 @@
 // each attempt is one more login in their log. One that was good and is merely away
 // is called twice a second for a minute, since it is probably starting again.
 //
+// Ask tells whether a camera takes a voice for its loudspeaker, and Call opens a
+// session that brings one there (Voice), beside those of the pictures and without
+// touching them. Say never blocks; what the camera does not take in time is left
+// out.
+//
 // What the camera says of its own time is told, with how far it is off, and fits
 // the sound to the pictures; nothing else goes by it.
 //
