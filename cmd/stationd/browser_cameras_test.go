@@ -59,7 +59,7 @@ devices: {broker: {listen: "127.0.0.1:0"}}
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { _ = json.NewEncoder(w).Encode(facts) }) // a script that has gone needs none
 	mux.HandleFunc("GET /head", func(w http.ResponseWriter, _ *http.Request) {
 		at, v, moves, stops := camera.Head()
-		_ = json.NewEncoder(w).Encode(map[string]any{"pan": at.Pan, "turning": v != (onviftest.Position{}), "moves": moves, "stops": stops})
+		_ = json.NewEncoder(w).Encode(map[string]any{"pan": at.Pan, "turning": v != (onviftest.Position{}), "moves": moves, "stops": stops, "gotos": camera.Calls("GotoPreset")})
 	})
 	mux.HandleFunc("POST /motion/{on}", func(_ http.ResponseWriter, r *http.Request) {
 		camera.Emit(onviftest.Event{Topic: "tns1:RuleEngine/CellMotionDetector/Motion", Source: "VideoSourceConfigurationToken", Of: "cfg-src0", Item: "IsMotion", Value: fmt.Sprint(r.PathValue("on") == "on")})

@@ -36,7 +36,7 @@ func TestParentHasANodesRights(t *testing.T) {
 			want = "setup.invalid" // an empty template gets as far as being read
 		}
 		cmd := station.Command{ID: station.NewID(), Type: name, Subject: "x", Actor: station.System(), Body: []byte(`{}`)}
-		if r := (fromParent{a}).Handle(context.Background(), cmd); r.Problem == nil || r.Problem.Code != want {
+		if r := (fromParent{agent: a}).Handle(context.Background(), cmd); r.Problem == nil || r.Problem.Code != want {
 			t.Errorf("%s from whoever called himself system: %+v, want %s", name, r.Problem, want)
 		}
 	}

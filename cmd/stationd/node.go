@@ -60,7 +60,9 @@ type node struct {
 	console *console.Server
 	routes  []station.Route // all that the console serves
 	calls   *callable
-	eyes    atomic.Pointer[map[string][]string] // see eyesOf
+	eyes    atomic.Pointer[map[string][]string]       // see eyesOf
+	remotes atomic.Pointer[map[string]station.NodeID] // whose the cameras below are
+	turning turns
 
 	statusMu  sync.Mutex // guards what follows
 	statusNow console.Status
@@ -73,6 +75,7 @@ func openNode(cfg Config, log *slog.Logger) (_ *node, err error) {
 	n := &node{cfg: cfg, log: log}
 	n.calls = &callable{node: n, out: map[*outgoingCall]struct{}{}}
 	n.eyes.Store(eyesOf(nil))
+	n.remotes.Store(&map[string]station.NodeID{})
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, n.Close())
@@ -138,7 +141,7 @@ func openNode(cfg Config, log *slog.Logger) (_ *node, err error) {
 	if cfg.Uplink.Enabled() {
 		n.uplink = uplink.New(cfg.Uplink, uplink.Deps{
 			Version: version(), Journal: journal{n.agent, n.store}, Clips: outgoing{n.agent, n.archive},
-			Live: n.calls, Commands: fromParent{n.agent}, Log: log.With("room", "uplink"),
+			Live: n.calls, Commands: fromParent{n.agent, n}, Log: log.With("room", "uplink"),
 		})
 	}
 	return n, n.openConsole()
@@ -193,9 +196,10 @@ func (n *node) openONVIF() *onvif.Set {
 			n.detectedBy(ctx, camera, readings)
 			return n.devices.Take(ctx, onvif.FamilyName, camera, readings...)
 		},
-		Odd:  func(device string, raw []byte, err error) { n.devices.Odd(onvif.FamilyName, device, raw, err) },
-		Note: n.agent.Done,
-		Log:  n.log.With("room", "onvif"),
+		Odd:   func(device string, raw []byte, err error) { n.devices.Odd(onvif.FamilyName, device, raw, err) },
+		Note:  n.agent.Done,
+		Below: n.turnBelow,
+		Log:   n.log.With("room", "onvif"),
 	})
 }
 
@@ -270,6 +274,11 @@ func (n *node) apply(r agent.Registry) {
 		reg.Brokers = append(reg.Brokers, devices.BrokerLink{Broker: b.Broker, Password: b.Password})
 	}
 	n.eyes.Store(eyesOf(r.Sensors))
+	remotes := make(map[string]station.NodeID, len(r.Remote))
+	for _, c := range r.Remote {
+		remotes[c.ID] = c.Node
+	}
+	n.remotes.Store(&remotes)
 	n.devices.Apply(reg)
 	if n.fires != nil {
 		for _, sn := range r.Sensors {

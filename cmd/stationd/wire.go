@@ -123,12 +123,18 @@ func (o outgoing) OpenClip(id string) (uplink.ClipReader, error) { return o.arch
 
 // fromParent carries out what the parent orders. Who orders is not for the line
 // to say: whatever stands in the command, it is another node, with a node's rights.
-type fromParent struct{ agent *agent.Agent }
+type fromParent struct {
+	agent *agent.Agent
+	node  *node
+}
 
 func (f fromParent) Handle(ctx context.Context, cmd station.Command) station.Receipt {
 	name := cmd.Actor.Name
 	cmd.Actor = parent
 	cmd.Actor.Name = name
+	if cmd.Type == station.CommandTurnCamera {
+		return f.node.turnForParent(ctx, cmd)
+	}
 	return f.agent.Handle(ctx, cmd)
 }
 

@@ -68,17 +68,13 @@ func (s *Set) postDescribe(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Set) getHead(w http.ResponseWriter, r *http.Request) error {
-	id := r.PathValue("id")
-	st := headState{Presets: []Preset{}}
-	if by, moves := s.Moving(id); moves {
-		st.Moving = by
-	}
-	err := s.with(r.Context(), id, func(ctx context.Context, c *Client, profile string) (err error) {
-		st.Presets, err = c.Presets(ctx, profile)
-		return err
-	})
+	report, err := s.Turn(r.Context(), r.PathValue("id"), station.TurnOrder{Look: true}, station.ActorFrom(r.Context()))
 	if err != nil {
 		return err
+	}
+	st := headState{Moving: report.Moving, Presets: []Preset{}}
+	for _, p := range report.Presets {
+		st.Presets = append(st.Presets, Preset(p))
 	}
 	return station.WriteJSON(w, http.StatusOK, st)
 }
@@ -88,7 +84,11 @@ func (s *Set) postMove(w http.ResponseWriter, r *http.Request) error {
 	if err := station.ReadJSON(w, r, &v); err != nil {
 		return err
 	}
-	if err := s.Move(r.Context(), r.PathValue("id"), v, station.ActorFrom(r.Context())); err != nil {
+	return s.turn(w, r, station.TurnOrder{Pan: v.Pan, Tilt: v.Tilt, Zoom: v.Zoom})
+}
+
+func (s *Set) turn(w http.ResponseWriter, r *http.Request, o station.TurnOrder) error {
+	if _, err := s.Turn(r.Context(), r.PathValue("id"), o, station.ActorFrom(r.Context())); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
@@ -120,19 +120,7 @@ func (s *Set) postPreset(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Set) postGoTo(w http.ResponseWriter, r *http.Request) error {
-	id, preset := r.PathValue("id"), r.PathValue("preset")
-	if by, moves := s.Moving(id); moves && by != station.ActorFrom(r.Context()).Name && by != station.ActorFrom(r.Context()).Account {
-		return station.Errorf(409, "ptz.held", "wait until it stands still, or stop it", "%s is turning the camera", by)
-	}
-	err := s.with(r.Context(), id, func(ctx context.Context, c *Client, profile string) error { return c.GoTo(ctx, profile, preset) })
-	if err == nil {
-		err = s.noted(r, "camera.preset.goto", id, preset)
-	}
-	if err != nil {
-		return err
-	}
-	w.WriteHeader(http.StatusNoContent)
-	return nil
+	return s.turn(w, r, station.TurnOrder{Preset: r.PathValue("preset")})
 }
 
 func (s *Set) deletePreset(w http.ResponseWriter, r *http.Request) error {

@@ -33,7 +33,10 @@ type Deps struct {
 	Odd func(sender string, raw []byte, err error)
 	// Note writes down that somebody turned a camera, or changed its places.
 	Note func(ctx context.Context, actor station.Actor, action, subject, detail string) error
-	Log  *slog.Logger
+	// Below has a station below turn its camera; false is that the camera is of none.
+	// Nil knows of none.
+	Below func(ctx context.Context, camera string, o station.TurnOrder, who station.Actor) (_ station.TurnReport, below bool, err error)
+	Log   *slog.Logger
 }
 
 // Stats counts since New.

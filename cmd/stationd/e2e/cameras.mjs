@@ -97,6 +97,25 @@ try {
     await album.take(desk, 'cameras-one', {});
   });
 
+  await step('a tour turns it to a place', async () => {
+    await desk.goto(`${facts.station.url}/#/tours`);
+    await desk.getByTestId('tour-add').click();
+    const dialog = desk.getByTestId('tour-dialog');
+    await dialog.locator('[name=name]').fill('球机巡视');
+    await dialog.locator('[name=dwell]').fill('4');
+    await dialog.getByTestId('step-add').selectOption(`camera:${id}`);
+    await dialog.getByTestId('step-place').selectOption({ label: '街面' });
+    await album.one(desk, 'tour-place', 'zh', { width: 1366, height: 768 });
+    await desk.setViewportSize({ width: 1920, height: 1080 });
+    await dialog.locator('button[type=submit]').click();
+    await dialog.waitFor({ state: 'detached' });
+    const before = (await head()).gotos;
+    await desk.getByTestId('tour-start').click();
+    await until('the camera at its place', 15, async () => (await head()).gotos > before);
+    await desk.getByTestId('tour-stop').click();
+    await desk.goto(`${facts.station.url}/#/cameras/${id}`);
+  });
+
   await step('what it detects is a sensor, and alarms', async () => {
     await setUp(desk, 'cameras');
     await desk.getByTestId('row-probe').first().click();

@@ -26,8 +26,8 @@ const ways = { ArrowLeft: [-1, 0, 0], ArrowRight: [1, 0, 0], ArrowUp: [0, 1, 0],
 const pad = /** @type {const} */ ([['↖', -1, 1], ['↑', 0, 1], ['↗', 1, 1], ['←', -1, 0], ['', 0, 0], ['→', 1, 0], ['↙', -1, -1], ['↓', 0, -1], ['↘', 1, -1]]);
 const names = /** @type {const} */ (['upLeft', 'up', 'upRight', 'left', 'stop', 'right', 'downLeft', 'down', 'downRight']);
 
-/** @param {{camera: string}} props */
-export function Ptz({ camera }) {
+/** @param {{camera: string, own?: boolean}} props own is false for a station's camera, whose places are kept there */
+export function Ptz({ camera, own = true }) {
   const [head, setHead] = useState(/** @type {{moving?: string, presets: Preset[]}|null} */ (null));
   const [problem, setProblem] = useState(/** @type {Problem|null} */ (null));
   const [speed, setSpeed] = useState(0.5);
@@ -119,13 +119,13 @@ export function Ptz({ camera }) {
       <div class="ptzside"><div class="row"><button class="btn" ...${grip('zoomIn', [0, 0, 1])}>＋</button><button class="btn" ...${grip('zoomOut', [0, 0, -1])}>－</button></div>
         <label class="speed"><span>${t('ptz.speed')}</span><input type="range" min="0.1" max="1" step="0.1" value=${speed} data-testid="ptz-speed" onInput=${(/** @type {any} */ e) => setSpeed(Number(e.currentTarget.value))} /></label>
         <p class="hint">${held ? t('ptz.turning') : head.moving ? t('ptz.other', { name: head.moving }) : t('ptz.hint')}</p></div>`}
-    <${Presets} path=${path} list=${head.presets} again=${load} mayTurn=${mayTurn} />
+    <${Presets} path=${path} list=${head.presets} again=${load} mayTurn=${mayTurn} own=${own} />
     ${problem && html`<p class="problem" role="alert">${problem.message} ${problem.hint}</p>`}
   </section>`;
 }
 
-/** @param {{path: string, list: Preset[], again: () => any, mayTurn: boolean}} props */
-function Presets({ path, list, again: reload, mayTurn }) {
+/** @param {{path: string, list: Preset[], again: () => any, mayTurn: boolean, own: boolean}} props */
+function Presets({ path, list, again: reload, mayTurn, own }) {
   const [name, setName] = useState('');
   const [problem, setProblem] = useState('');
   /** @param {Promise<any>} wish */
@@ -144,7 +144,7 @@ function Presets({ path, list, again: reload, mayTurn }) {
     await wish(post(`${path}/presets`, { name: name.trim() }));
     setName('');
   };
-  const change = may('configure');
+  const change = own && may('configure');
   if (!list.length && !change) return null;
   return html`<div class="presets"><h3>${t('ptz.presets')}</h3>
     <ul>${list.map((p) => html`<li key=${p.token}><button type="button" class="btn" disabled=${!mayTurn} data-testid="ptz-goto" onClick=${() => wish(post(`${path}/presets/${encodeURIComponent(p.token)}`))}>${p.name || p.token}</button>

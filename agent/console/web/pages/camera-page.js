@@ -34,7 +34,7 @@ export function CameraPage({ id, onEdit }) {
       ${may('configure') && !centre.value && html`<button type="button" class="btn" onClick=${() => onEdit(camera)}>${t('change')}</button>`}</div>
     <div class="onecam">
       ${may('video') ? html`<${Player} key=${camera.id} camera=${camera.id} node=${camera.node} testid="live-video" />` : html`<p class="empty">${t('video.notAllowed')}</p>`}
-      <div class="camside">${may('video') && camera.onvif && !centre.value && html`<section class="card"><${Ptz} key=${camera.id} camera=${camera.id} /></section>`}<${Facts} row=${row} /><${Seen} camera=${camera} /></div>
+      <div class="camside">${may('video') && camera.onvif && html`<section class="card"><${Ptz} key=${camera.id} camera=${camera.id} own=${!camera.node} /></section>`}<${Facts} row=${row} /><${Seen} camera=${camera} /></div>
     </div>
   </main>`;
 }

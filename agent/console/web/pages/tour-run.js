@@ -5,7 +5,7 @@ import { html, useEffect, useState } from '../html.js';
 import { t } from '../words/words.js';
 import { go, href } from '../state/route.js';
 import { cameraRow, nodeName } from '../state/store.js';
-import { confirms, dismiss, end, moving, next, pause, previous, say, start, unsaved } from '../state/touring.js';
+import { confirms, dismiss, end, moving, next, pause, previous, say, start, unsaved, unturned } from '../state/touring.js';
 import { Player } from '../live/player.js';
 
 /** @typedef {import('../state/touring.js').Run} Run */
@@ -49,6 +49,7 @@ export function TourRun({ run }) {
   return html`<main class="page fill tourpage" data-testid="tour-run" data-at=${run.at}>
     <div class="head"><h1>${run.tour.name}</h1><span class="sub">${run.at + 1} / ${run.steps.length}</span>
       <div class="grow"></div>
+      ${unturned.value === run.at && html`<span class="warn" data-testid="unturned">${t('ptz.preset.failed')}</span>`}
       ${unsaved.value && html`<span class="warn">${t('tour.unsaved')}</span>`}
       <div class="pager"><button type="button" aria-label=${t('page.prev')} onClick=${previous}>‹</button>
         <button type="button" aria-pressed=${run.paused} data-testid="tour-pause" onClick=${() => pause(!run.paused)}>${t(run.paused ? 'tour.go' : 'tour.pause')}<kbd>P</kbd></button>

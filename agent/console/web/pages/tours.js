@@ -13,6 +13,7 @@ import { groups, loadWalls, tours, useWalls } from '../state/walls.js';
 import { Dialog } from '../ui/dialog.js';
 import { Field, Form } from '../ui/form.js';
 import { HoursField, hoursWords } from '../ui/hours.js';
+import { useLoad } from '../ui/load.js';
 import { RemoveButton } from '../ui/remove.js';
 import { TourRun } from './tour-run.js';
 
@@ -41,6 +42,17 @@ export function Tours() {
 /** @param {{tour: Tour, edits: boolean, onEdit: (t: Tour) => void}} props */
 function Quiet({ tour, edits, onEdit }) {
   return edits && html`<button type="button" class="btn quiet" onClick=${() => onEdit(tour)}>${t('change')}</button>`;
+}
+
+/** Where a camera that can be turned looks in a step. @param {{camera: string, value: string, onValue: (v: string) => void}} props */
+function Place({ camera, value, onValue }) {
+  const list = useLoad(camera && cameraRow(camera)?.camera.onvif ? `/cameras/${encodeURIComponent(camera)}/ptz` : '');
+  /** @type {{token: string, name?: string}[]} */
+  const places = list.data?.presets ?? [];
+  if (!places.length && !value) return html`<span></span>`;
+  return html`<select aria-label=${t('ptz.presets')} data-testid="step-place" value=${value} onChange=${(/** @type {any} */ e) => onValue(e.currentTarget.value)}><option value="">${t('ptz.preset.none')}</option>
+    ${places.map((p) => html`<option key=${p.token} value=${p.token}>${p.name || p.token}</option>`)}
+    ${value && !places.some((p) => p.token === value) && html`<option value=${value}>${value}</option>`}</select>`;
 }
 
 /** @param {{tour: Tour, onClose: () => void}} props */
@@ -85,6 +97,7 @@ function TourDialog({ tour, onClose }) {
       <fieldset class="field"><legend>${t('tours.steps')}</legend>
         <ol class="toursteps">${steps.map((s, i) => html`<li key=${i} data-testid="tour-step"><span class="num">${i + 1}</span>
           <b>${s.camera ? (cameraRow(s.camera)?.camera.name ?? t('camera.removed')) : `${t('videowall.as.group')} ${groups.value.find((g) => g.id === s.group)?.name ?? ''}`}</b>
+          <${Place} camera=${s.camera ?? ''} value=${s.preset ?? ''} onValue=${(/** @type {string} */ preset) => change(i, { preset })} />
           <input type="number" min="3" max="600" placeholder=${dwell} aria-label=${t('tours.dwell')} value=${s.dwell || ''} onInput=${(/** @type {any} */ e) => change(i, { dwell: Number(e.currentTarget.value) || 0 })} />
           <button type="button" class="btn quiet" aria-label=${t('tours.up')} disabled=${i === 0} onClick=${() => move(i, -1)}>↑</button>
           <button type="button" class="btn quiet" aria-label=${t('tours.down')} disabled=${i === steps.length - 1} onClick=${() => move(i, 1)}>↓</button>

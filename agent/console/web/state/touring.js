@@ -3,7 +3,7 @@
 // watched what when. The round lives beside the pages, so that an alarm that takes
 // the screen interrupts it and does not end it.
 import { effect, signal, untracked } from '../html.js';
-import { newKey, put, Problem } from './api.js';
+import { newKey, post, put, Problem } from './api.js';
 import { now, stationNow } from './clock.js';
 import { seat } from './prefs.js';
 import { go, route } from './route.js';
@@ -23,6 +23,8 @@ const backAfter = 15_000; // a display goes back to its tour when the alarm has 
 export const run = signal(/** @type {Run|null} */ (null));
 /** What could not be written down; it is tried again with the next word. */
 export const unsaved = signal(/** @type {Problem|null} */ (null));
+/** The step whose camera could not be turned to its place; −1 is none. */
+export const unturned = signal(-1);
 /** Whether the picture on the screen moves; told by the page. */
 export const moving = signal(false);
 
@@ -63,6 +65,13 @@ function viewAt(r) {
   return { camera, i: i >= 0 && i < r.views.length ? i : r.views.length };
 }
 
+/** Turns the camera to the step's place. @param {Run} r */
+function turn(r) {
+  const { camera, preset } = r.steps[r.at];
+  unturned.value = -1;
+  if (preset) post(`/cameras/${encodeURIComponent(camera)}/presets/${encodeURIComponent(preset)}`).catch(() => run.peek()?.id === r.id && (unturned.value = r.at));
+}
+
 /** Counts a second of looking, and goes on when the time is over. */
 function tick() {
   const r = run.peek();
@@ -70,6 +79,7 @@ function tick() {
   const at = stationNow();
   const { camera, i } = viewAt(r);
   const fresh = r.shown === 0;
+  if (fresh) turn(r);
   const old = r.views[i] ?? { camera, name: cameraRow(camera)?.camera.name ?? '', from: iso(at), to: iso(at), seconds: 0, dark: 0, times: 0 };
   /** @type {PatrolView} */
   const view = { ...old, to: iso(at), seconds: fresh ? old.seconds : old.seconds + 1, dark: (old.dark ?? 0) + (fresh || moving.peek() ? 0 : 1), times: (old.times ?? 0) + (fresh ? 1 : 0) };
