@@ -96,9 +96,6 @@ func (c *fakeCamera) count(method string) int {
 
 func (c *fakeCamera) serve(conn net.Conn) {
 	defer conn.Close()
-	if c.deaf {
-		_ = conn.(*net.TCPConn).SetReadBuffer(4096) // so that it is full soon
-	}
 	in := bufio.NewReader(conn)
 	r := textproto.NewReader(in)
 	var players sync.WaitGroup
@@ -149,6 +146,7 @@ func (c *fakeCamera) serve(conn net.Conn) {
 			return
 		}
 		if method == "PLAY" && c.deaf {
+			_ = conn.(*net.TCPConn).SetReadBuffer(4096) // so that it is full soon
 			<-c.over
 			return
 		}
