@@ -74,6 +74,15 @@ func demo(ctx context.Context, dir string, out, errs io.Writer) (err error) {
 		cameras.Close()
 		return nil
 	})
+	dome, err := startDome(cameras)
+	if err != nil {
+		return err
+	}
+	g.Go(func() error {
+		<-ctx.Done()
+		dome.Close()
+		return nil
+	})
 	centre, err := startDemoNode(ctx, g, demoCentre(dir), log.With("node", "centre"))
 	if err != nil {
 		return err
@@ -86,7 +95,7 @@ func demo(ctx context.Context, dir string, out, errs io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	password, err := furnish(ctx, village.agent, cameras)
+	password, err := furnish(ctx, village.agent, cameras, dome.URL())
 	if err != nil {
 		return err
 	}
@@ -103,6 +112,7 @@ func demo(ctx context.Context, dir string, out, errs io.Writer) (err error) {
 	fmt.Fprintf(out, "\nthe first alarm comes in %d seconds; Ctrl-C ends\n", int(demoFirst.Seconds()))
 	sensors := devicestest.Sensors(devicestest.Config{URL: "mqtt://" + village.devices.Addr().String(), Username: demoSensors, Password: password})
 	g.Go(func() error { return sensors.Run(ctx) })
+	g.Go(func() error { return playMotion(ctx, dome) })
 	next, err := nextScene(village.agent)
 	if err != nil {
 		return err
@@ -176,7 +186,7 @@ func demoCertificate(centreData, to string, id station.NodeID) error {
 
 // furnish sets up cameras, sensors and the sensors' account, and returns its
 // password.
-func furnish(ctx context.Context, a *agent.Agent, cameras *videotest.Server) (station.Secret, error) {
+func furnish(ctx context.Context, a *agent.Agent, cameras *videotest.Server, dome string) (station.Secret, error) {
 	order := func(kind, subject string, body any) (station.Receipt, error) {
 		raw, err := json.Marshal(body)
 		if err != nil {
@@ -200,6 +210,9 @@ func furnish(ctx context.Context, a *agent.Agent, cameras *videotest.Server) (st
 	}
 	for _, f := range films {
 		c := station.Camera{ID: f.Name, Name: f.Title, Place: f.Title, URL: cameras.URL(f.Name), Record: true, Position: demoPlace(f.Name)}
+		if f.Name == demoDome {
+			c.ONVIF, c.Recording = dome, station.RecordEvents
+		}
 		if _, err := order(station.CommandPutCamera, c.ID, station.CameraOrder{Camera: c}); err != nil {
 			return "", err
 		}

@@ -11,7 +11,7 @@ import (
 // second, a key picture every two seconds, an access unit delimiter in front of
 // every picture. make-films.sh makes them.
 //
-//go:embed films/*.h264 films/lobby.h265 films/tone.aac
+//go:embed films/*.h264 films/lobby.h265 films/tone.aac films/gate.jpg
 var filmFiles embed.FS
 
 // Film is a short scene that is played in a loop.
@@ -96,3 +96,6 @@ func split(data []byte, delimiter func(nalu []byte) bool) [][][]byte {
 	}
 	return units
 }
+
+// Still is a picture of the gate as JPEG.
+func Still() ([]byte, error) { return filmFiles.ReadFile("films/gate.jpg") }

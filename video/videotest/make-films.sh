@@ -32,3 +32,6 @@ ffmpeg -v error -y -i films/corridor.h264 -t 2 -vf scale=320:180 -pix_fmt yuv420
 	-x265-params 'log-level=0:keyint=50:min-keyint=50:scenecut=0:bframes=0:repeat-headers=1:aud=1:info=0:open-gop=0' \
 	-f hevc films/lobby.h265
 ffmpeg -v error -y -f lavfi -i 'sine=frequency=440:beep_factor=4:sample_rate=16000' -t 2.048 -ac 1 -c:a aac -b:a 24k films/tone.aac
+
+# A still of the gate.
+ffmpeg -v error -y -i films/gate.h264 -ss 2 -frames:v 1 -q:v 6 films/gate.jpg
