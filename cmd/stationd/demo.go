@@ -65,7 +65,7 @@ func demo(ctx context.Context, dir string, out, errs io.Writer) (err error) {
 
 	// The usual port, so that the cameras which a second demo finds set up are
 	// there at once.
-	cameras, err := videotest.Start(videotest.Config{Listen: freePort(8554)})
+	cameras, err := videotest.Start(videotest.Config{Listen: freePort(8554), Hears: videotest.SoundPCMA}) // so that one can try to talk through them
 	if err != nil {
 		return fmt.Errorf("start the cameras: %w", err)
 	}

@@ -155,14 +155,14 @@ export function useTalk(camera, row) {
     onBlur: () => pressed.current && end(),
   };
   const word = live ? t('talk.end') : other && other.account !== me ? t('talk.other', { name: other.name }) : t('talk.hold');
-  const key = able && html`<button type="button" class="talkkey ${phase}" aria-pressed=${live} aria-label=${word} title=${word} disabled=${!live && !!other && other.account !== me} data-testid="talk" ...${hold}>
+  const key = able && html`<button type="button" class="talkkey ${phase}" aria-label=${word} title=${word} disabled=${!live && !!other && other.account !== me} data-testid="talk" ...${hold}>
     <svg viewBox="0 0 24 24" aria-hidden="true"><path d="M12 3a3 3 0 0 0-3 3v6a3 3 0 0 0 6 0V6a3 3 0 0 0-3-3z" /><path class="wave" d="M6 11v1a6 6 0 0 0 12 0v-1M12 18v3M9 21h6" /></svg><span>${t('talk')}</span></button>`;
 
   let line = null;
   if (live) {
     const left = mine.current && until ? Math.max(0, Math.round((Date.parse(until) - now.value) / 1000)) : 0;
-    line = html`<div class="talkline ${phase}" role="status" data-testid="talk-line" data-phase=${phase}>
-      <strong>${t(phase === 'speaking' ? 'talk.speak' : phase === 'calling' ? 'talk.calling' : 'talk.asking')}</strong>
+    line = html`<div class="talkline ${phase}" data-testid="talk-line" data-phase=${phase}>
+      <strong role="status">${t(phase === 'speaking' ? 'talk.speak' : phase === 'calling' ? 'talk.calling' : 'talk.asking')}</strong>
       <meter min="0" max="1" low="0.15" value="0" ref=${meter} aria-label=${t('talk.level')} data-testid="talk-level"></meter>
       ${left > 0 && html`<span class="left" data-testid="talk-left">${t('talk.left', { n: left })}</span>`}
       <span class="how">${t(stays ? 'talk.stays' : 'talk.letGo')}</span></div>`;
