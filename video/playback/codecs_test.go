@@ -94,6 +94,7 @@ func (c *camera) playWith(d time.Duration, s tone) {
 // console's player and exports; ffprobe finds each codec there, and decodes it all.
 // G.711, of which no player of MP4 knows, is FLAC there, sample by sample the same.
 func TestCodecsArePlayed(t *testing.T) {
+	t.Parallel()
 	pictures := map[string][][][]byte{"h264": film(t, "gate"), "hevc": hevc(t)}
 	for sound, s := range tones(t) {
 		for picture, units := range pictures {

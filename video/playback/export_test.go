@@ -147,6 +147,7 @@ func (e *exporting) files() []string {
 
 // One file, index in front, in which time runs as it ran on the wall.
 func TestExport(t *testing.T) {
+	t.Parallel()
 	a := openArchive(t)
 	c := a.camera("gate", morning, film(t, "gate"))
 	c.play(20 * time.Second)
@@ -254,6 +255,7 @@ func TestExportWithTime(t *testing.T) {
 
 // What cannot be exported is refused before it is ordered.
 func TestExportsThatAreRefused(t *testing.T) {
+	t.Parallel()
 	a := openArchive(t)
 	c := a.camera("gate", morning, film(t, "gate"))
 	c.play(6 * time.Second)
@@ -279,6 +281,7 @@ func TestExportsThatAreRefused(t *testing.T) {
 // A disk that fills up, a record that vanishes, somebody who changes their mind: each
 // is told, and no half file stays.
 func TestExportsThatFail(t *testing.T) {
+	t.Parallel()
 	a := openArchive(t)
 	c := a.camera("gate", morning, film(t, "gate"))
 	c.play(30 * time.Second)
@@ -336,6 +339,7 @@ func TestExportsThatFail(t *testing.T) {
 
 // What the disk drops while an export reads it is held.
 func TestAnExportHoldsItsSpan(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("records more than the quota")
 	}
@@ -374,6 +378,7 @@ func TestAnExportHoldsItsSpan(t *testing.T) {
 }
 
 func TestListOfExports(t *testing.T) {
+	t.Parallel()
 	a := openArchive(t)
 	e := runExports(t, a, playback.Deps{Now: func() time.Time { return morning }}, nil)
 	for _, camera := range []string{"gate", "garage"} {

@@ -80,6 +80,7 @@ func FuzzFragment(f *testing.F) {
 
 // A fragment that is taken apart and put together is the same.
 func TestFragmentsRoundTrip(t *testing.T) {
+	t.Parallel()
 	tracks := []*track{pictureTrack(), soundTrack()}
 	data := seedFragment()
 	runs, err := readFragment(data, tracks)
@@ -97,6 +98,7 @@ func TestFragmentsRoundTrip(t *testing.T) {
 
 // PCM that was packed as FLAC is the same PCM, sample by sample: ffmpeg says so.
 func TestPCMIsPackedWithoutLoss(t *testing.T) {
+	t.Parallel()
 	for _, little := range []bool{false, true} {
 		s := soundTrack()
 		if little {
@@ -154,6 +156,7 @@ func TestPCMIsPackedWithoutLoss(t *testing.T) {
 // Every sample of G.711 is unpacked as ffmpeg unpacks it, and such sound is sent as
 // FLAC.
 func TestG711(t *testing.T) {
+	t.Parallel()
 	all := make([]byte, 256)
 	for i := range all {
 		all[i] = byte(i)
@@ -188,6 +191,7 @@ func TestG711(t *testing.T) {
 }
 
 func TestFlacNumbers(t *testing.T) {
+	t.Parallel()
 	for n, want := range map[uint64]int{0: 1, 0x7f: 1, 0x80: 2, 0x7ff: 2, 0x800: 3, 0xffff: 3, 0x10000: 4, 0x1fffff: 4, 0x200000: 5, 0x3ffffff: 5, 0x4000000: 6, 0x7fffffff: 6, 0x80000000: 1, 1<<36 - 1: 6} {
 		if got := flacNumber(n); len(got) != want {
 			t.Errorf("%#x takes %d bytes, not %d", n, len(got), want)
@@ -197,6 +201,7 @@ func TestFlacNumbers(t *testing.T) {
 
 // Where to begin: at the key picture before, without a gap in between.
 func TestBegin(t *testing.T) {
+	t.Parallel()
 	at := func(s float64) time.Time { return time.Unix(1000, 0).Add(time.Duration(s * float64(time.Second))) }
 	entry := func(s, lasts float64, key bool) record.Entry {
 		return record.Entry{Start: at(s), Duration: time.Duration(lasts * float64(time.Second)), Key: key}

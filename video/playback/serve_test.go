@@ -59,6 +59,7 @@ func get(t testing.TB, url string) (*http.Response, []byte) {
 func near(d, want, by time.Duration) bool { return (d - want).Abs() <= by }
 
 func TestTimeline(t *testing.T) {
+	t.Parallel()
 	_, s := twoStretches(t)
 	reply, body := get(t, s.URL+"/api/v1/cameras/gate/timeline?from="+stamp(morning.Add(-time.Hour))+"&to="+stamp(morning.Add(time.Hour)))
 	var line playback.Timeline
@@ -90,6 +91,7 @@ func TestTimeline(t *testing.T) {
 
 // Settings of the clock and what is held stand on the timeline, after a restart too.
 func TestTimelineTellsOfTheClockAndOfWhatIsHeld(t *testing.T) {
+	t.Parallel()
 	cfg := record.DefaultConfig()
 	cfg.Dir, cfg.VolumeSize, cfg.MaxBytes, cfg.MinFree, cfg.ClipsMinFree = filepath.Join(t.TempDir(), "video"), 4*disk.MiB, 512*disk.MiB, 64*disk.MiB, 32*disk.MiB
 	cfg.SyncEvery = 100 * time.Millisecond
@@ -132,6 +134,7 @@ func TestTimelineTellsOfTheClockAndOfWhatIsHeld(t *testing.T) {
 // The day ends where the zone says: at nine in the evening UTC it is tomorrow in
 // Shanghai.
 func TestDaysEndWithTheZone(t *testing.T) {
+	t.Parallel()
 	a := openArchive(t)
 	c := a.camera("gate", time.Date(2026, 11, 3, 15, 59, 50, 0, time.UTC), film(t, "gate"))
 	c.play(20 * time.Second)
@@ -150,6 +153,7 @@ func TestDaysEndWithTheZone(t *testing.T) {
 // Media begins at the key picture before the moment and is one request; what it
 // holds decodes.
 func TestMedia(t *testing.T) {
+	t.Parallel()
 	_, s := twoStretches(t)
 	url := s.URL + "/api/v1/cameras/gate/media?"
 	reply, body := get(t, url+"from="+stamp(morning.Add(7*time.Second))+"&to="+stamp(morning.Add(15*time.Second)))
@@ -185,6 +189,7 @@ func TestMedia(t *testing.T) {
 }
 
 func TestPlaylist(t *testing.T) {
+	t.Parallel()
 	_, s := twoStretches(t)
 	url := s.URL + "/api/v1/cameras/gate/playlist.m3u8?from=" + stamp(morning.Add(5*time.Second)) + "&to=" + stamp(morning.Add(65*time.Second))
 	reply, body := get(t, url)
@@ -225,6 +230,7 @@ func TestPlaylist(t *testing.T) {
 
 // A live playlist grows by appending, until the camera has been silent for long.
 func TestLivePlaylist(t *testing.T) {
+	t.Parallel()
 	a := openArchive(t)
 	c := a.camera("gate", morning, film(t, "gate"))
 	now := morning.Add(20 * time.Second)
@@ -330,6 +336,7 @@ func TestSnapshotOfThisMoment(t *testing.T) {
 
 // What cannot be used is refused, with the parameter's name and what to do.
 func TestHostileQuestions(t *testing.T) {
+	t.Parallel()
 	_, s := twoStretches(t)
 	span := "from=" + stamp(morning) + "&to=" + stamp(morning.Add(time.Minute))
 	long := strings.Repeat("x", 300)

@@ -59,6 +59,7 @@ func TestClipCoversItsSpan(t *testing.T) {
 }
 
 func TestClipWaitsForItsEnd(t *testing.T) {
+	t.Parallel()
 	cfg := smallConfig(t.TempDir())
 	cfg.ClipGrace = 30 * time.Second // what is asked for may lie behind a slow machine
 	a := open(t, cfg)
@@ -295,6 +296,7 @@ func TestClipIsMadeOnce(t *testing.T) {
 }
 
 func TestClipRefusesWhatItCannot(t *testing.T) {
+	t.Parallel()
 	cfg := smallConfig(t.TempDir())
 	cfg.EventsMaxBytes = 0
 	a := open(t, cfg)

@@ -14,6 +14,7 @@ import (
 var _ record.Space = (*disk.Guard)(nil)
 
 func TestConfigNamesEveryFault(t *testing.T) {
+	t.Parallel()
 	if err := record.DefaultConfig().Validate(); err != nil {
 		t.Errorf("the defaults: %v", err)
 	}

@@ -50,6 +50,7 @@ func damageLog(t *testing.T, dir string, at float64) {
 }
 
 func TestDamagedFragmentIsLeftOut(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	start, end := recorded(t, dir, 30*time.Second)
 	damageLog(t, dir, 0.5)
@@ -77,6 +78,7 @@ func TestDamagedFragmentIsLeftOut(t *testing.T) {
 }
 
 func TestVolumeThatCannotBeOpenedIsSetAside(t *testing.T) {
+	t.Parallel()
 	for name, break1 := range map[string]func(t *testing.T, dir string){
 		"manifest": func(t *testing.T, dir string) {
 			if err := os.Truncate(filepath.Join(dir, "MANIFEST"), 10); err != nil {
@@ -126,6 +128,7 @@ func TestVolumeThatCannotBeOpenedIsSetAside(t *testing.T) {
 }
 
 func TestVolumeWithoutSealIsRecovered(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	start, end := recorded(t, dir, 30*time.Second)
 	seals, err := filepath.Glob(filepath.Join(dir, "volumes", "v*", "seal"))
@@ -142,6 +145,7 @@ func TestVolumeWithoutSealIsRecovered(t *testing.T) {
 }
 
 func TestDamagedClipIsSetAside(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	start, _ := recorded(t, dir, 20*time.Second)
 	a := open(t, smallConfig(dir))

@@ -32,6 +32,7 @@ func code(err error) string {
 }
 
 func TestReceiveOverRestarts(t *testing.T) {
+	t.Parallel()
 	cfg := smallConfig(t.TempDir())
 	body, sum := randomClip(5<<20 + 12345)
 	a := open(t, cfg)
@@ -86,6 +87,7 @@ func (p *pieces) Read(b []byte) (int, error) {
 }
 
 func TestReceivedClipIsServed(t *testing.T) {
+	t.Parallel()
 	cfg := smallConfig(t.TempDir())
 	a := open(t, cfg)
 	body, sum := randomClip(3 << 20)
@@ -136,6 +138,7 @@ func receive(t *testing.T, a *running, id string, body []byte, sum string) {
 }
 
 func TestReceiveRefuses(t *testing.T) {
+	t.Parallel()
 	cfg := smallConfig(t.TempDir())
 	a := open(t, cfg)
 	body, sum := randomClip(2<<20 + 1)

@@ -14,6 +14,7 @@ import (
 // reads them: with gaps, steps of the clock, several cameras, a camera's name that has
 // to be escaped, and what the scrub found.
 func TestSealsAreReadQuickly(t *testing.T) {
+	t.Parallel()
 	cfg := smallConfig(t.TempDir())
 	a := open(t, cfg)
 	began := time.Now().Add(-time.Hour)
@@ -80,6 +81,7 @@ func FuzzSeal(f *testing.F) {
 }
 
 func TestSealTexts(t *testing.T) {
+	t.Parallel()
 	for i, text := range sealTexts {
 		quick, agree, err := record.ReadSealText([]byte(text))
 		if want := i < 2; quick != want || quick && (err != nil || !agree) {

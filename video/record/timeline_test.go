@@ -6,6 +6,7 @@ import (
 )
 
 func TestTimelineFollowsTheEarliestArrivals(t *testing.T) {
+	t.Parallel()
 	var l timeline
 	const frame = 40 * time.Millisecond
 	pts, wall := time.Duration(0), int64(1e18)
@@ -44,6 +45,7 @@ func TestTimelineFollowsTheEarliestArrivals(t *testing.T) {
 }
 
 func TestHeader(t *testing.T) {
+	t.Parallel()
 	key := timeKey(kindFragment, "cam1", 12345)
 	h := header{flags: flagKey, gen: 7, pts: time.Hour, duration: 2 * time.Second, samples: 50}
 	value := append(make([]byte, headerSize), "fragment"...)
