@@ -67,6 +67,27 @@ try {
     check(Math.abs(shown - clock) < 1.5, `the picture is of ${shown} s, the clock at ${clock} s`);
   });
 
+  await step('a picture is saved before the first one has come', async () => {
+    await p.evaluate(() => (location.hash = '#/records'));
+    await p.getByTestId('playback').waitFor({ state: 'detached' });
+    const saved = p.waitForEvent('download');
+    await p.evaluate(async (address) => {
+      location.hash = new URL(address).hash;
+      for (;;) {
+        await new Promise((done) => setTimeout(done, 0));
+        const button = document.querySelector('[data-testid=snapshot]');
+        if (!button || !/:2\d$/.test(document.querySelector('.track')?.getAttribute('aria-valuetext') ?? '')) continue;
+        button.click();
+        return;
+      }
+    }, address([lossy], 21));
+    const download = await saved;
+    const file = await readFile(await download.path());
+    check(download.suggestedFilename().startsWith(`${lossy}_`) && /-2\d\.jpg$/.test(download.suggestedFilename()) && file[0] === 0xff && file[1] === 0xd8 && file.length > 5_000, `${download.suggestedFilename()}, ${file.length} bytes`);
+    await ready(lossy);
+    return `${download.suggestedFilename()}, ${file.length} bytes`;
+  });
+
   await step('steps on and back, one picture at a time', async () => {
     await typeTime(12);
     await ready(lossy);

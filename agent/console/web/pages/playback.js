@@ -21,6 +21,7 @@ const behindLive = 10_000; // where the page begins when no time is given
 const beforeAlarm = 5_000;
 const tickEvery = 60; // ms
 const addressAfter = 700; // ms without a change before the address follows
+const shownWithin = 1.5; // seconds between the clock and the picture that stands for it
 const exported = 60_000; // what the export dialog proposes around the clock
 
 /** Whether this node has a record to be played. */
@@ -156,22 +157,33 @@ function jump(by) {
   bringIntoView(position.peek());
 }
 
-/** Saves what is shown as a picture; the browser has it decoded already. */
-function snapshot() {
-  const feed = feeds.get(first.peek());
-  const v = feed?.video;
-  if (!feed || !v?.videoWidth) return;
+/** Saves the moment as a picture: what is shown, where the browser has decoded it, or else what the station makes of it. */
+async function snapshot() {
+  const camera = first.peek();
+  const at = position.peek();
+  const blob = (await shownAt(camera, at)) ?? (await recordedPicture(camera, at));
+  if (!blob) return;
+  const a = document.createElement('a');
+  a.href = URL.createObjectURL(blob);
+  a.download = `${camera}_${stamp(new Date(at).toISOString()).replace(/[ :]/g, '-')}.${blob.type === 'image/jpeg' ? 'jpg' : 'mp4'}`;
+  a.click();
+  setTimeout(() => URL.revokeObjectURL(a.href), 10_000);
+}
+
+/** What stands on the screen, if it is of that moment: before the first picture and during a seek it is black, or another one. @param {string} camera @param {number} at @returns {Promise<Blob|null>} */
+function shownAt(camera, at) {
+  const v = feeds.get(camera)?.video;
+  if (!v || v.readyState < HTMLMediaElement.HAVE_CURRENT_DATA || v.seeking || Math.abs(v.currentTime - at / 1000) > shownWithin) return Promise.resolve(null);
   const c = document.createElement('canvas');
   [c.width, c.height] = [v.videoWidth, v.videoHeight];
   c.getContext('2d')?.drawImage(v, 0, 0);
-  c.toBlob((b) => {
-    if (!b) return;
-    const a = document.createElement('a');
-    a.href = URL.createObjectURL(b);
-    a.download = `${feed.camera}_${stamp(new Date(position.peek()).toISOString()).replace(/[ :]/g, '-')}.jpg`;
-    a.click();
-    setTimeout(() => URL.revokeObjectURL(a.href), 10_000);
-  }, 'image/jpeg', 0.92);
+  return new Promise((done) => c.toBlob(done, 'image/jpeg', 0.92));
+}
+
+/** The key picture before a moment; null where nothing is recorded. @param {string} camera @param {number} at @returns {Promise<Blob|null>} */
+async function recordedPicture(camera, at) {
+  const reply = await fetch(`/api/v1/cameras/${encodeURIComponent(camera)}/snapshot?at=${encodeURIComponent(new Date(at).toISOString())}`, { credentials: 'same-origin' });
+  return reply.ok ? reply.blob() : null;
 }
 
 /** @param {{onExport: () => void, onHold: () => void}} props */
