@@ -269,6 +269,12 @@ func TestCrashLeftoversAreNoDamage(t *testing.T) {
 		"a log made ahead": func(t *testing.T, core string) {
 			must(t, os.WriteFile(filepath.Join(core, "00099.mem"), nil, 0o600))
 		},
+		"a value log that was being made": func(t *testing.T, core string) {
+			must(t, os.WriteFile(filepath.Join(core, "000099.vlog"), nil, 0o600))
+		},
+		"a value log of which the header was being written": func(t *testing.T, core string) {
+			must(t, os.WriteFile(filepath.Join(core, "000099.vlog"), make([]byte, 12), 0o600))
+		},
 		"a manifest that was being rewritten": func(t *testing.T, core string) {
 			must(t, os.WriteFile(filepath.Join(core, "MANIFEST-REWRITE"), []byte("Bd"), 0o600))
 		},

@@ -24,6 +24,8 @@ const (
 	memTable = 4 << 20
 	logSize  = 2 * memTable
 	logExt   = ".mem"
+	// valueHeader is the size of the header of a value log.
+	valueHeader = 20
 	// closeNeed is what the last table needs, at most.
 	closeNeed = 8 << 20
 )
@@ -40,15 +42,26 @@ type logs struct {
 func newLogs(dir string) *logs { return &logs{dir: dir} }
 
 // sweepLogs removes logs without content before Badger opens: the one that was
-// made ahead, and one that was being deleted. Badger would refuse to open.
+// made ahead, one that was being deleted, and a value log that was being made, in
+// which there is never more than a header. Badger would refuse to open.
 func sweepLogs(dir string) error {
 	names, err := logIDs(dir)
 	if err != nil {
 		return err
 	}
+	empty := map[string]int64{} // up to which size
 	for _, id := range names {
-		p := logPath(dir, id)
-		if fi, err := os.Stat(p); err == nil && fi.Size() == 0 {
+		empty[logPath(dir, id)] = 0
+	}
+	values, err := filepath.Glob(filepath.Join(dir, "*.vlog"))
+	if err != nil {
+		return err
+	}
+	for _, p := range values {
+		empty[p] = valueHeader
+	}
+	for p, size := range empty {
+		if fi, err := os.Stat(p); err == nil && fi.Size() <= size {
 			if err := os.Remove(p); err != nil {
 				return err
 			}
