@@ -113,6 +113,8 @@ type Registry struct {
 	// JoiningUntil is until when unknown devices may appear by themselves; in the
 	// past or zero they may not.
 	JoiningUntil time.Time
+	// RanUntil is until when the program ran the last time; zero is not known.
+	RanUntil time.Time
 }
 
 // BrokerLink is an outside broker with its password.

@@ -42,6 +42,7 @@ func (a *Agent) Registry() (Registry, error) {
 		if err != nil {
 			return err
 		}
+		r.RanUntil = a.ranUntil()
 		err = store.Each(tx, sensorTable, func(_ store.Key, s station.Sensor) error {
 			if s.Node != "" {
 				return nil // a child's

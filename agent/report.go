@@ -272,7 +272,10 @@ func (a *Agent) commitSignal(tx *store.Tx, now alarm.Now, sensor station.Sensor,
 	if err != nil {
 		return err
 	}
-	m.Late, m.Retained, m.Repeated = r.Late, r.Retained, again
+	// Of unknown age is no news, except where people may be in danger: there it is,
+	// and says so.
+	m.Late, m.Retained, m.Repeated = r.Late || r.Waited && !sig.Kind.LifeSafety(), r.Retained, again
+	m.Waited = r.Waited
 	m.DeviceTime, m.Values = r.DeviceTime, r.Values
 	if !r.DeviceTime.IsZero() {
 		m.Skew = r.DeviceTime.Sub(r.Received)

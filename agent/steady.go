@@ -36,6 +36,7 @@ type steady struct {
 	mu      sync.Mutex
 	elapsed func() time.Duration // since this life began
 	began   alarm.Tick           // zero until it is read
+	until   time.Time            // of the life before, on the wall; zero is not known
 	last    alarm.Tick
 }
 
@@ -52,7 +53,7 @@ func (a *Agent) moment(tx *store.Tx) (alarm.Now, error) {
 		}
 		s.began = firstTick
 		if known {
-			s.began = mark.Tick
+			s.began, s.until = mark.Tick, mark.Wall
 			if stopped := wall.Sub(mark.Wall) - elapsed; stopped > 0 && stopped < longestStop {
 				s.began = s.began.Add(stopped)
 			}
@@ -60,6 +61,14 @@ func (a *Agent) moment(tx *store.Tx) (alarm.Now, error) {
 	}
 	s.last = max(s.last, s.began.Add(elapsed))
 	return alarm.Now{Tick: s.last, Wall: wall}, nil
+}
+
+// ranUntil is until when the program ran the last time; zero is not known. moment must
+// have been asked before.
+func (a *Agent) ranUntil() time.Time {
+	a.steady.mu.Lock()
+	defer a.steady.mu.Unlock()
+	return a.steady.until
 }
 
 // markSteady stores where the line is.

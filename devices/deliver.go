@@ -23,6 +23,7 @@ type message struct {
 	payload               []byte
 	retained, duplicate   bool
 	will                  bool
+	waited                time.Duration // at the broker, perhaps; as in mqtt.Message
 	packetID              uint16
 	account               string // of the built-in broker
 	flood                 bool   // its client sends more than it may
@@ -72,7 +73,7 @@ func (s *Set) takeFrom(t mqtt.Target) func(context.Context, mqtt.Message) error 
 	return func(ctx context.Context, m mqtt.Message) error {
 		return s.handle(ctx, &message{
 			broker: t.ID, client: t.ClientID, topic: m.Topic, payload: m.Payload,
-			retained: m.Retained, duplicate: m.Duplicate, packetID: m.PacketID,
+			retained: m.Retained, duplicate: m.Duplicate, packetID: m.PacketID, waited: m.Waited,
 		}, func(err error) error {
 			// Acknowledged, that is given up. The broker keeps a window of so
 			// many unacknowledged messages (20 with Mosquitto) and sends nothing
@@ -286,7 +287,9 @@ func (s *Set) say(ctx context.Context, sn *sensor, r payload.Reading, m *message
 		rep.Unknown = &proposed
 	}
 	rep.Late = r.Backlog || !r.DeviceTime.IsZero() && mem.clock.late(now, age(r, now), s.cfg.LateAfter)
-	rep.Live = !rep.Late && !rep.Retained && !m.will
+	// What tells its own time was judged by that.
+	rep.Waited = m.waited > s.cfg.LateAfter && r.DeviceTime.IsZero() && !rep.Late && !rep.Retained
+	rep.Live = !rep.Late && !rep.Retained && !rep.Waited && !m.will
 
 	var next []verdict
 	switch {

@@ -94,6 +94,9 @@ type Registry struct {
 	Accounts []station.BrokerAccount
 	// JoiningUntil is until when devices may appear by themselves.
 	JoiningUntil time.Time
+	// UpUntil is until when the program ran before; zero is not known. What a broker
+	// outside has kept may be from then on.
+	UpUntil time.Time
 }
 
 // BrokerLink is an external broker with its password, or what is set of the

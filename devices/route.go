@@ -105,6 +105,7 @@ func (s *Set) route(r Registry, next *registry) {
 			// client id would throw each other out.
 			ClientID: "stationd-" + string(s.node) + "-" + b.ID,
 			Lane:     laneOf,
+			UpUntil:  r.UpUntil,
 			Covers: func(topic string) bool {
 				return slices.ContainsFunc(filters, func(f string) bool { return broker.Covers(f, topic) })
 			},

@@ -11,6 +11,7 @@ import (
 // moment of a step.
 type Marks struct {
 	Late     bool // it tells of the past: a backlog, an old device time
+	Waited   bool // it lay at a broker, and may be old
 	Retained bool // a broker's stored message: a state, no event
 	Repeated bool // this transmission was taken in before
 	// Known tells that the same value was known already, for a retained message.
@@ -129,7 +130,7 @@ func (r *Record) raise(now Now, m Marks, lim Limits, past bool) Outcome {
 	al := &station.Alarm{
 		Kind: r.Kind, Severity: r.Kind.Severity(), Sensor: r.Sensor,
 		RaisedAt: now.Wall, LastAt: now.Wall, Count: 1,
-		Late: r.Late, DeviceTime: r.DeviceTime, Skew: r.Skew, Values: r.Values, Test: m.Test, Why: &sig,
+		Late: r.Late, Waited: m.Waited, DeviceTime: r.DeviceTime, Skew: r.Skew, Values: r.Values, Test: m.Test, Why: &sig,
 	}
 	if sig.Timing.Severity != "" {
 		al.Severity = sig.Timing.Severity
@@ -201,6 +202,9 @@ func (r *Record) again(now Now, m Marks, lim Limits, rise, calm, past bool) Outc
 	}
 	if fresh {
 		al.Late = false
+	}
+	if !m.Waited && !m.Late && !m.Retained {
+		al.Waited = false // it holds now
 	}
 	if !m.Retained {
 		al.Count++

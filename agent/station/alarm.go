@@ -89,6 +89,9 @@ type Alarm struct {
 	DeviceTime time.Time `json:"deviceTime,omitzero"`
 	// Late tells that the news was old when it came.
 	Late bool `json:"late,omitempty"`
+	// Waited tells that the news had waited at a broker while nobody took it: it may
+	// be old, and nobody knows how old.
+	Waited bool `json:"waited,omitempty"`
 	// Values are the readings that came with the first signal.
 	Values map[string]Value `json:"values,omitempty"`
 

@@ -229,6 +229,9 @@ type Report struct {
 	DeviceTime time.Time
 	// Late marks what is known to be old: a backlog that was sent again.
 	Late bool
+	// Waited marks what a broker has kept while nobody took it, so long that it may
+	// be old news. It tells the state as it was last.
+	Waited bool
 	// Retained marks a broker's stored message: it tells a state, not an event.
 	Retained bool
 	// Duplicate is the MQTT DUP flag: the sender may have sent it before.

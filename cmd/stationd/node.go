@@ -269,7 +269,7 @@ func (n *node) openConsole() (err error) {
 
 // apply hands what is set up to the rooms that work from it.
 func (n *node) apply(r agent.Registry) {
-	reg := devices.Registry{Sensors: r.Sensors, States: r.States, Accounts: r.Accounts, JoiningUntil: r.JoiningUntil}
+	reg := devices.Registry{Sensors: r.Sensors, States: r.States, Accounts: r.Accounts, JoiningUntil: r.JoiningUntil, UpUntil: r.RanUntil}
 	for _, b := range r.Brokers {
 		reg.Brokers = append(reg.Brokers, devices.BrokerLink{Broker: b.Broker, Password: b.Password})
 	}

@@ -18,6 +18,7 @@ import (
 // they share commits.
 type intake struct {
 	link    *Link
+	mark    *mark
 	line    *line         // by which is acknowledged
 	full    chan struct{} // closed when a message of QoS 1 or 2 found no room
 	ctx     context.Context
@@ -38,8 +39,14 @@ type intake struct {
 // lane is the messages of one name, the first of which is being taken or will be.
 type lane struct {
 	name    string
-	waiting []paho.Message
+	waiting []held
 	next    *lane
+}
+
+// held is a message that waits here, and how long it may have waited at the broker.
+type held struct {
+	paho.Message
+	waited time.Duration
 }
 
 // What an intake holds at most, besides Config.Queue messages.
@@ -49,7 +56,7 @@ const (
 )
 
 func newIntake(l *Link) *intake {
-	in := &intake{link: l, full: make(chan struct{}), lanes: map[string]*lane{}}
+	in := &intake{link: l, mark: l.newMark(), full: make(chan struct{}), lanes: map[string]*lane{}}
 	in.ctx, in.abort = context.WithCancel(context.Background())
 	return in
 }
@@ -64,6 +71,7 @@ func (in *intake) put(m paho.Message) {
 	if l.target.Lane != nil {
 		name = l.target.Lane(name)
 	}
+	one := held{m, in.mark.waited(m)}
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	switch {
@@ -84,10 +92,10 @@ func (in *intake) put(m paho.Message) {
 	in.held++
 	in.bytes += sizeOf(m)
 	if at := in.lanes[name]; at != nil {
-		at.waiting = append(at.waiting, m)
+		at.waiting = append(at.waiting, one)
 		return
 	}
-	at := &lane{name: name, waiting: []paho.Message{m}}
+	at := &lane{name: name, waiting: []held{one}}
 	in.lanes[name] = at
 	in.queue(at)
 	if in.working < l.cfg.Workers {
@@ -120,7 +128,7 @@ func (in *intake) work() {
 		in.mu.Lock()
 		in.held--
 		in.bytes -= sizeOf(m)
-		at.waiting[0] = nil
+		at.waiting[0] = held{}
 		if at.waiting = at.waiting[1:]; len(at.waiting) > 0 {
 			in.queue(at)
 		} else {
@@ -182,19 +190,19 @@ func (in *intake) acknowledge(m paho.Message) {
 // takeOne takes one message and acknowledges it. A refusal is not acknowledged
 // but tried again here: the broker would send it again only on a new
 // connection, and with it everything else that is in flight.
-func (in *intake) takeOne(m paho.Message) {
+func (in *intake) takeOne(m held) {
 	l := in.link
 	if strings.HasPrefix(m.Topic(), probeTopic) { // some station's question, see probe
-		in.acknowledge(m)
+		in.acknowledge(m.Message)
 		return
 	}
-	msg := Message{Topic: m.Topic(), Payload: m.Payload(), QoS: m.Qos(), Retained: m.Retained(), Duplicate: m.Duplicate(), PacketID: m.MessageID()}
+	msg := Message{Waited: m.waited, Topic: m.Topic(), Payload: m.Payload(), QoS: m.Qos(), Retained: m.Retained(), Duplicate: m.Duplicate(), PacketID: m.MessageID()}
 	pause := l.cfg.RetryMin
 	for {
 		err := l.take(in.ctx, msg)
 		if err == nil {
 			l.taken.Add(1)
-			in.acknowledge(m)
+			in.acknowledge(m.Message)
 			return
 		}
 		if in.ctx.Err() != nil {

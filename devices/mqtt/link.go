@@ -34,6 +34,9 @@ type Target struct {
 	Lane func(topic string) string
 	// Covers tells whether Topics cover a filter; nil is none.
 	Covers func(filter string) bool
+	// UpUntil is until when messages were taken before this link was made, by an
+	// earlier life of the program; zero is not known.
+	UpUntil time.Time
 }
 
 // Equal tells whether a link to t need not be changed to become one to o.
@@ -52,6 +55,9 @@ type Message struct {
 	// or an attempt before this one failed with an unknown outcome.
 	Duplicate bool
 	PacketID  uint16 // zero for QoS 0
+	// Waited is how long it may have lain at the broker while nobody took it, at
+	// most, or Forever; zero is that it was published while the link was up.
+	Waited time.Duration
 }
 
 // Status is how the link is.
@@ -89,6 +95,7 @@ type Link struct {
 	client paho.Client     // while connected
 	gone   chan struct{}   // closed with that connection
 	extra  map[string]bool // topics to listen to beside the target's
+	until  time.Time       // when the last connection ended; zero is not known
 	found  findings
 }
 
@@ -158,7 +165,7 @@ func (l *Link) open(c paho.Client) (end func()) {
 	l.mu.Unlock()
 	return sync.OnceFunc(func() {
 		l.mu.Lock()
-		l.client = nil
+		l.client, l.until = nil, time.Now()
 		l.mu.Unlock()
 		close(gone)
 	})
@@ -167,7 +174,7 @@ func (l *Link) open(c paho.Client) (end func()) {
 // New makes a link; it opens nothing. take is called from several goroutines.
 func New(cfg Config, target Target, take func(context.Context, Message) error, log *slog.Logger) *Link {
 	return &Link{
-		cfg: cfg, target: target, take: take, log: log.With("broker", target.ID),
+		cfg: cfg, target: target, take: take, log: log.With("broker", target.ID), until: target.UpUntil,
 		status: Status{Since: time.Now(), Problem: station.Errorf(503, "broker.connecting", "", "connecting to the broker")},
 	}
 }
@@ -259,12 +266,18 @@ func (l *Link) session(ctx context.Context) error {
 	}()
 	end := l.open(c)
 	defer end()
-	if err := l.subscribe(ctx, c); err != nil {
+	t, ok := tok.(*paho.ConnectToken)
+	present := ok && t.SessionPresent()
+	marked, err := l.subscribe(ctx, c)
+	if err != nil {
 		return err
 	}
-	if t, ok := tok.(*paho.ConnectToken); ok {
-		l.connected(c, t.SessionPresent())
+	if present && marked {
+		c.Publish(in.mark.topic, 1, false, in.mark.name)
+	} else {
+		in.mark.passed.Store(true) // nothing was kept, or it cannot be told
 	}
+	l.connected(c, present)
 	var probing sync.WaitGroup
 	defer probing.Wait()
 	probeCtx, endProbing := context.WithCancel(ctx)
@@ -317,8 +330,9 @@ func (l *Link) options(ctx context.Context, opened func(*line)) *paho.ClientOpti
 }
 
 // subscribe asks for the topics, also on a session that the broker remembers:
-// it costs nothing and heals a session that knows others.
-func (l *Link) subscribe(ctx context.Context, c paho.Client) error {
+// it costs nothing and heals a session that knows others. marked tells that the mark
+// will be heard.
+func (l *Link) subscribe(ctx context.Context, c paho.Client) (marked bool, err error) {
 	filters := make(map[string]byte, len(l.target.Topics))
 	for _, t := range l.target.Topics {
 		filters[t] = 1
@@ -329,28 +343,31 @@ func (l *Link) subscribe(ctx context.Context, c paho.Client) error {
 	}
 	l.mu.Unlock()
 	if len(filters) == 0 {
-		return nil
+		return false, nil
 	}
+	filters[l.markTopic()] = 1
 	tok, ok := c.SubscribeMultiple(filters, nil).(*paho.SubscribeToken)
 	if !ok {
-		return errors.New("subscribe: paho returned another kind of token")
+		return false, errors.New("subscribe: paho returned another kind of token")
 	}
 	select {
 	case <-tok.Done():
 	case <-ctx.Done():
-		return nil
+		return false, nil
 	case <-time.After(l.cfg.ConnectTimeout):
-		return errors.New("subscribe: the broker does not answer")
+		return false, errors.New("subscribe: the broker does not answer")
 	}
 	if err := tok.Error(); err != nil {
-		return fmt.Errorf("subscribe: %w", err)
+		return false, fmt.Errorf("subscribe: %w", err)
 	}
-	for topic, granted := range tok.Result() {
-		if granted > 2 && slices.Contains(l.target.Topics, topic) {
-			return &refusedTopic{topic}
+	granted := tok.Result()
+	for topic, qos := range granted {
+		if qos > 2 && slices.Contains(l.target.Topics, topic) {
+			return false, &refusedTopic{topic}
 		}
 	}
-	return nil
+	qos, answered := granted[l.markTopic()]
+	return answered && qos <= 2, nil
 }
 
 func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d/2+1) }

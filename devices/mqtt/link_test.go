@@ -83,6 +83,12 @@ func (x *taken) all() []mqtt.Message {
 	return append([]mqtt.Message(nil), x.msgs...)
 }
 
+func (x *taken) forget() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.msgs = nil
+}
+
 func TestAcknowledgedOnlyAfterTakeReturned(t *testing.T) {
 	broker := devicestest.StartMosquitto(t)
 	entered := make(chan mqtt.Message, 10)

@@ -112,3 +112,67 @@ func TestABrokerThatWouldDropAlarmsIsFoundOut(t *testing.T) {
 		}
 	})
 }
+
+// What a broker has kept is told from what comes now, by a mark: since when it may have
+// lain there, also over a restart of the program, and whoever may not publish the mark
+// hears everything as new after a while.
+func TestWhatHasWaitedAtTheBroker(t *testing.T) {
+	m := devicestest.StartMosquitto(t)
+	to := mqtt.Target{ID: "yard", URL: m.URL(), ClientID: "stationd-test", Topics: []string{"zigbee2mqtt/#"}}
+	device, err := devicestest.Connect(t.Context(), devicestest.Config{URL: m.URL(), ClientID: "device"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer device.Disconnect(0)
+	var got taken
+	publish := func(bodies ...string) {
+		t.Helper()
+		for _, body := range bodies {
+			device.Publish("zigbee2mqtt/a", 1, false, body).Wait()
+		}
+	}
+	// hears waits for as many more messages as are given and holds their ages against
+	// what is right.
+	hears := func(l *mqtt.Link, right func(time.Duration) bool, bodies ...string) {
+		t.Helper()
+		eventually(t, fmt.Sprint(bodies), func() bool { return len(got.all()) >= len(bodies) })
+		for i, x := range got.all() {
+			if string(x.Payload) != bodies[i] || !right(x.Waited) {
+				t.Errorf("%q may have waited %v", x.Payload, x.Waited)
+			}
+		}
+		got.forget()
+	}
+	fresh := func(d time.Duration) bool { return d == 0 }
+
+	l, stop := start(t, config(), to, got.take)
+	eventually(t, "the link", connected(l))
+	publish("first")
+	hears(l, fresh, "first") // there was no session yet
+	stop()
+
+	away := time.Now()
+	to.UpUntil = away
+	publish("kept 1", "kept 2")
+	l, stop = start(t, config(), to, got.take)
+	eventually(t, "what was kept", func() bool { return len(got.all()) == 2 })
+	hears(l, func(d time.Duration) bool { return d > 0 && d <= time.Since(away) }, "kept 1", "kept 2")
+	eventually(t, "the mark", func() bool {
+		publish("now")
+		eventually(t, "it", func() bool { return len(got.all()) == 1 })
+		d := got.all()[0].Waited
+		got.forget()
+		return d == 0
+	})
+	m.Stop() // the link itself goes down and comes back
+	eventually(t, "the link goes down", func() bool { return !l.Status().Connected })
+	m.Start()
+	eventually(t, "the link comes back", connected(l))
+	stop()
+
+	to.UpUntil = time.Time{}
+	publish("kept 3")
+	l, stop = start(t, config(), to, got.take)
+	hears(l, func(d time.Duration) bool { return d == mqtt.Forever }, "kept 3")
+	stop()
+}

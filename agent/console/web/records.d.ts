@@ -9,7 +9,7 @@ export interface Alarm {
   id: string; node: string; kind: string; severity: 'critical' | 'major' | 'minor';
   state: 'raised' | 'acknowledged' | 'cleared';
   sensor?: string; name: string; place?: string;
-  raisedAt: string; lastAt: string; count: number; deviceTime?: string; late?: boolean; values?: Values;
+  raisedAt: string; lastAt: string; count: number; deviceTime?: string; late?: boolean; waited?: boolean; values?: Values;
   returnedAt?: string; clearedAt?: string; answers?: Answer[]; before?: number; cameras?: string[]; clip?: string;
   centreAt?: string; centreSeenAt?: string; centreTakenAt?: string; centreSeenBy?: string; centreTakenBy?: string; centreLapsedAt?: string; centreLapsedBy?: string;
   why?: Signal | null; seq?: number; skew?: number; important?: boolean; test?: boolean; shelf?: Shelf | null; suppressed?: string;

@@ -16,6 +16,7 @@ export function marksOf(alarm) {
   if (alarm.test) list.push(['test', t('mark.test')]);
   if (alarm.important) list.push(['important', t('mark.important')]);
   if (alarm.late) list.push(['late', t('mark.late')]);
+  else if (alarm.waited) list.push(['waited', t('mark.waited')]);
   if (alarm.chattering) list.push(['chattering', t('mark.chattering')]);
   if (alarm.shelf) list.push(['shelved', t('mark.shelved', { time: hm(alarm.shelf.until) })]);
   if (alarm.suppressed) list.push(['suppressed', t(`mark.suppressed.${/** @type {'maintenance'} */ (known(alarm.suppressed))}`)]);

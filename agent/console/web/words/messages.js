@@ -484,6 +484,7 @@ export const MESSAGES = /** @type {const} */ ({
   'mark.test': ['测试', 'Test'],
   'mark.important': ['重点', 'Important'],
   'mark.late': ['补报', 'Came late'],
+  'mark.waited': ['断线期间积压，发生时间不明', 'Waited while the line was down: age unknown'],
   'mark.chattering': ['频繁', 'Comes and goes'],
   'mark.shelved': ['搁置到 {time}', 'Put away until {time}'],
   'mark.suppressed.maintenance': ['检修中', 'Being serviced'],
