@@ -204,7 +204,16 @@ func TestAVoiceReachesGStreamer(t *testing.T) {
 				b, _ := os.ReadFile(file) // there is none before the first word
 				return b
 			}
-			eventually(t, "a second of voice", func() bool { return len(heard()) > 8000 })
+			t.Cleanup(func() {
+				if t.Failed() {
+					t.Logf("heard %d bytes; the audit: %q", len(heard()), n.notes.all())
+				}
+			})
+			for late := time.Now().Add(45 * time.Second); len(heard()) <= 8000; time.Sleep(10 * time.Millisecond) { // its encoders take whole cores
+				if time.Now().After(late) {
+					t.Fatal("a second of voice: not in time")
+				}
+			}
 			if share := videotest.Tone(heard(), m.muLaw, 440); share < 0.7 {
 				t.Errorf("only %.2f of what was heard is the tone", share)
 			}
