@@ -2,7 +2,9 @@ package record
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -73,8 +75,7 @@ func (r *sealReader) load(path string) ([]byte, error) {
 	if err != nil || n == len(r.body) {
 		return os.ReadFile(path) // a long one, or an empty one
 	}
-	more, err := f.Read(r.body[n:])
-	if more != 0 {
+	if more, err := f.Read(r.body[n:]); more != 0 || !errors.Is(err, io.EOF) {
 		return os.ReadFile(path)
 	}
 	return r.body[:n], nil

@@ -15,7 +15,7 @@ import (
 	"github.com/pion/rtp"
 )
 
-// What a camera takes for its loudspeaker, beside SoundPCMA, SoundAAC and
+// SoundPCMU is what a camera takes for its loudspeaker, beside SoundPCMA, SoundAAC and
 // SoundOpus.
 const SoundPCMU = "PCMU"
 
