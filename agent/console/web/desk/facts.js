@@ -3,7 +3,7 @@
 // where does it hang, when was it heard.
 import { html } from '../html.js';
 import { classWord, t, wordFor } from '../words/words.js';
-import { span, when } from '../words/times.js';
+import { span, when, whenAgo } from '../words/times.js';
 import { now } from '../state/clock.js';
 import { cameraRow, nodeName, sensorRow } from '../state/store.js';
 
@@ -24,7 +24,7 @@ export function Facts({ alarm, detail }) {
     const { sensor, state } = row;
     const battery = state?.values?.battery;
     list.push([t('fact.sensor'), `${sensor.name || alarm.name} · ${classWord(sensor.class)}`]);
-    if (state) list.push([t('fact.lastSeen'), `${when(state.lastSeen, now.value)} · ${t('ago', { span: span(now.value - Date.parse(state.lastSeen)) })}`]);
+    if (state) list.push([t('fact.lastSeen'), whenAgo(state.lastSeen, now.value)]);
     if (state?.offline) list.push([t('fact.state'), t('sensor.silent')]);
     if (typeof battery === 'number') list.push([t('fact.battery'), html`<span class=${battery <= 20 ? 'warn' : ''}>${Math.round(battery)}%</span>`]);
     if (state?.deviceSkew && Math.abs(state.deviceSkew) > skewTold) list.push([t('fact.skew'), span(Math.abs(state.deviceSkew) / 1e6)]);

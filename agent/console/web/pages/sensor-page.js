@@ -3,7 +3,7 @@
 // behind it, and what can be done with it.
 import { html, useEffect, useState } from '../html.js';
 import { answerWord, classWord, kindWord, saysNothing, t, valueWord, wordFor } from '../words/words.js';
-import { span, when } from '../words/times.js';
+import { span, when, whenAgo } from '../words/times.js';
 import { get } from '../state/api.js';
 import { now } from '../state/clock.js';
 import { verdict } from '../state/answering.js';
@@ -151,7 +151,7 @@ function Facts({ sensor, state }) {
   if (plan) list.push([t('plans'), html`<a href=${href('setup', 'plans')}>${[plan.name, plan.floor].filter(Boolean).join(' · ')}</a>`]);
   const cams = (sensor.cameras ?? []).map((c) => cameraRow(c, sensor.node)?.camera).filter(Boolean);
   list.push([t('nav.cameras'), cams.length ? cams.map((c) => html`<a key=${c?.id} class="eye-link" href=${href('cameras', c?.id)}>${c?.name}</a>`) : t('views.noCamera')]);
-  list.push([t('fact.lastSeen'), state ? `${when(state.lastSeen, now.value)} · ${t('ago', { span: span(now.value - Date.parse(state.lastSeen)) })}` : t('never')]);
+  list.push([t('fact.lastSeen'), whenAgo(state?.lastSeen, now.value)]);
   if (typeof values.battery === 'number') list.push([t('fact.battery'), `${Math.round(values.battery)}%${told(state, 'battery')}`]);
   if (typeof signal === 'number') list.push([t('device.signal'), `${Math.round(signal)}${values.rssi !== undefined ? ' dBm' : ''}${told(state, values.rssi !== undefined ? 'rssi' : 'linkquality')}`]);
   if (sensor.power) list.push([t('device.power'), wordFor(`power.${sensor.power}`) || sensor.power]);

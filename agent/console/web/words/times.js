@@ -62,6 +62,12 @@ export function span(ms) {
   return t('time.days', { n: Math.floor(h / 24) });
 }
 
+/** When it was, and how long ago: "10:02 · 3 分前"; "never" when it was not. @param {string|undefined} at @param {number} now */
+export function whenAgo(at, now) {
+  const then = at ? Date.parse(at) : 0;
+  return then > 0 ? `${when(at, now)} · ${t('ago', { span: span(now - then) })}` : t('never');
+}
+
 /** How long there is room for, roughly: "23 天", "5 小时"; empty while nobody knows. @param {number|undefined|null} days */
 export function room(days) {
   if (!days) return '';
