@@ -78,6 +78,7 @@ type Set struct {
 	waiting map[string]*leg    // by the session that its station was told
 	views   map[string]*viewer // by session
 	talks   map[string]*talk   // by session
+	failed  []station.Viewing  // who could not watch, the newest last
 	sockets int                // viewers over WebSocket, or about to be
 	unsaid  map[string]station.CameraState
 	tell    chan struct{} // unsaid has something

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"stationd/agent/station"
 	"stationd/video/mse"
@@ -57,7 +58,7 @@ func (s *Set) serveSocket(w http.ResponseWriter, r *http.Request) error {
 	socket.Plays(func(codec string) bool {
 		return slices.ContainsFunc(sounds, func(s string) bool { return strings.EqualFold(s, codec) })
 	})
-	v := &viewer{id: station.NewID(), session: socket, camera: id, actor: station.ActorFrom(r.Context())}
+	v := &viewer{id: station.NewID(), session: socket, camera: id, role: role, actor: station.ActorFrom(r.Context()), since: time.Now()}
 	if !s.keepView(v, func() {}) {
 		socket.Close()
 		_ = socket.Serve(pictures)

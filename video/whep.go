@@ -6,6 +6,7 @@ import (
 	"mime"
 	"net/http"
 	"strings"
+	"time"
 
 	"stationd/agent/station"
 	"stationd/video/peer"
@@ -31,7 +32,9 @@ type viewer struct {
 	id      string
 	session viewing
 	camera  string
+	role    station.StreamRole
 	actor   station.Actor
+	since   time.Time
 }
 
 // Routes are the routes of live video.
@@ -50,6 +53,13 @@ func (s *Set) Routes() []station.Route {
 			BodyType:  sdpType,
 			ReplyType: sdpType,
 			Status:    http.StatusCreated,
+		},
+		{
+			Pattern:    "GET /api/v1/cameras/viewers",
+			Permission: station.PermConfigure,
+			Handler:    station.Handler(s.serveViewers),
+			Summary:    "Who watches live, by which way, and who could not",
+			Reply:      station.Viewings{},
 		},
 		{
 			Pattern:    "GET /api/v1/cameras/{id}/streams",
@@ -128,7 +138,7 @@ func (s *Set) serveOffer(w http.ResponseWriter, r *http.Request) error {
 		release()
 		return err
 	}
-	if !s.keepView(&viewer{id: session.ID, session: session, camera: id, actor: station.ActorFrom(r.Context())}, release) {
+	if !s.keepView(&viewer{id: session.ID, session: session, camera: id, role: role, actor: station.ActorFrom(r.Context()), since: time.Now()}, release) {
 		session.Close()
 		release()
 		return errStopped
@@ -167,6 +177,7 @@ func (s *Set) keepView(v *viewer, release func()) bool {
 		<-v.session.Done()
 		s.mu.Lock()
 		delete(s.views, v.id)
+		s.couldNot(v)
 		s.mu.Unlock()
 		release()
 	}()

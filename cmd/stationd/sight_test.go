@@ -79,6 +79,7 @@ func emptyBody(*watchedCamera) any { return map[string]any{} }
 // cameraRoutes is every route that shows something of a camera or changes it.
 var cameraRoutes = map[string]cameraRoute{
 	"GET /api/v1/cameras":         {list: true},
+	"GET /api/v1/cameras/viewers": {list: true, empty: true}, // a viewing may have ended
 	"PUT /api/v1/cameras/{id}":    {id: itself, body: emptyBody},
 	"DELETE /api/v1/cameras/{id}": {id: itself},
 

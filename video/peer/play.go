@@ -157,7 +157,7 @@ func (p *playing) sound(ctx context.Context, u *stream.Unit) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		return errors.Join(errPeerGone, err)
+		return errors.Join(ErrPeerGone, err)
 	}
 	if r := p.voice.report(u, p.beginning(u), time.Now()); r != nil {
 		p.tell(r)
@@ -215,7 +215,7 @@ func (p *playing) burst(ctx context.Context, packets []*rtp.Packet, ts uint32) e
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case !errors.Is(err, errRefused):
-			return errors.Join(errPeerGone, err)
+			return errors.Join(ErrPeerGone, err)
 		}
 		if p.pace.sleep(ctx, refusedPause) != nil {
 			return context.Cause(ctx)

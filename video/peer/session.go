@@ -28,6 +28,8 @@ type Session struct {
 	done      chan struct{}
 	helpers   sync.WaitGroup
 	counts    func() Counts
+	used      station.ViewingWay // at the end, before done; see Ways
+	tried     []station.ViewingWay
 	out       *outlet // of a session that sends
 
 	connectOnce sync.Once
@@ -37,9 +39,13 @@ type Session struct {
 var (
 	errClosed      = errors.New("closed")
 	errStopped     = errors.New("the program ends")
-	errPeerGone    = errors.New("the peer is gone")
-	errNoConnect   = errors.New("the peer did not connect; a firewall may block the video port")
 	errStreamEnded = errors.New("the camera was removed")
+)
+
+// Why a session ended by no will of anybody's.
+var (
+	ErrPeerGone     = errors.New("the peer is gone")
+	ErrNoConnection = errors.New("the peer did not connect; a firewall may block the video port")
 )
 
 // open makes a session with a connection that has not been negotiated. Its
@@ -64,7 +70,7 @@ func (h *Hub) open(r *running, kind string, api *webrtc.API) (*Session, error) {
 		case webrtc.PeerConnectionStateConnected:
 			s.connectOnce.Do(func() { close(s.connected) })
 		case webrtc.PeerConnectionStateFailed, webrtc.PeerConnectionStateClosed:
-			s.end(errPeerGone)
+			s.end(ErrPeerGone)
 		}
 	})
 	return s, nil
@@ -85,6 +91,7 @@ func (s *Session) run(work func(context.Context) error) {
 		err = work(s.life)
 	}
 	s.end(err)
+	s.used, s.tried = s.ways()
 	_ = s.pc.GracefulClose()
 	s.helpers.Wait()
 	c := s.counts()
@@ -101,7 +108,7 @@ func (s *Session) connect() error {
 	case <-s.connected:
 		return nil
 	case <-t.C:
-		return errNoConnect
+		return ErrNoConnection
 	case <-s.life.Done():
 		return context.Cause(s.life)
 	}

@@ -97,7 +97,7 @@ func listenTo(ctx context.Context, track *webrtc.TrackRemote, hear func([]byte, 
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case errors.Is(err, io.EOF):
-			return errPeerGone
+			return ErrPeerGone
 		case err != nil, len(p.Payload) == 0, begun && int16(p.SequenceNumber-last) <= 0:
 			continue
 		}

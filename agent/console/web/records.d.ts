@@ -65,6 +65,13 @@ export interface CameraState {
   since: string; cause?: string; hint?: string; codec?: string; width?: number; height?: number;
   sound?: string; talk?: string; talking?: { account?: string; name: string; until: string }; clockOffset?: number; sub?: { status?: string; codec?: string; width?: number; height?: number };
 }
+export interface ViewingWay { protocol: string; station: string; viewer: string; state: string }
+export interface Viewing {
+  camera: string; role: string; account: string; name?: string; address?: string; since: string;
+  status: 'connecting' | 'connected' | 'failed'; ended?: string; cause?: string; transport?: 'udp' | 'tcp' | 'websocket';
+  used?: ViewingWay; tried?: ViewingWay[]; offered?: string[];
+  packets: number; repaired: number; refused: number; skipped: number; roundTrip?: number;
+}
 export interface CameraRow { camera: Camera; state: CameraState | null }
 export interface Rule { kind: string; field: string; op: string; value: boolean | number | string; clear?: number | null;
   id?: string; name?: string; expr?: string; version?: number; disabled?: boolean;

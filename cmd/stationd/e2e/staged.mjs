@@ -129,6 +129,7 @@ export async function playStation(stage) {
       case '/session': return json(reply, w.session);
       case '/status': return json(reply, status(w));
       case '/alarms': return json(reply, { alarms: url.searchParams.get('live') ? w.alarms.filter((a) => a.state !== 'cleared') : w.alarms });
+      case '/cameras/viewers': return json(reply, w.viewers ?? { viewers: [], failed: [] });
       case '/cameras': return json(reply, { cameras: w.cameras });
       case '/sensors': return json(reply, { sensors: w.sensors });
       case '/plans': return json(reply, { plans: w.plans });

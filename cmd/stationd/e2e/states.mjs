@@ -474,6 +474,14 @@ await page('sensor-dialog', '#/sensors/temp-1203', (w) => {
 }, { one: true });
 
 await page('health', '#/health', (w) => {
+  const way = (protocol, viewer, state) => ({ protocol, station: protocol === 'tcp' ? '192.168.1.10:8190' : '192.168.1.10:8189', viewer, state });
+  w.viewers = {
+    viewers: [
+      { camera: w.cameras[0].camera.id, role: 'focus', account: 'zhangsan', name: '张三', address: '192.168.1.51', since: ago(130), status: 'connected', transport: 'udp', used: way('udp', '192.168.1.51:50122', 'succeeded'), packets: 91_000, repaired: 420, refused: 3, skipped: 2, roundTrip: 4_000_000 },
+      { camera: w.cameras[1].camera.id, role: 'wall', account: 'zhangsan', name: '张三', address: '10.8.0.7', since: ago(700), status: 'connected', transport: 'websocket', packets: 0, repaired: 0, refused: 0, skipped: 0 },
+    ],
+    failed: [{ camera: w.cameras[2].camera.id, role: 'focus', account: 'zhangsan', name: '张三', address: '10.8.0.7', since: ago(720), ended: ago(705), status: 'failed', cause: 'the peer did not connect; a firewall may block the video port', offered: ['udp 192.168.1.10:8189', 'tcp 192.168.1.10:8190'], tried: [way('udp', '10.8.0.7:61022', 'waiting')], packets: 0, repaired: 0, refused: 0, skipped: 0 }],
+  };
   const problem = (code) => ({ code, message: code, hint: 'set it up as it is recommended' });
   const broker = (id, health) => ({ id, url: `mqtt://192.168.1.${id}:1883`, topics: ['zigbee2mqtt/#'], health });
   w.typed = ['gateway-1', 'storm/#'];
