@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
-	"runtime/pprof"
 	"slices"
 	"strconv"
 	"sync"
@@ -149,12 +148,6 @@ type taker struct {
 func (r *ingestRig) drain(t taker, n int) drained {
 	r.fill(t.branch, n)
 	before, own, broker, began := t.taken(), benchCPU(r.b), r.brokerCPU(), time.Now()
-	if p := os.Getenv("PROF"); p != "" && t.branch == "grouped" {
-		f, _ := os.Create(p)
-		_ = pprof.StartCPUProfile(f)
-		defer f.Close()
-		defer pprof.StopCPUProfile()
-	}
 	t.link(true)
 	for t.taken()-before < uint64(n) {
 		time.Sleep(time.Millisecond)
