@@ -49,9 +49,9 @@ func sweepLogs(dir string) error {
 	if err != nil {
 		return err
 	}
-	empty := map[string]int64{} // up to which size
+	empty := map[string]int64{} // below which size
 	for _, id := range names {
-		empty[logPath(dir, id)] = 0
+		empty[logPath(dir, id)] = 1
 	}
 	values, err := filepath.Glob(filepath.Join(dir, "*.vlog"))
 	if err != nil {
@@ -61,7 +61,7 @@ func sweepLogs(dir string) error {
 		empty[p] = valueHeader
 	}
 	for p, size := range empty {
-		if fi, err := os.Stat(p); err == nil && fi.Size() <= size {
+		if fi, err := os.Stat(p); err == nil && fi.Size() < size {
 			if err := os.Remove(p); err != nil {
 				return err
 			}

@@ -24,15 +24,20 @@ func (s *Store) tend() {
 	every := time.NewTicker(time.Second)
 	defer every.Stop()
 	held := false
+	var rotated time.Time
 	for {
 		select {
 		case <-s.quit:
 			return
 		case <-s.wake:
+			rotated = time.Now()
 		case <-every.C:
 		}
 		if err := s.guard.Tend(); err != nil {
 			s.log.Debug("reserve not taken", slog.Any("error", err))
+		}
+		if time.Since(rotated) < calm && s.freshTables() <= mostFresh {
+			continue // a flood goes first
 		}
 		was := held
 		held = !s.merge()
@@ -46,8 +51,12 @@ func (s *Store) tend() {
 const (
 	// levelZero is how many tables gather before they are merged.
 	levelZero = 3
-	// mostFresh is how many may be there at a start before it waits for that.
+	// mostFresh is how many may be there before everything else waits for that, at a
+	// start or in a flood.
 	mostFresh = 16
+	// calm is for how long no log has become full: merging writes most of the database
+	// anew, and takes a third of what a flood could be taken in with.
+	calm = 2 * time.Second
 )
 
 // freshTables is how many tables have not been merged.
