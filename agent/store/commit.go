@@ -110,7 +110,10 @@ func (s *Store) commitLoop() {
 			case u = <-s.queue:
 				waiting = s.gather(append(waiting[:0], u))
 			case <-b.flight.done:
-				waiting, flying = s.gather(waiting[:0]), false
+				waiting, flying = waiting[:0], false
+				if len(b.load.members) < len(b.flight.load.members)/2 {
+					waiting = s.gather(waiting) // more are to come than are there
+				}
 			case <-s.quit:
 				waiting, flying = waiting[:0], false
 			}

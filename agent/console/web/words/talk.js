@@ -25,7 +25,7 @@ export const TALK = /** @type {const} */ ({
   'talk.insecure': ['这个网址下浏览器不开放话筒', 'At this address browsers lend no microphone'],
   'talk.insecure.hint': ['请用 https:// 开头的网址打开本页，或在工作站这台电脑上打开。', 'Open this page by its https:// address, or on the station itself.'],
   'talk.unreached': ['声音送不到工作站', 'The voice does not reach the station'],
-  'talk.unreached.hint': ['请检查防火墙是否放行视频端口(UDP 和 TCP)。', 'Check that the firewall lets the video port through (UDP and TCP).'],
+  'talk.unreached.hint': ['请检查防火墙是否放行视频端口（UDP 和 TCP）。', 'Check that the firewall lets the video port through (UDP and TCP).'],
   'talk.takes': ['可以（{codec}）', 'yes ({codec})'],
   'talk.takesNot': ['不能：摄像机只收 {codec}，请把它的双向音频编码改为 G.711', 'no: the camera takes {codec} alone; set its two-way audio to G.711'],
   'talk.none': ['没有', 'no'],
