@@ -439,12 +439,16 @@ func TestOnlyTheViewerEndsItsSession(t *testing.T) {
 	eventually(t, "the session ends", func() bool { return n.hub.Usage().Sessions == 0 })
 }
 
-// Every route declares what it needs: to talk through a camera is more than to see it.
+// Every route declares what it needs: to talk through a camera is more than to see it, and
+// so is to know who else does.
 func TestRoutesDeclareTheirPermission(t *testing.T) {
 	for _, r := range video.New(video.DefaultConfig(), video.Deps{}).Routes() {
 		want := station.PermVideo
-		if strings.Contains(r.Pattern, "talk") {
+		switch {
+		case strings.Contains(r.Pattern, "talk"):
 			want = station.PermAnswer
+		case strings.HasSuffix(r.Pattern, "/viewers"): // who watches is for who sets up
+			want = station.PermConfigure
 		}
 		if r.Permission != want || r.Summary == "" {
 			t.Errorf("%s: %q", r.Pattern, r.Permission)

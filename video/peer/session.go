@@ -28,7 +28,9 @@ type Session struct {
 	done      chan struct{}
 	helpers   sync.WaitGroup
 	counts    func() Counts
-	used      station.ViewingWay // at the end, before done; see Ways
+	waysMu    sync.Mutex
+	noted     bool               // used and tried are known for good, or as good as
+	used      station.ViewingWay // see Ways
 	tried     []station.ViewingWay
 	out       *outlet // of a session that sends
 
@@ -70,7 +72,12 @@ func (h *Hub) open(r *running, kind string, api *webrtc.API) (*Session, error) {
 		case webrtc.PeerConnectionStateConnected:
 			s.connectOnce.Do(func() { close(s.connected) })
 		case webrtc.PeerConnectionStateFailed, webrtc.PeerConnectionStateClosed:
-			s.end(ErrPeerGone)
+			select {
+			case <-s.connected:
+				s.end(ErrPeerGone)
+			default:
+				s.end(ErrNoConnection)
+			}
 		}
 	})
 	return s, nil
@@ -86,12 +93,12 @@ func (s *Session) abandon() {
 // the session ends. It is the session's one goroutine; helpers are waited for.
 func (s *Session) run(work func(context.Context) error) {
 	err := s.connect()
+	s.noteWays()
 	if err == nil {
 		s.hub.log.Info("session began", "session", s.ID, "kind", s.kind)
 		err = work(s.life)
 	}
 	s.end(err)
-	s.used, s.tried = s.ways()
 	_ = s.pc.GracefulClose()
 	s.helpers.Wait()
 	c := s.counts()

@@ -19,20 +19,32 @@ import (
 const maxWays = 16
 
 // Ways tells the way that a session uses, if it has connected, the others, and the
-// addresses that the peer was offered. Those of a session that has ended are what they
-// were at its end.
+// addresses that the peer was offered. They are as they were when it connected, or
+// could not.
 func (s *Session) Ways() (used station.ViewingWay, tried []station.ViewingWay, offered []string) {
-	select {
-	case <-s.done:
+	s.waysMu.Lock()
+	defer s.waysMu.Unlock()
+	if s.noted {
 		return s.used, s.tried, s.offered()
-	default:
-		used, tried = s.ways()
-		return used, tried, s.offered()
 	}
+	used, tried = s.ways()
+	return used, tried, s.offered()
+}
+
+// noteWays keeps them when the session has connected or has not. pion may not be asked
+// while it closes, which it does by itself once a peer that was there has gone.
+func (s *Session) noteWays() {
+	s.waysMu.Lock()
+	defer s.waysMu.Unlock()
+	if s.pc.ConnectionState() != webrtc.PeerConnectionStateClosed {
+		s.used, s.tried = s.ways()
+	}
+	s.noted = true
 }
 
 func (s *Session) ways() (used station.ViewingWay, tried []station.ViewingWay) {
 	report := s.pc.GetStats()
+	s.pc.GetReceivers() // takes the lock that a close takes: what was read above comes before it
 	address := func(id string) (where, protocol string) {
 		c, ok := report[id].(webrtc.ICECandidateStats)
 		if !ok || c.IP == "" {
