@@ -196,10 +196,6 @@ func TestAVoiceReachesGStreamer(t *testing.T) {
 			n.Apply([]video.Source{{Camera: station.Camera{ID: "gate", Node: "here", URL: cam.URL(), Username: "admin"}, Password: "secret"}}, nil)
 			n.said.until(t, "gate", station.CameraOnline)
 			eventually(t, "the loudspeaker is known", func() bool { codec, _ := n.talks("gate"); return codec == c.hears })
-			m := n.mouth(t, "zhang", c.mime)
-			if status, p := m.ask("gate"); status != http.StatusCreated {
-				t.Fatalf("%d %+v", status, p)
-			}
 			heard := func() []byte {
 				b, _ := os.ReadFile(file) // there is none before the first word
 				return b
@@ -209,12 +205,29 @@ func TestAVoiceReachesGStreamer(t *testing.T) {
 					t.Logf("heard %d bytes; the audit: %q", len(heard()), n.notes.all())
 				}
 			})
-			for late := time.Now().Add(45 * time.Second); len(heard()) <= 8000; time.Sleep(10 * time.Millisecond) { // its encoders take whole cores
-				if time.Now().After(late) {
-					t.Fatal("a second of voice: not in time")
+			// On a full machine GStreamer's server now and then starts a talk's session
+			// without its loudspeaker; who is not heard talks again.
+			muLaw := false
+			for try := 1; len(heard()) <= 8000; try++ {
+				m := n.mouth(t, "zhang", c.mime)
+				if status, p := m.ask("gate"); status != http.StatusCreated {
+					t.Fatalf("%d %+v", status, p)
 				}
+				muLaw = m.muLaw
+				for late := time.Now().Add(15 * time.Second); len(heard()) <= 8000 && time.Now().Before(late); {
+					time.Sleep(10 * time.Millisecond) // its encoders take whole cores
+				}
+				if len(heard()) > 8000 {
+					break
+				}
+				t.Logf("talk %d was not heard", try)
+				if try == 3 {
+					t.Fatal("a second of voice: not in three talks")
+				}
+				m.hangUp()
+				eventually(t, "nobody talks", func() bool { _, who := n.talks("gate"); return who == station.Talking{} })
 			}
-			if share := videotest.Tone(heard(), m.muLaw, 440); share < 0.7 {
+			if share := videotest.Tone(heard(), muLaw, 440); share < 0.7 {
 				t.Errorf("only %.2f of what was heard is the tone", share)
 			}
 			if state := n.States()[0]; state.Status != station.CameraOnline {
