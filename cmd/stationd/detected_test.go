@@ -13,21 +13,13 @@ import (
 	"stationd/agent/station"
 	"stationd/devices/onvif/onviftest"
 	"stationd/video/playback"
-	"stationd/video/videotest"
 )
 
 // A camera that is recorded around events keeps the film of what it detects itself,
 // and of what Frigate says of it, from the pre-roll to the post-roll; of the rest it
 // keeps nothing.
 func TestWhatCamerasDetectIsKept(t *testing.T) {
-	films, err := videotest.Start(videotest.Config{Paths: map[string]string{"main": "gate"}, Username: "admin", Password: "right-horse"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(films.Close)
-	camera := onviftest.New(films.URL("main"), films.URL("main"))
-	camera.Start()
-	t.Cleanup(camera.Close)
+	films, camera := onvifCamera(t)
 	broker := freePort(t)
 	n := newNode(t, "village-1", filepath.Join(t.TempDir(), "station"), fmt.Sprintf(`
 station: {name: 示范村工作站, clip_before: 3s, clip_after: 2s}
