@@ -101,7 +101,7 @@ func TestRestreamOfEveryCodec(t *testing.T) {
 					url = "rtsps" + strings.TrimPrefix(url, "rtsp")
 				}
 				path := filepath.Join(t.TempDir(), "pulled.mp4")
-				if out, err := exec.Command("ffmpeg", "-v", "error", "-rtsp_transport", "tcp", "-i", url, "-t", "3", "-c", "copy", path).CombinedOutput(); err != nil {
+				if out, err := exec.Command("ffmpeg", "-v", "error", "-rtsp_transport", "tcp", "-i", url, "-t", "4", "-c", "copy", path).CombinedOutput(); err != nil {
 					t.Fatalf("%v: %s", err, out)
 				}
 				out, err := exec.Command("ffprobe", "-v", "error", "-count_frames", "-show_entries", "stream=codec_name,nb_read_frames", "-of", "json", path).CombinedOutput()

@@ -2,9 +2,10 @@
 // The row beneath the answers: take it in hand, log a call, write a note, put it
 // on the shelf, the whole screen, the keys. What needs words opens in the row
 // itself: nothing covers the alarm.
-import { html, signal, useEffect, useRef, useState } from '../html.js';
+import { effect, html, signal, useEffect, useRef, useState } from '../html.js';
 import { t } from '../words/words.js';
 import { hm } from '../words/times.js';
+import { chosenId } from '../state/choice.js';
 import { addNote, giveBack, logCall, shelve, take, unshelve } from '../state/deeds.js';
 import { display, may, session } from '../state/session.js';
 import { isForeign, lifeSafety } from '../state/store.js';
@@ -16,6 +17,12 @@ import { inLog, personWord } from './people.js';
 
 /** What the row is busy with: nothing, "note", "shelf" or "call". */
 export const tool = signal('');
+// Another alarm begins with none of them. At once, not after it is painted: by then a
+// key may have been pressed for it.
+effect(() => {
+  chosenId.value;
+  tool.value = '';
+});
 /** Whether the list of keys is open. */
 export const keysOpen = signal(false);
 
@@ -38,9 +45,6 @@ export function fullScreen() {
 
 /** @param {{alarm: Alarm, detail: AlarmDetail|null}} props */
 export function Tools({ alarm, detail }) {
-  useEffect(() => {
-    tool.value = '';
-  }, [alarm.id]);
   const ours = workable(alarm);
   if (ours && tool.value === 'note') return html`<${NoteForm} alarm=${alarm} />`;
   if (ours && tool.value === 'shelf' && shelvable(alarm)) return html`<${ShelfForm} alarm=${alarm} />`;
