@@ -8,7 +8,7 @@ build: ## the program, in this folder
 	CGO_ENABLED=0 $(GO) build -trimpath -o stationd ./cmd/stationd
 
 test: deps js ## everything, as CI runs it; as root, for the container and the full disk
-	$(GO) test -race -p 2 -timeout 45m ./...
+	.ci/test
 
 race: ## the quick tests again and again: what fails only sometimes
 	$(GO) test -race -short -count 5 -p 2 ./...
