@@ -56,7 +56,7 @@ func (h *Hub) dial(ctx context.Context, r *running, from *stream.Stream, exchang
 	s.help(func() { out.listen(s.life, sender) })
 	s.help(func() { s.tryTCP(tcp) })
 	go s.run(func(ctx context.Context) error {
-		p := &playing{name: "leg " + s.ID, from: from, out: out, tell: s.tell, pace: newPace(paceLeg, saveLeg)}
+		p := &playing{name: "leg " + s.ID, from: from, out: out, tell: s.tell, pace: newPace(paceLeg, paceLeg, saveLeg)}
 		return p.play(ctx)
 	})
 	return s, nil

@@ -119,6 +119,7 @@ func (p *playing) playOnce(ctx context.Context) error {
 		if err := p.send(ctx, u); err != nil {
 			return err
 		}
+		p.pace.begun()
 	}
 }
 

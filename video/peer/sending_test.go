@@ -65,7 +65,7 @@ func TestReportsSpeakOfTheStreamsTimeline(t *testing.T) {
 // picture is not held up, and no burst is larger than what may be saved up.
 func TestPaceSpreadsAKeyPicture(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPace(paceViewer, saveViewer)
+		p := newPace(firstViewer, paceViewer, saveViewer)
 		send := func(packets int) (took time.Duration, largest int) {
 			began := time.Now()
 			for packets > 0 {
@@ -78,6 +78,9 @@ func TestPaceSpreadsAKeyPicture(t *testing.T) {
 			}
 			return time.Since(began), largest
 		}
+		first, _ := send(145)
+		p.begun()
+		time.Sleep(40 * time.Millisecond)
 		if took, most := send(17); took != 0 || most != 17 {
 			t.Errorf("a picture of 17 packets took %v, in bursts of %d", took, most)
 		}
@@ -85,6 +88,9 @@ func TestPaceSpreadsAKeyPicture(t *testing.T) {
 		took, most := send(145)
 		if least := (145 - saveViewer) * time.Millisecond / paceViewer; took < least || took > 2*least || most > saveViewer {
 			t.Errorf("a key picture took %v, in bursts of %d", took, most)
+		}
+		if first*firstViewer > took*paceViewer*2 {
+			t.Errorf("the first picture took %v, a later one %v", first, took)
 		}
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()

@@ -81,7 +81,7 @@ func (h *Hub) watch(ctx context.Context, r *running, offer string, from *stream.
 	}
 	p := &playing{
 		name: "viewer " + s.ID, from: from, out: pictureOutlet(sends.Codec, r.udp), hears: hears(offer),
-		tell: s.tell, pace: newPace(paceViewer, saveViewer),
+		tell: s.tell, pace: newPace(firstViewer, paceViewer, saveViewer),
 	}
 	if p.hears {
 		p.voice = soundOutlet(sends.Sound, r.udp)
