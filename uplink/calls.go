@@ -108,9 +108,9 @@ func (c *calls) run(ctx context.Context, open protocol.Signal, x *call) {
 		delete(c.open, open.Session)
 		c.mu.Unlock()
 	}()
-	log := c.up.log.With("leg", open.Session, "camera", open.Camera)
+	log := c.up.log.With("leg", open.Session, "camera", open.Camera, "role", open.Role)
 	log.Info("parent opens a live picture")
-	err := c.up.deps.Live.DialOut(ctx, open.Camera, func(ctx context.Context, offer string) (string, error) {
+	err := c.up.deps.Live.DialOut(ctx, open.Camera, open.Role, func(ctx context.Context, offer string) (string, error) {
 		ctx, cancel := context.WithTimeout(ctx, exchangeTimeout)
 		defer cancel()
 		s := c.newSignal(protocol.SignalOffer, open.Session)

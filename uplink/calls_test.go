@@ -22,7 +22,7 @@ type camera struct {
 	running int
 }
 
-func (c *camera) DialOut(ctx context.Context, id string, exchange func(context.Context, string) (string, error)) error {
+func (c *camera) DialOut(ctx context.Context, id string, _ station.StreamRole, exchange func(context.Context, string) (string, error)) error {
 	if id != "gate" {
 		return station.Errorf(404, "camera.unknown", "look at the list", "there is no camera %q", id)
 	}
@@ -72,7 +72,7 @@ func TestLiveLeg(t *testing.T) {
 		return p.Code
 	}
 
-	if err := w.Centre.OpenLeg(ctx, node, "gate", "leg-1"); err != nil {
+	if err := w.Centre.OpenLeg(ctx, node, "gate", station.RoleFocus, "leg-1"); err != nil {
 		t.Fatal(err)
 	}
 	uplinktest.Eventually(t, 5*time.Second, "the picture runs", func() bool { return cam.live() == 1 })
@@ -84,19 +84,19 @@ func TestLiveLeg(t *testing.T) {
 	}
 	uplinktest.Eventually(t, 5*time.Second, "the picture is closed", func() bool { return cam.live() == 0 })
 
-	if err := w.Centre.OpenLeg(ctx, node, "cellar", "leg-2"); problem(err) != "camera.unknown" {
+	if err := w.Centre.OpenLeg(ctx, node, "cellar", station.RoleFocus, "leg-2"); problem(err) != "camera.unknown" {
 		t.Errorf("unknown camera: %v", err)
 	}
 	scr.refuse = errors.New("no more decoders")
-	if err := w.Centre.OpenLeg(ctx, node, "gate", "leg-3"); err == nil || problem(err) == "leg.silent" {
+	if err := w.Centre.OpenLeg(ctx, node, "gate", station.RoleFocus, "leg-3"); err == nil || problem(err) == "leg.silent" {
 		t.Errorf("refused by the centre: %v", err)
 	}
 	scr.refuse = nil
-	if err := w.Centre.OpenLeg(ctx, "nobody", "gate", "leg-4"); problem(err) != "node.offline" {
+	if err := w.Centre.OpenLeg(ctx, "nobody", "gate", station.RoleFocus, "leg-4"); problem(err) != "node.offline" {
 		t.Errorf("offline: %v", err)
 	}
 	// A leg that runs ends with the station.
-	if err := w.Centre.OpenLeg(ctx, node, "gate", "leg-5"); err != nil {
+	if err := w.Centre.OpenLeg(ctx, node, "gate", station.RoleFocus, "leg-5"); err != nil {
 		t.Fatal(err)
 	}
 	uplinktest.Eventually(t, 5*time.Second, "the picture runs", func() bool { return cam.live() == 1 })

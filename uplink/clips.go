@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"stationd/agent/station"
+	"stationd/uplink/budget"
 	"stationd/uplink/protocol"
 )
 
@@ -181,7 +182,7 @@ func (c *uploader) upload(ctx context.Context, clip station.Clip) (moved bool, e
 	tr := &http.Transport{
 		TLSClientConfig: tlsConfig, ForceAttemptHTTP2: true, MaxIdleConnsPerHost: 1,
 		TLSHandshakeTimeout: c.up.cfg.ConnectTimeout, ResponseHeaderTimeout: 2 * time.Minute,
-		DialContext: (&net.Dialer{Timeout: c.up.cfg.ConnectTimeout}).DialContext,
+		DialContext: c.dial,
 	}
 	defer tr.CloseIdleConnections()
 	client := &http.Client{
@@ -237,6 +238,15 @@ func (c *uploader) upload(ctx context.Context, clip station.Clip) (moved bool, e
 		at, moved = next, true
 		c.up.state.sent("", n)
 	}
+}
+
+// dial opens a connection whose bytes are the clips'.
+func (c *uploader) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	raw, err := (&net.Dialer{Timeout: c.up.cfg.ConnectTimeout}).DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return c.up.budget.Conn(raw, budget.Clips), nil
 }
 
 // ask makes one request. It gives the parent's offset, and whether the parent

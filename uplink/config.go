@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"stationd/agent/station"
+	"stationd/uplink/budget"
 	"stationd/uplink/pki"
 	"stationd/uplink/protocol"
 )
@@ -48,6 +49,8 @@ type Config struct {
 	// BehindAfter is how old the oldest unacknowledged event of the lanes
 	// urgent and normal may be before the lamp says so.
 	BehindAfter time.Duration `yaml:"behind_after"`
+	// Budget is what the line carries, and what of it is kept for conferences.
+	Budget budget.Config `yaml:"budget"`
 }
 
 // Window bounds what is on its way.
@@ -70,6 +73,7 @@ func DefaultConfig() Config {
 		AckTimeout: 10 * time.Second, ConnectTimeout: 20 * time.Second, KeepAlive: 20 * time.Second,
 		RetryMin: 500 * time.Millisecond, RetryMax: 30 * time.Second,
 		ClipChunk: 256 << 10, ClipRetryMax: 30 * time.Minute, BehindAfter: 30 * time.Second,
+		Budget: budget.DefaultConfig(),
 	}
 }
 
@@ -123,7 +127,7 @@ func (c Config) Validate() error {
 	span("retry_max", c.RetryMax, c.RetryMin, time.Hour)
 	span("clip_retry_max", c.ClipRetryMax, time.Second, 24*time.Hour)
 	span("behind_after", c.BehindAfter, time.Second, 24*time.Hour)
-	return errors.Join(faults...)
+	return errors.Join(append(faults, station.Under("budget", c.Budget.Validate()))...)
 }
 
 func (c Config) files() pki.Files {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"stationd/agent/station"
+	"stationd/uplink/budget"
 	"stationd/uplink/transport"
 )
 
@@ -62,9 +63,10 @@ type Clips interface {
 
 // Live gives live pictures.
 type Live interface {
-	// DialOut opens a media leg of camera to the parent. exchange carries the
-	// offer there and the answer back. It blocks until the leg ends or ctx does.
-	DialOut(ctx context.Context, camera string, exchange func(ctx context.Context, offer string) (answer string, err error)) error
+	// DialOut opens a media leg of camera to the parent, which wants it for role.
+	// exchange carries the offer there and the answer back. It blocks until the
+	// leg ends or ctx does.
+	DialOut(ctx context.Context, camera string, role station.StreamRole, exchange func(ctx context.Context, offer string) (answer string, err error)) error
 }
 
 // Commands carries commands out.
@@ -82,6 +84,9 @@ type Deps struct {
 	Clips    Clips
 	Live     Live
 	Commands Commands
+	// Budget is the line, which others use too; nil means one of our own, as
+	// the Config says.
+	Budget *budget.Budget
 	// Dialer dials the parent; nil means MQTT as the Config says.
 	Dialer transport.Dialer
 	Log    *slog.Logger

@@ -30,6 +30,8 @@ type session struct {
 	lanes []*lane // most urgent first
 	// offset is the parent's clock minus ours.
 	offset time.Duration
+	// held is until when the budget holds lanes back; zero when it holds none.
+	held time.Duration
 }
 
 // session runs one connection. It returns why it ended.
@@ -39,10 +41,11 @@ func (u *Uplink) session(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.conn, err = u.dialer.Dial(ctx, transport.Call{Node: u.deps.Journal.Node(), Session: s.id, Will: will})
+	conn, err := u.dialer.Dial(ctx, transport.Call{Node: u.deps.Journal.Node(), Session: s.id, Will: will})
 	if err != nil {
 		return err
 	}
+	s.conn = metered{conn, u.budget}
 	defer func() {
 		u.calls.detach(s)
 		u.tasks.detach(s)
@@ -218,6 +221,7 @@ func (s *session) hear(ctx context.Context) error {
 // send sends one batch of the most urgent lane that has one.
 func (s *session) send(ctx context.Context, head uint64) (bool, error) {
 	now := s.up.deps.Now()
+	s.held = 0
 	for _, l := range s.lanes {
 		if !l.wants(now, head) {
 			continue
@@ -232,10 +236,10 @@ func (s *session) send(ctx context.Context, head uint64) (bool, error) {
 				s.up.log.Error("the parent lost events that the journal no longer holds", "lane", l.id, "count", n)
 			}
 		}
-		payload := l.next(now)
-		if payload == nil {
+		if len(l.buffer) == 0 || !s.mayGo(l.id) {
 			continue
 		}
+		payload := l.next(now)
 		if err := s.conn.Send(ctx, transport.Message{Channel: protocol.ChannelEvents, Lane: l.id, Payload: payload}); err != nil {
 			return false, err
 		}
@@ -249,7 +253,7 @@ func (s *session) send(ctx context.Context, head uint64) (bool, error) {
 // look again.
 func (s *session) check() (time.Duration, error) {
 	now := s.up.deps.Now()
-	due := time.Hour
+	due := s.holding()
 	for _, l := range s.lanes {
 		if at := l.overdue(s.up.cfg.AckTimeout); !at.IsZero() {
 			if wait := at.Sub(now); wait > 0 {
@@ -274,6 +278,7 @@ func (s *session) check() (time.Duration, error) {
 // understand each other ends the session.
 func (s *session) take(ctx context.Context, m transport.Message) error {
 	u := s.up
+	s.heard(m)
 	switch m.Channel {
 	case protocol.ChannelAcks:
 		a, err := protocol.Decode[protocol.Ack](m.Payload)

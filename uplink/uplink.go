@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"stationd/agent/station"
+	"stationd/uplink/budget"
 	"stationd/uplink/pki"
 	"stationd/uplink/protocol"
 	"stationd/uplink/transport"
@@ -24,6 +25,7 @@ type Uplink struct {
 	log    *slog.Logger
 	dialer transport.Dialer
 	keeper *keeper
+	budget *budget.Budget
 	state  state
 	calls  *calls
 	tasks  *tasks
@@ -35,7 +37,10 @@ func New(cfg Config, deps Deps) *Uplink {
 	if deps.Now == nil {
 		deps.Now = time.Now
 	}
-	u := &Uplink{cfg: cfg, deps: deps, log: deps.Log, dialer: deps.Dialer, keeper: newKeeper(deps.Journal, deps.Log)}
+	u := &Uplink{cfg: cfg, deps: deps, log: deps.Log, dialer: deps.Dialer, keeper: newKeeper(deps.Journal, deps.Log), budget: deps.Budget}
+	if u.budget == nil {
+		u.budget = budget.New(cfg.Budget, deps.Now)
+	}
 	if u.dialer == nil {
 		mc := mqtt.DefaultConfig()
 		mc.URL, mc.ConnectTimeout, mc.KeepAlive = cfg.URL, cfg.ConnectTimeout, cfg.KeepAlive

@@ -15,13 +15,14 @@ import (
 // opened for the first viewer, shared by all, opened again when it breaks, and
 // closed a while after the last viewer has left.
 type leg struct {
-	id     string // "node.camera"
+	key    legKey
 	node   station.NodeID
 	camera string
 	stream *stream.Stream
 	job    *job
 
 	// Guarded by Set.mu:
+	role     station.StreamRole // the most demanding of its viewers'
 	viewers  int
 	linger   *time.Timer        // runs while there are no viewers
 	session  string             // that the station was told, while it is awaited
@@ -29,6 +30,12 @@ type leg struct {
 	failed   error              // of the last attempt
 	failure  chan struct{}      // closed at the next failure
 	gone     bool
+}
+
+// legKey tells legs apart: each quality of a camera crosses the line once.
+type legKey struct {
+	camera  string // "node.camera"
+	smaller bool
 }
 
 // farewell is how long telling a station that its picture is no longer wanted
@@ -54,9 +61,10 @@ var (
 	}
 )
 
-func (s *Set) watchRemote(ctx context.Context, id string) (*stream.Stream, func(), error) {
+func (s *Set) watchRemote(ctx context.Context, id string, role station.StreamRole) (*stream.Stream, func(), error) {
 	s.mu.Lock()
-	if _, ok := s.remotes[id]; !ok || s.deps.Remote == nil {
+	camera, ok := s.remotes[id]
+	if !ok || s.deps.Remote == nil {
 		s.mu.Unlock()
 		return nil, nil, errUnknown
 	}
@@ -64,9 +72,13 @@ func (s *Set) watchRemote(ctx context.Context, id string) (*stream.Stream, func(
 		s.mu.Unlock()
 		return nil, nil, errStopped
 	}
-	l := s.legs[id]
+	key := legKey{id, role == station.RoleWall && camera.Sub != ""}
+	l := s.legs[key]
 	if l == nil {
-		l = s.openLeg(id)
+		l = s.openLeg(key)
+	}
+	if l.role == "" || l.role == station.RoleWall {
+		l.role = role
 	}
 	l.viewers++
 	if l.linger != nil {
@@ -136,16 +148,16 @@ func (s *Set) leave(l *leg, linger time.Duration) {
 }
 
 // openLeg begins a leg. s.mu is held.
-func (s *Set) openLeg(id string) *leg {
-	node, camera, _ := strings.Cut(id, ".")
+func (s *Set) openLeg(key legKey) *leg {
+	node, camera, _ := strings.Cut(key.camera, ".")
 	l := &leg{
-		id:      id,
+		key:     key,
 		node:    station.NodeID(node),
 		camera:  camera,
 		stream:  stream.New(stream.Config{}),
 		failure: make(chan struct{}),
 	}
-	s.legs[id] = l
+	s.legs[key] = l
 	l.job = s.begin(nil, s.log.With("node", l.node, "camera", camera), "relay leg", func(ctx context.Context) error {
 		return s.keepLeg(ctx, l)
 	})
@@ -161,8 +173,8 @@ func (s *Set) dissolve(l *leg) {
 	if l.linger != nil {
 		l.linger.Stop()
 	}
-	if s.legs[l.id] == l {
-		delete(s.legs, l.id)
+	if s.legs[l.key] == l {
+		delete(s.legs, l.key)
 	}
 	delete(s.waiting, l.session)
 	s.fail(l, errStopped)
@@ -212,6 +224,7 @@ func (s *Set) oneLeg(ctx context.Context, l *leg, session string) (held bool, er
 	}
 	l.session, l.accepted = session, accepted
 	s.waiting[session] = l
+	role := l.role
 	s.mu.Unlock()
 	defer func() {
 		s.mu.Lock()
@@ -235,7 +248,7 @@ func (s *Set) oneLeg(ctx context.Context, l *leg, session string) (held bool, er
 
 	opening, cancel := context.WithTimeout(ctx, s.cfg.LegTimeout)
 	defer cancel()
-	if err := s.deps.Remote.OpenLeg(opening, l.node, l.camera, session); err != nil {
+	if err := s.deps.Remote.OpenLeg(opening, l.node, l.camera, role, session); err != nil {
 		if _, ok := station.AsProblem(err); ok {
 			return false, err
 		}
@@ -285,7 +298,7 @@ func (s *Set) AcceptLeg(ctx context.Context, node station.NodeID, session, offer
 		return "", errNoLeg
 	}
 	if err != nil {
-		return "", fmt.Errorf("accept leg of %q: %w", l.id, err)
+		return "", fmt.Errorf("accept leg of %q: %w", l.key.camera, err)
 	}
 	return sess.Answer, nil
 }

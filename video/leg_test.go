@@ -38,7 +38,7 @@ func newLine(t *testing.T) *line {
 	return l
 }
 
-func (l *line) OpenLeg(_ context.Context, id station.NodeID, camera, session string) error {
+func (l *line) OpenLeg(_ context.Context, id station.NodeID, camera string, role station.StreamRole, session string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.opened++
@@ -52,7 +52,7 @@ func (l *line) OpenLeg(_ context.Context, id station.NodeID, camera, session str
 	ctx, end := context.WithCancel(context.Background())
 	l.legs[session] = end
 	l.work.Go(func() {
-		_ = n.DialOut(ctx, camera, func(ctx context.Context, offer string) (string, error) {
+		_ = n.DialOut(ctx, camera, role, nil, func(ctx context.Context, offer string) (string, error) {
 			return l.centre.AcceptLeg(ctx, id, session, offer)
 		})
 	})

@@ -27,10 +27,10 @@ type Recorder interface {
 
 // Remote reaches the stations of a centre.
 type Remote interface {
-	// OpenLeg asks a station to bring a camera's picture under a session, and
-	// returns when the wish is on its way. The station's offer comes back through
+	// OpenLeg asks a station to bring a camera's picture for a role, under a
+	// session, and returns when the wish is on its way. The station's offer comes back through
 	// Set.AcceptLeg.
-	OpenLeg(ctx context.Context, node station.NodeID, camera, session string) error
+	OpenLeg(ctx context.Context, node station.NodeID, camera string, role station.StreamRole, session string) error
 	// CloseLeg tells the station that the picture is no longer wanted.
 	CloseLeg(ctx context.Context, node station.NodeID, session string)
 }
@@ -74,7 +74,7 @@ type Set struct {
 	cameras map[string]*camera
 	leaving map[string]*job // sources of removed feeds that have not ended yet
 	remotes map[string]station.Camera
-	legs    map[string]*leg    // by camera
+	legs    map[legKey]*leg    // one for each camera and quality
 	waiting map[string]*leg    // by the session that its station was told
 	views   map[string]*viewer // by session
 	talks   map[string]*talk   // by session
@@ -96,7 +96,7 @@ func New(cfg Config, deps Deps) *Set {
 		cameras: map[string]*camera{},
 		leaving: map[string]*job{},
 		remotes: map[string]station.Camera{},
-		legs:    map[string]*leg{},
+		legs:    map[legKey]*leg{},
 		waiting: map[string]*leg{},
 		views:   map[string]*viewer{},
 		talks:   map[string]*talk{},
@@ -186,8 +186,8 @@ func (s *Set) Apply(cameras []Source, remote []station.Camera) {
 	for _, c := range remote {
 		s.remotes[c.ID] = c
 	}
-	for id, l := range s.legs {
-		if _, ok := s.remotes[id]; !ok {
+	for key, l := range s.legs {
+		if _, ok := s.remotes[key.camera]; !ok {
 			s.dissolve(l)
 		}
 	}
@@ -231,8 +231,7 @@ func (s *Set) Lamps() []station.Lamp {
 // Watch gives the stream of a camera that fits a role, of this node or
 // ("node.camera") of one of its stations. A source that was off is started. A
 // remote picture is fetched if nobody watches it yet, which takes until it is
-// there, ctx ends or Config.LegTimeout has passed; which of its streams comes is
-// the station's choice. release must be called when the stream is no longer read;
+// there, ctx ends or Config.LegTimeout has passed. release must be called when the stream is no longer read;
 // the stream is not closed by it.
 func (s *Set) Watch(ctx context.Context, camera string, role station.StreamRole) (pictures *stream.Stream, release func(), err error) {
 	return s.watch(ctx, camera, role, anything)
@@ -241,7 +240,7 @@ func (s *Set) Watch(ctx context.Context, camera string, role station.StreamRole)
 // watch is Watch for a viewer who cannot take everything.
 func (s *Set) watch(ctx context.Context, camera string, role station.StreamRole, t taste) (*stream.Stream, func(), error) {
 	if strings.Contains(camera, ".") {
-		pictures, release, err := s.watchRemote(ctx, camera)
+		pictures, release, err := s.watchRemote(ctx, camera, role)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -258,13 +257,15 @@ func (s *Set) watch(ctx context.Context, camera string, role station.StreamRole,
 	return f.stream, sync.OnceFunc(release), nil
 }
 
-// DialOut brings a camera of this node to the centre that wished for it. It
-// blocks until the leg ends, and returns nil only when ctx was cancelled.
-func (s *Set) DialOut(ctx context.Context, camera string, exchange func(ctx context.Context, offer string) (answer string, err error)) error {
-	f, release, err := s.take(ctx, camera, station.RoleConference, taste{})
+// DialOut brings a camera of this node to the centre that wished for it, as fits
+// the role. It blocks until the leg ends, and returns nil only when ctx was
+// cancelled. sent, which may be nil, is told of every packet's bytes on the line
+// and must not block.
+func (s *Set) DialOut(ctx context.Context, camera string, role station.StreamRole, sent func(bytes int), exchange func(ctx context.Context, offer string) (answer string, err error)) error {
+	f, release, err := s.take(ctx, camera, role, taste{})
 	if err != nil {
 		return err
 	}
 	defer release()
-	return s.deps.Hub.Dial(ctx, f.stream, exchange)
+	return s.deps.Hub.Dial(ctx, f.stream, sent, exchange)
 }

@@ -28,6 +28,7 @@ import (
 	"stationd/devices/sound"
 	"stationd/devices/sparkplug"
 	"stationd/uplink"
+	"stationd/uplink/budget"
 	"stationd/uplink/centre"
 	"stationd/video"
 	"stationd/video/peer"
@@ -56,6 +57,7 @@ type node struct {
 	copies  *restream.Server // nil where cameras are not served over RTSP
 	probe   *probe.Prober
 	uplink  *uplink.Uplink // nil without a parent
+	budget  *budget.Budget // of the line to the parent
 	centre  *centre.Centre // nil without children
 	console *console.Server
 	routes  []station.Route // all that the console serves
@@ -72,7 +74,7 @@ type node struct {
 // openNode opens the node's stores and plugs its rooms together. Nothing listens
 // and nothing runs until Run.
 func openNode(cfg Config, log *slog.Logger) (_ *node, err error) {
-	n := &node{cfg: cfg, log: log}
+	n := &node{cfg: cfg, log: log, budget: budget.New(cfg.Uplink.Budget, nil)}
 	n.calls = &callable{node: n, out: map[*outgoingCall]struct{}{}}
 	n.eyes.Store(eyesOf(nil))
 	n.remotes.Store(&map[string]station.NodeID{})
@@ -141,7 +143,7 @@ func openNode(cfg Config, log *slog.Logger) (_ *node, err error) {
 	if cfg.Uplink.Enabled() {
 		n.uplink = uplink.New(cfg.Uplink, uplink.Deps{
 			Version: version(), Journal: journal{n.agent, n.store}, Clips: outgoing{n.agent, n.archive},
-			Live: n.calls, Commands: fromParent{n.agent, n}, Log: log.With("room", "uplink"),
+			Live: n.calls, Commands: fromParent{n.agent, n}, Budget: n.budget, Log: log.With("room", "uplink"),
 		})
 	}
 	return n, n.openConsole()
@@ -254,6 +256,9 @@ func (n *node) openConsole() (err error) {
 	routes = append(routes, n.play.Routes()...)
 	routes = append(routes, n.devices.Routes()...)
 	routes = append(routes, n.onvif.Routes()...)
+	if n.uplink != nil {
+		routes = append(routes, n.budget.Routes()...)
+	}
 	kind := "station"
 	if n.centre != nil {
 		kind = "centre"

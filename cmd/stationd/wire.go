@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"os"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -203,56 +202,6 @@ func (n *node) soundChanged(ctx context.Context, st station.SoundState) error {
 	return n.agent.SoundChanged(ctx, st, n.cfg.Sound.Needed())
 }
 
-// parent is who asks when the parent does.
-var parent = station.Actor{Account: "node:parent", Role: account.RoleNode}
-
-// callable are the cameras that the parent may call up.
-type callable struct {
-	node *node
-
-	mu  sync.Mutex
-	out map[*outgoingCall]struct{}
-}
-
-type outgoingCall struct {
-	camera string
-	cancel context.CancelCauseFunc
-}
-
-// DialOut brings a picture to the parent for as long as it may see the camera.
-func (c *callable) DialOut(ctx context.Context, camera string, exchange func(ctx context.Context, offer string) (string, error)) error {
-	may := func() error { return c.node.agent.Authorize(parent, station.PermNode, "camera/"+camera) }
-	if err := may(); err != nil {
-		return err
-	}
-	within, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	call := &outgoingCall{camera, cancel}
-	c.mu.Lock()
-	c.out[call] = struct{}{}
-	c.mu.Unlock()
-	defer func() {
-		c.mu.Lock()
-		delete(c.out, call)
-		c.mu.Unlock()
-	}()
-	if err := c.node.video.DialOut(within, camera, exchange); err != nil || ctx.Err() != nil {
-		return err
-	}
-	return context.Cause(within)
-}
-
-// recheck ends the calls for what the parent may no longer see.
-func (c *callable) recheck() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for call := range c.out {
-		if err := c.node.agent.Authorize(parent, station.PermNode, "camera/"+call.camera); err != nil {
-			call.cancel(err)
-		}
-	}
-}
-
 // legs answers a station's offer. The centre is made before the cameras, so it
 // asks the node.
 type legs struct{ node *node }
@@ -415,6 +364,7 @@ func (n *node) metrics() *prometheus.Registry {
 		return float64(len(live))
 	})
 	if n.uplink != nil {
+		n.lineMetrics(reg)
 		for _, lane := range station.Lanes() {
 			reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 				Name: "stationd_uplink_backlog", Help: "Events that the parent has not acknowledged, up to 10000.", ConstLabels: prometheus.Labels{"lane": string(lane)},

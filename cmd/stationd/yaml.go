@@ -134,6 +134,8 @@ func hintFor(t reflect.Type) string {
 		return "write debug, info, warn or error"
 	case t.String() == "disk.Bytes":
 		return "write a size such as 64MiB or 10GiB"
+	case t.String() == "budget.Rate":
+		return "write a rate such as 50Mbit/s or 800kbit/s"
 	case t.Kind() == reflect.Bool:
 		return "write true or false"
 	case t.Kind() == reflect.Slice:

@@ -23,12 +23,12 @@ type leg struct {
 	busy bool       // an offer is being answered
 }
 
-// OpenLeg asks node for camera's live picture under the name session, and waits
+// OpenLeg asks node for camera's live picture, wanted for role, under the name session, and waits
 // until the station's offer was answered through Live.AcceptLeg. It fails with a
 // problem when the station is offline, refuses or is silent for LegTimeout. It
 // must not be called with a lock held that AcceptLeg needs.
-func (c *Centre) OpenLeg(ctx context.Context, node station.NodeID, camera, session string) error {
-	return c.desk.openLeg(ctx, node, camera, session)
+func (c *Centre) OpenLeg(ctx context.Context, node station.NodeID, camera string, role station.StreamRole, session string) error {
+	return c.desk.openLeg(ctx, node, camera, role, session)
 }
 
 // CloseLeg tells node that session's picture is not needed any more. A station
@@ -46,7 +46,7 @@ func errOffline(node station.NodeID) error {
 	return station.Errorf(503, "node.offline", "the picture can be opened when its line is back", "station %s is not connected", node)
 }
 
-func (d *desk) openLeg(ctx context.Context, node station.NodeID, camera, session string) error {
+func (d *desk) openLeg(ctx context.Context, node station.NodeID, camera string, role station.StreamRole, session string) error {
 	if d.deps.Live == nil {
 		return station.Errorf(501, "video.none", "", "this node shows no live pictures")
 	}
@@ -59,7 +59,7 @@ func (d *desk) openLeg(ctx context.Context, node station.NodeID, camera, session
 	}
 	defer d.legs.remove(session)
 	s := d.newSignal(protocol.SignalOpen, session)
-	s.Camera = camera
+	s.Camera, s.Role = camera, role
 	if err := d.say(node, protocol.ChannelSignalDown, s); err != nil {
 		return err
 	}

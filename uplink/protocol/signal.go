@@ -31,6 +31,9 @@ type Signal struct {
 	Session string `json:"session"`
 	// Camera is the camera's ID at the station; with open.
 	Camera string `json:"camera,omitempty"`
+	// Role is what the picture is for, with open; it decides which of the
+	// camera's streams comes, and who goes first on a full line. Empty is focus.
+	Role station.StreamRole `json:"role,omitempty"`
 	// SDP is the session description; with offer and answer.
 	SDP string `json:"sdp,omitempty"`
 	// Issued is the sender's clock, and Lifetime how many seconds it is good.
@@ -50,8 +53,8 @@ func (s Signal) Expired(now time.Time, offset time.Duration) bool {
 }
 
 func (s Signal) check() error {
-	if len(s.Session) == 0 || len(s.Session) > 128 || len(s.Camera) > 128 {
-		return fmt.Errorf("session is missing, or session or camera is too long")
+	if len(s.Session) == 0 || len(s.Session) > 128 || len(s.Camera) > 128 || len(s.Role) > 32 {
+		return fmt.Errorf("session is missing, or session, camera or role is too long")
 	}
 	if s.Lifetime <= 0 || s.Issued.IsZero() {
 		return fmt.Errorf("issued or lifetime is missing")

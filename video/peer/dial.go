@@ -18,12 +18,14 @@ const tcpAfter = 1500 * time.Millisecond
 // Dial carries s outwards to a peer that accepts legs: exchange takes the offer
 // there and brings the answer back. It blocks until the leg ends, and returns
 // nil only when ctx was cancelled. A leg that broke cannot be mended; dial again.
-func (h *Hub) Dial(ctx context.Context, s *stream.Stream, exchange func(ctx context.Context, offer string) (answer string, err error)) error {
+// sent, which may be nil, is told of every packet's bytes on the line, the
+// repeated ones too; it must not block.
+func (h *Hub) Dial(ctx context.Context, s *stream.Stream, sent func(bytes int), exchange func(ctx context.Context, offer string) (answer string, err error)) error {
 	r, err := h.enter()
 	if err != nil {
 		return err
 	}
-	sess, err := h.dial(ctx, r, s, exchange)
+	sess, err := h.dial(ctx, r, s, sent, exchange)
 	if err != nil {
 		h.leave()
 		if ctx.Err() != nil {
@@ -40,12 +42,13 @@ func (h *Hub) Dial(ctx context.Context, s *stream.Stream, exchange func(ctx cont
 	return fmt.Errorf("relay leg: %w", sess.Err())
 }
 
-func (h *Hub) dial(ctx context.Context, r *running, from *stream.Stream, exchange func(context.Context, string) (string, error)) (*Session, error) {
+func (h *Hub) dial(ctx context.Context, r *running, from *stream.Stream, sent func(int), exchange func(context.Context, string) (string, error)) (*Session, error) {
 	s, err := h.open(r, "leg out", r.dialling)
 	if err != nil {
 		return nil, fmt.Errorf("open relay leg: %w", err)
 	}
 	out := pictureOutlet(stream.H264, nil)
+	out.spent = sent
 	tcp, sender, err := s.call(ctx, out, exchange)
 	if err != nil {
 		s.abandon()

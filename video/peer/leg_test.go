@@ -32,7 +32,7 @@ func TestRelayLeg(t *testing.T) {
 			dialled := make(chan error, 1)
 			accepted := make(chan *peer.Session, 1)
 			go func() {
-				dialled <- here.Dial(ctx, camera, func(ctx context.Context, offer string) (string, error) {
+				dialled <- here.Dial(ctx, camera, nil, func(ctx context.Context, offer string) (string, error) {
 					s, err := there.Accept(ctx, offer, relayed)
 					if err != nil {
 						return "", err
@@ -80,7 +80,7 @@ func TestLegEndsAtTheCentre(t *testing.T) {
 	dialled := make(chan error, 1)
 	accepted := make(chan *peer.Session, 1)
 	go func() {
-		dialled <- here.Dial(context.Background(), camera, func(ctx context.Context, offer string) (string, error) {
+		dialled <- here.Dial(context.Background(), camera, nil, func(ctx context.Context, offer string) (string, error) {
 			s, err := there.Accept(ctx, offer, relayed)
 			if err != nil {
 				return "", err
@@ -117,7 +117,7 @@ func TestLegOverABadLine(t *testing.T) {
 	dialled := make(chan error, 1)
 	accepted := make(chan *peer.Session, 1)
 	go func() {
-		dialled <- here.Dial(ctx, camera, func(ctx context.Context, offer string) (string, error) {
+		dialled <- here.Dial(ctx, camera, nil, func(ctx context.Context, offer string) (string, error) {
 			s, err := there.Accept(ctx, offer, relayed)
 			if err != nil {
 				return "", err
@@ -168,7 +168,7 @@ func TestLegTellsThatThePictureStopped(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	dialled := make(chan error, 1)
 	go func() {
-		dialled <- here.Dial(ctx, camera, func(ctx context.Context, offer string) (string, error) {
+		dialled <- here.Dial(ctx, camera, nil, func(ctx context.Context, offer string) (string, error) {
 			s, err := there.Accept(ctx, offer, relayed)
 			if err != nil {
 				return "", err
@@ -206,11 +206,11 @@ func TestLegTellsThatThePictureStopped(t *testing.T) {
 func TestLegRefused(t *testing.T) {
 	here := hub(t, nil)
 	want := errors.New("no")
-	err := here.Dial(context.Background(), stream.New(stream.Config{}), func(context.Context, string) (string, error) { return "", want })
+	err := here.Dial(context.Background(), stream.New(stream.Config{}), nil, func(context.Context, string) (string, error) { return "", want })
 	if !errors.Is(err, want) {
 		t.Errorf("got %v", err)
 	}
-	err = here.Dial(context.Background(), stream.New(stream.Config{}), func(context.Context, string) (string, error) { return "nonsense", nil })
+	err = here.Dial(context.Background(), stream.New(stream.Config{}), nil, func(context.Context, string) (string, error) { return "nonsense", nil })
 	if err == nil {
 		t.Error("an answer of nonsense was taken")
 	}

@@ -23,6 +23,8 @@ type outlet struct {
 	mime string // what it sends
 	tick int32  // the least step of the timeline
 	port *udpPort
+	// spent is told of each packet's bytes on the line; nil tells nobody.
+	spent func(bytes int)
 
 	mu     sync.Mutex
 	to     webrtc.TrackLocalWriter // nil until negotiated
@@ -202,7 +204,18 @@ func (o *outlet) write(p *rtp.Packet, ts uint32) error {
 	o.seq++
 	o.count.Packets++
 	o.count.Bytes += uint64(len(p.Payload))
+	o.pay(p)
 	return nil
+}
+
+// around is what a packet has around its payload on the line: the headers of RTP,
+// UDP, IP and Ethernet, and the seal of SRTP.
+const around = 12 + 8 + 20 + 14 + 10
+
+func (o *outlet) pay(p *rtp.Packet) {
+	if o.spent != nil {
+		o.spent(len(p.Payload) + around)
+	}
 }
 
 // resend repeats the packets of a negative acknowledgement, as far as allowed.
@@ -225,6 +238,7 @@ func (o *outlet) resend(n *rtcp.TransportLayerNack) {
 			}
 			o.count.Repaired++
 			o.count.RepairedBytes += uint64(len(p.shared.Payload))
+			o.pay(p.shared)
 			return true
 		})
 	}
