@@ -90,6 +90,13 @@ export interface Lamp { id: string; state: 'ok' | 'warn' | 'bad' | 'off'; code: 
 export interface UplinkStatus {
   connected: boolean; since?: string; lanes?: { lane: string; backlog: number; oldest?: string }[]; lastError?: string; hint?: string;
 }
+export interface LineUse { now: number; minute: number; peak: number; bytes: number }
+export interface LineReport {
+  up: number; down: number; reserve: number; free: number; sent: LineUse; received: LineUse;
+  classes: { class: string; up: LineUse; down: LineUse; held: number; waited: number }[];
+  flows: { class: string; name: string; since: string; held: number; now: number; bytes: number }[];
+  refused: number; yielded: number;
+}
 export interface Status {
   now: string; lamps: Lamp[]; quietSince?: string; uplink?: UplinkStatus | null;
   storage?: { free: number; total: number; level: string; videoBytes?: number; oldestVideo?: string; daysLeft?: number } | null;

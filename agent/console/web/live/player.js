@@ -41,6 +41,7 @@ function useWatch(camera, role, down, away, box) {
   const [state, setState] = useState(/** @type {PlayState} */ ('connecting'));
   const [since, setSince] = useState(0);
   const [why, setWhy] = useState('');
+  const [offer, setOffer] = useState(''); // the role that could be had in place of this one
   const downNow = useRef(down);
   downNow.current = down;
   const [by, setBy] = useState(/** @type {'webrtc'|'socket'} */ ('webrtc'));
@@ -117,6 +118,7 @@ function useWatch(camera, role, down, away, box) {
         }
         setHeard(false);
         setWhy(problem.message);
+        setOffer(problem.code === 'line.full' ? (problem.args.offer ?? '') : '');
         tell(downNow.current ? 'offline' : 'failed');
         later();
       };
@@ -204,7 +206,7 @@ function useWatch(camera, role, down, away, box) {
       else el.addEventListener('loadeddata', () => arrived.current(layer), { once: true });
     }
   }, [shown]);
-  return { state, since, why, by, heard, shown };
+  return { state, since, why, offer, by, heard, shown };
 }
 
 /**
@@ -218,7 +220,9 @@ export function Player({ camera, node, caption, testid, compact, role = 'focus',
   const row = cameraRow(camera, node);
   const id = row?.camera.id ?? camera;
   const source = row?.state;
-  const { state, since, why, by, heard, shown } = useWatch(id, role, isDown(source?.status), away, box);
+  const [smaller, setSmaller] = useState(false); // on a line that has no room for the large picture
+  useEffect(() => setSmaller(false), [id, role]);
+  const { state, since, why, offer, by, heard, shown } = useWatch(id, smaller ? 'wall' : role, isDown(source?.status), away, box);
   const [loud, setLoud] = useState(false);
   const talk = useTalk(id, compact ? null : row);
   useEffect(() => onState?.(state), [state]);
@@ -232,7 +236,7 @@ export function Player({ camera, node, caption, testid, compact, role = 'focus',
     <figure class="player ${compact ? 'compact' : ''}" data-camera=${id} data-state=${state} data-testid=${testid}>
       <div class="picture" ref=${box}>
         ${shown.map((l) => html`<video key=${l.key} data-layer=${l.key} data-role=${l.role} muted autoplay playsinline aria-label=${t('live.of', { name: name || row?.camera.name || '' })}></video>`)}
-        ${state !== 'playing' && html`<${Veil} state=${state} since=${since} why=${why} source=${source} compact=${compact} advise=${advise ?? !compact} />`}
+        ${state !== 'playing' && html`<${Veil} state=${state} since=${since} why=${why} source=${source} compact=${compact} advise=${advise ?? !compact} instead=${offer && !smaller ? () => setSmaller(true) : null} />`}
       </div>
       ${talk.line}
       <figcaption><span class="dot ${state}"></span><span class="name">${[state === 'playing' && !compact ? t('live.now') : '', name].filter(Boolean).join(' · ')}</span>
@@ -254,8 +258,8 @@ function Sound({ heard, loud, codec, by, set }) {
   </button>`;
 }
 
-/** @param {{state: PlayState, since: number, why: string, source: import('../records.js').CameraState|null|undefined, compact?: boolean, advise: boolean}} props */
-function Veil({ state, since, why, source, compact, advise }) {
+/** @param {{state: PlayState, since: number, why: string, source: import('../records.js').CameraState|null|undefined, compact?: boolean, advise: boolean, instead?: (() => void)|null}} props instead shows the smaller picture, where that is offered */
+function Veil({ state, since, why, source, compact, advise, instead }) {
   if (state === 'connecting') return html`<div class="veil"><p>${t('live.connecting')}</p></div>`;
   if (state === 'stalled') {
     return html`<div class="veil still"><p><strong>${t('live.stalled', { time: hms(since - stallAfter) })}</strong></p></div>`;
@@ -266,5 +270,6 @@ function Veil({ state, since, why, source, compact, advise }) {
       ${advise && html`<p>${wordFor(`camera.remedy.${source.status}`)}</p>`}
     </div>`;
   }
-  return html`<div class="veil"><p><strong>${t('live.failed')}</strong></p><p>${!compact && (why + t('live.retrying'))}</p></div>`;
+  return html`<div class="veil"><p><strong>${t('live.failed')}</strong></p><p>${!compact && (why + t('live.retrying'))}</p>
+    ${instead && html`<button type="button" class="btn" data-testid="smaller" onClick=${instead}>${t('line.smaller')}</button>`}</div>`;
 }

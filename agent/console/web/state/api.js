@@ -6,13 +6,14 @@ import { lang } from './prefs.js';
 
 /** What went wrong, in words for people. */
 export class Problem extends Error {
-  /** @param {number} status @param {string} code @param {string} message @param {string} [hint] @param {string} [place] */
-  constructor(status, code, message, hint = '', place = '') {
+  /** @param {number} status @param {string} code @param {string} message @param {string} [hint] @param {string} [place] @param {Record<string, string>} [args] */
+  constructor(status, code, message, hint = '', place = '', args = {}) {
     super(message);
     this.status = status;
     this.code = code;
     this.hint = hint;
     this.place = place;
+    this.args = args;
   }
 }
 
@@ -43,7 +44,7 @@ export async function problemOf(reply) {
   const english = lang.peek() === 'en';
   const message = (english && body.detail) || ours || status;
   const hint = (english && body.hint) || wordFor(`problem.${code}.hint`);
-  return new Problem(reply.status, code, message, hint, body.place || '');
+  return new Problem(reply.status, code, message, hint, body.place || '', body.args ?? {});
 }
 
 /**

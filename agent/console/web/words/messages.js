@@ -3,6 +3,7 @@
 // filled in. Words of the duty room; no model's terms, no codes.
 
 import { CAMERAS } from './cameras.js';
+import { LINE } from './line.js';
 import { LIVE } from './live.js';
 import { PLAYBACK } from './playback.js';
 import { PROBE } from './probe.js';
@@ -13,6 +14,7 @@ import { WALL } from './wall.js';
 
 export const MESSAGES = /** @type {const} */ ({
   ...CAMERAS,
+  ...LINE,
   ...LIVE,
   ...PLAYBACK,
   ...PROBE,
