@@ -8,7 +8,7 @@ import (
 	"stationd/agent/station"
 )
 
-// problemDocument is an error as RFC 9457 wants it, with three members of ours.
+// problemDocument is an error as RFC 9457 wants it, with members of ours.
 type problemDocument struct {
 	Type   string `json:"type"` // urn:stationd:problem:CODE
 	Title  string `json:"title"`
@@ -17,6 +17,8 @@ type problemDocument struct {
 	Code   string `json:"code"`
 	Hint   string `json:"hint,omitempty"`
 	Place  string `json:"place,omitempty"`
+	// Args are the parts of Detail that a translation needs.
+	Args map[string]string `json:"args,omitempty"`
 }
 
 // fail is the one place where an error becomes an answer. What is not meant for
@@ -34,7 +36,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	body, err := json.Marshal(problemDocument{
 		Type: "urn:stationd:problem:" + p.Code, Title: http.StatusText(p.Status), Status: p.Status,
-		Detail: p.Message, Code: p.Code, Hint: p.Hint, Place: p.Place,
+		Detail: p.Message, Code: p.Code, Hint: p.Hint, Place: p.Place, Args: p.Args,
 	})
 	if err != nil {
 		s.log.Error("problem not encoded", "err", err)

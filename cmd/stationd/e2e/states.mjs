@@ -485,6 +485,17 @@ await page('health', '#/health', (w) => {
   const problem = (code) => ({ code, message: code, hint: 'set it up as it is recommended' });
   const broker = (id, health) => ({ id, url: `mqtt://192.168.1.${id}:1883`, topics: ['zigbee2mqtt/#'], health });
   w.typed = ['gateway-1', 'storm/#'];
+  w.uplink ??= { connected: true, since: ago(90_000), lanes: [{ lane: 'urgent', backlog: 0 }, { lane: 'normal', backlog: 0 }, { lane: 'bulk', backlog: 311, oldest: ago(4) }] };
+  const use = (now, minute = now) => ({ now, minute, peak: now, bytes: now * 1_000 });
+  const classes = { control: [240e3, 180e3], conference: [64e3], share: [2.1e6, 2e6], camera: [6.4e6, 6.1e6], wall: [900e3], clips: [34.2e6, 21e6], backlog: [450e3, 400e3] };
+  w.replies['GET /line'] = {
+    up: 50e6, down: 50e6, reserve: 8e6, free: 22.3e6, sent: use(44.4e6, 31e6), received: use(310e3), refused: 2, yielded: 1,
+    classes: Object.entries(classes).map(([name, [now, minute]]) => ({ class: name, up: use(now, minute), down: use(0), held: 0, waited: 0 })),
+    flows: [
+      { class: 'camera', name: w.cameras[0].camera.id, since: ago(340), held: 7.2e6, now: 6.4e6, bytes: 270e6 },
+      { class: 'wall', name: w.cameras[1].camera.id, since: ago(55), held: 1.2e6, now: 900e3, bytes: 6e6 },
+    ],
+  };
   Object.assign(w.replies, {
     'GET /brokers': { brokers: [
       broker('21', { connected: true, since: ago(90_000), version: 'mosquitto 2.0.21', received: 48_211, dropped: 0 }),
@@ -495,6 +506,7 @@ await page('health', '#/health', (w) => {
   });
 }, async (p) => {
   await p.getByTestId('broker').nth(2).waitFor();
+  if ((await p.getByTestId('line-flow').count()) !== 2) throw new Error('two pictures on the line are not shown');
   if ((await p.getByTestId('broker-warning').count()) !== 3) throw new Error('three warnings are not shown');
 }, { few: true });
 

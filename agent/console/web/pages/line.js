@@ -35,4 +35,4 @@ export function LineUse() {
 }
 
 /** @param {number} bits */
-const rate = (bits) => (bits ? `${bitRate(bits)}bit/s` : '–');
+const rate = (bits) => (bits ? bitRate(bits) : '–');

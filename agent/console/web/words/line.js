@@ -21,7 +21,7 @@ export const LINE = /** @type {const} */ ({
   'line.flow': ['{now}，算 {held} · {span}', '{now}, counted as {held} · {span}'],
   'line.refused': ['线路满，没有给出画面 {refused} 次，让出 {yielded} 次', 'The line was full: {refused} pictures were refused, {yielded} gave way'],
   'line.smaller': ['看小画面', 'Watch the smaller picture'],
-  'problem.line.full': ['工作站的线路满了：这路画面要 {want} Mbit/s，{up} 里只剩 {free}', 'The station’s line is full: this needs {want} Mbit/s, {free} of {up} are left'],
+  'problem.line.full': ['工作站的线路满了：这路画面要 {want} M，{up} M 里只剩 {free} M', 'The station’s line is full: this needs {want} Mbit/s, {free} of {up} are left'],
   'problem.line.full.hint': ['看小画面，或先关掉另一路。', 'Watch the smaller picture, or close another one.'],
   'problem.line.yielded': ['线路让给了更要紧的用途', 'The line was needed for something that comes first'],
   'problem.line.yielded.hint': ['看小画面，或等线路空下来。', 'Watch the smaller picture, or try again later.'],
