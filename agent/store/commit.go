@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"runtime"
 	"runtime/debug"
+	"slices"
+	"sync"
 	"sync/atomic"
 
 	"github.com/dgraph-io/badger/v4"
@@ -96,6 +98,7 @@ const laneAlways station.Lane = "\x00always"
 func (s *Store) commitLoop() {
 	defer close(s.stopped)
 	b := newBatch(s)
+	defer b.answering.Wait()
 	defer b.end()
 	waiting := make([]*update, 0, s.maxBatch)
 	for {
@@ -178,16 +181,18 @@ type batch struct {
 	s *Store
 	// snap, and over it, is the database before the transaction that is being
 	// written or was written last; under is what that one writes.
-	snap    *badger.Txn
-	over    *layer
-	under   map[string][]byte
-	cache   *cache
-	load    *load
-	spare   *load // of the flight, or of none
-	flight  *flight
-	tx      Tx // of the update that runs now
-	limit   int
-	entries int
+	snap   *badger.Txn
+	over   *layer
+	under  map[string][]byte
+	cache  *cache
+	load   *load
+	spare  *load // of the flight, or of none
+	flight *flight
+	// answering is of the flights that have landed.
+	answering sync.WaitGroup
+	tx        Tx // of the update that runs now
+	limit     int
+	entries   int
 }
 
 // load is what one transaction will be.
@@ -206,7 +211,7 @@ type load struct {
 // flight is a transaction that is being written.
 type flight struct {
 	load *load
-	done chan struct{} // closed when its members are answered
+	done chan struct{} // closed when it is written
 }
 
 func newLoad() *load {
@@ -380,23 +385,28 @@ func (b *batch) send() {
 	f := &flight{load: l, done: make(chan struct{})}
 	b.flight, b.under = f, l.writes
 	s.commits.Add(1)
+	members := slices.Clone(l.members)
+	b.answering.Add(1)
 	s.writeAll(l.writes, redone, func(err error) {
-		defer close(f.done)
 		if err != nil {
 			s.log.Error("commit failed", slog.Any("error", err))
 			s.broken.Store(&err)
-			l.answer(ErrBroken.Because(err))
-			return
-		}
-		if l.journal != s.journalNow() {
+			err = ErrBroken.Because(err)
+		} else if l.journal != s.journalNow() {
 			s.watch.advance(l.journal)
 		}
-		l.answer(nil)
+		// The disk works while the members are answered: what has gathered
+		// goes on its way first.
+		close(f.done)
+		answer(members, err)
+		b.answering.Done()
 	})
 }
 
-func (l *load) answer(err error) {
-	for _, u := range l.members {
+func (l *load) answer(err error) { answer(l.members, err) }
+
+func answer(members []*update, err error) {
+	for _, u := range members {
 		u.done <- err
 	}
 }
