@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"stationd/agent"
 	"stationd/agent/station"
@@ -222,5 +223,47 @@ func TestSenselessEventGoesOn(t *testing.T) {
 	c := store.Cursor{Target: "town", Lane: station.LaneUrgent, Epoch: r.store.Epoch(), Seq: r.store.Head(), Hop: 1}
 	if err := r.Advance(context.Background(), c); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// What comes from a station carries both times: its own, as its clock says, and
+// ours; and how far its clock is off is noted with the station, once.
+func TestBothTimesOfAnEvent(t *testing.T) {
+	r := newRig(t)
+	c := r.child("east")
+	ar := c.arrival(station.LaneUrgent, station.EventAlarmRaised, "alarm/e1", alarmOf("east", "e1"))
+	theirs := r.clock.now().Add(-72 * time.Hour)
+	ar.Event.Time = theirs
+	r.clock.add(time.Minute)
+	if _, err := r.Accept(t.Context(), "east", station.LaneUrgent, []agent.Arrival{ar}); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := r.NodeClock(t.Context(), "east", -72*time.Hour); err != nil {
+			t.Fatal(err)
+		}
+	}
+	events, err := r.store.Read(0, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raised, states := 0, 0
+	for _, ev := range events {
+		switch ev.Type {
+		case station.EventAlarmRaised:
+			raised++
+			if !ev.Time.Equal(theirs) || !ev.Received.Equal(r.clock.now()) {
+				t.Errorf("the alarm's times: %s, %s", ev.Time, ev.Received)
+			}
+		case station.EventNodeState:
+			states++
+		}
+	}
+	nodes, err := r.Nodes()
+	if err != nil || len(nodes) != 1 || nodes[0].ClockOffset != -72*time.Hour {
+		t.Errorf("%+v, %v", nodes, err)
+	}
+	if raised != 1 || states != 2 {
+		t.Errorf("%d alarms, %d states of the station", raised, states)
 	}
 }

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"stationd/agent/station"
 	"stationd/agent/store"
@@ -119,6 +120,7 @@ func (a *Agent) accept(ctx context.Context, node station.NodeID, lane station.La
 				return err
 			}
 			if !before {
+				ar.Event.Received = a.now()
 				changed, err := a.take(tx, node, ar.Event)
 				if err != nil {
 					return fmt.Errorf("take %s of %s: %w", ar.Event.Type, node, err)
@@ -183,6 +185,22 @@ func (a *Agent) nodeSeen(ctx context.Context, lane station.Lane, node station.No
 			}
 		}
 		return appendEvent(tx, station.LaneNormal, station.EventNodeState, "node/"+string(node), "", now, n)
+	})
+}
+
+// NodeClock notes how far a child's clock is from ours.
+func (a *Agent) NodeClock(ctx context.Context, node station.NodeID, offset time.Duration) error {
+	offset = offset.Round(time.Second)
+	return a.store.Update(ctx, station.LaneNormal, func(tx *store.Tx) error {
+		n, known, err := store.Get[station.Node](tx, key(nodeTable, string(node)))
+		if err != nil || !known || n.ClockOffset == offset {
+			return err
+		}
+		n.ClockOffset = offset
+		if err := store.Put(tx, key(nodeTable, string(node)), n); err != nil {
+			return err
+		}
+		return appendEvent(tx, station.LaneNormal, station.EventNodeState, "node/"+string(node), "", a.now(), n)
 	})
 }
 

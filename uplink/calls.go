@@ -96,7 +96,7 @@ func (c *calls) signal(ctx context.Context, s *session, sig protocol.Signal) {
 		if sig.Kind == protocol.SignalClose {
 			x.cancel()
 		}
-	case protocol.SignalOffer: // ours to make
+	case protocol.SignalOffer, protocol.SignalClock: // ours to make; the session's
 	}
 }
 

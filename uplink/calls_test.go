@@ -134,6 +134,9 @@ func TestExpiredSignal(t *testing.T) {
 			continue
 		}
 		s, err := protocol.Decode[protocol.Signal](m.Payload)
+		if s.Kind == protocol.SignalClock {
+			continue
+		}
 		if err != nil || s.Session != "fresh" || s.Kind != protocol.SignalOffer {
 			t.Errorf("the station answered %+v, %v", s, err)
 		}

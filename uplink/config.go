@@ -49,6 +49,8 @@ type Config struct {
 	// BehindAfter is how old the oldest unacknowledged event of the lanes
 	// urgent and normal may be before the lamp says so.
 	BehindAfter time.Duration `yaml:"behind_after"`
+	// ClockEvery is how often our clock is compared with the parent's.
+	ClockEvery time.Duration `yaml:"clock_every"`
 	// Budget is what the line carries, and what of it is kept for conferences.
 	Budget budget.Config `yaml:"budget"`
 }
@@ -73,7 +75,7 @@ func DefaultConfig() Config {
 		AckTimeout: 10 * time.Second, ConnectTimeout: 20 * time.Second, KeepAlive: 20 * time.Second,
 		RetryMin: 500 * time.Millisecond, RetryMax: 30 * time.Second,
 		ClipChunk: 256 << 10, ClipRetryMax: 30 * time.Minute, BehindAfter: 30 * time.Second,
-		Budget: budget.DefaultConfig(),
+		ClockEvery: time.Minute, Budget: budget.DefaultConfig(),
 	}
 }
 
@@ -126,6 +128,7 @@ func (c Config) Validate() error {
 	span("retry_min", c.RetryMin, time.Millisecond, time.Minute)
 	span("retry_max", c.RetryMax, c.RetryMin, time.Hour)
 	span("clip_retry_max", c.ClipRetryMax, time.Second, 24*time.Hour)
+	span("clock_every", c.ClockEvery, 10*time.Millisecond, time.Hour)
 	span("behind_after", c.BehindAfter, time.Second, 24*time.Hour)
 	return errors.Join(append(faults, station.Under("budget", c.Budget.Validate()))...)
 }

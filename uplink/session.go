@@ -32,6 +32,8 @@ type session struct {
 	offset time.Duration
 	// held is until when the budget holds lanes back; zero when it holds none.
 	held time.Duration
+	// clockDue is when the clocks are compared next.
+	clockDue time.Time
 }
 
 // session runs one connection. It returns why it ended.
@@ -183,6 +185,12 @@ func (s *session) pump(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if !time.Now().Before(s.clockDue) {
+			if err := s.askClock(ctx); err != nil {
+				return err
+			}
+		}
+		due = min(due, time.Until(s.clockDue))
 		timer.Reset(due)
 		select {
 		case m, ok := <-s.conn.Receive():
@@ -290,6 +298,10 @@ func (s *session) take(ctx context.Context, m transport.Message) error {
 		sig, err := protocol.Decode[protocol.Signal](m.Payload)
 		if err != nil {
 			u.log.Warn("signal not understood", "error", err)
+			return nil
+		}
+		if sig.Kind == protocol.SignalClock {
+			s.clock(sig)
 			return nil
 		}
 		u.calls.signal(ctx, s, sig)

@@ -143,6 +143,12 @@ func (s *state) disconnected(err error, now time.Time) bool {
 	return was
 }
 
+func (s *state) clock(offset time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.offset = offset
+}
+
 func (s *state) refused(lane station.Lane, p *station.Problem, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -276,6 +282,9 @@ func (u *Uplink) Lamps() []station.Lamp {
 	case backlog > 0 && u.deps.Now().Sub(oldest) > u.cfg.BehindAfter:
 		lamp.State, lamp.Code, lamp.Hint = station.LampWarn, "uplink.behind", hintOf(u.lastError())
 		lamp.Args = map[string]any{"backlog": backlog}
+	case st.ClockOffset.Abs() > clockWrong:
+		lamp.State, lamp.Code, lamp.Hint = station.LampWarn, "uplink.clock", "uplink.clock"
+		lamp.Args = map[string]any{"seconds": int(st.ClockOffset.Seconds())}
 	default:
 		lamp.State, lamp.Code, lamp.Args = station.LampOK, "uplink.ok", map[string]any{"rate": rate}
 	}

@@ -28,6 +28,8 @@ type UplinkStatus struct {
 	Lanes     []LaneStatus `json:"lanes"`
 	LastError string       `json:"lastError,omitempty"`
 	Hint      string       `json:"hint,omitempty"`
+	// ClockOffset is the parent's clock minus ours.
+	ClockOffset time.Duration `json:"clockOffset,omitempty"`
 }
 
 // LaneStatus is what waits in one lane.

@@ -34,9 +34,12 @@ type Event struct {
 	// Type is the CloudEvents type, for example "cityops.alarm.raised.v1".
 	Type string `json:"type"`
 	// Subject is what it is about: "alarm/ID", "camera/ID", "sensor/ID".
-	Subject string    `json:"subject"`
-	Lane    Lane      `json:"lane"`
-	Time    time.Time `json:"time"`
+	Subject string `json:"subject"`
+	Lane    Lane   `json:"lane"`
+	// Time is by the clock of the node where it happened; Received, at a node above
+	// it, by that one's own, when the event was stored there.
+	Time     time.Time `json:"time"`
+	Received time.Time `json:"received,omitzero"`
 	// Actor is who did it; empty for what devices and the program itself did.
 	Actor string          `json:"actor,omitempty"`
 	Data  json.RawMessage `json:"data,omitempty"`

@@ -11,6 +11,8 @@ type Node struct {
 	// LastEvent is when its newest event was stored here.
 	LastEvent time.Time `json:"lastEvent,omitzero"`
 	Version   string    `json:"version,omitempty"`
+	// ClockOffset is its clock minus ours, when that was last worth noting.
+	ClockOffset time.Duration `json:"clockOffset,omitempty"`
 }
 
 // LampState is the colour of a lamp.

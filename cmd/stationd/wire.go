@@ -164,6 +164,10 @@ func (i inbox) NodeSeen(ctx context.Context, node station.NodeID, online bool, v
 	return i.agent.NodeSeen(ctx, node, online, version)
 }
 
+func (i inbox) NodeClock(ctx context.Context, node station.NodeID, offset time.Duration) error {
+	return i.agent.NodeClock(ctx, node, offset)
+}
+
 // incoming is where a centre keeps the clips that its stations upload.
 type incoming struct {
 	agent   *agent.Agent
@@ -332,7 +336,7 @@ func (n *node) gatherStatus() console.Status {
 	}
 	if n.uplink != nil {
 		up := n.uplink.Status()
-		st.Uplink = &console.UplinkStatus{Connected: up.Connected, Since: up.Since, LastError: up.LastError, Hint: up.Hint, Lanes: []console.LaneStatus{}}
+		st.Uplink = &console.UplinkStatus{Connected: up.Connected, Since: up.Since, LastError: up.LastError, Hint: up.Hint, ClockOffset: up.ClockOffset, Lanes: []console.LaneStatus{}}
 		for _, l := range up.Lanes {
 			st.Uplink.Lanes = append(st.Uplink.Lanes, console.LaneStatus{Lane: l.Lane, Backlog: l.Backlog, Oldest: l.Oldest})
 		}

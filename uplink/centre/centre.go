@@ -148,7 +148,7 @@ type Node struct {
 	// Since is when Online last changed.
 	Since   time.Time
 	Version string
-	// Offset is the station's clock minus ours, as of its last hello.
+	// Offset is the station's clock minus ours, as it was compared last.
 	Offset time.Duration
 	// Marks are what is held of it, as far as it was asked for.
 	Marks map[station.Lane]Mark

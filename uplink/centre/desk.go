@@ -43,6 +43,8 @@ type child struct {
 	Node
 	session string
 	epoch   station.Epoch
+	// clockTold is the offset that the inbox knows.
+	clockTold time.Duration
 }
 
 func newDesk(cfg Config, deps Deps, send func(station.NodeID, protocol.Channel, []byte) error) *desk {
@@ -156,6 +158,7 @@ func (d *desk) hello(ctx context.Context, c *child, session string, payload []by
 	d.mu.Unlock()
 	d.log.Info("station connected", "node", c.ID, "version", h.Software, "epoch", h.Epoch)
 	d.seen(ctx, c.ID, true, h.Software)
+	d.noteClock(c, h.Time.Sub(now))
 	d.resendOrders(c.ID)
 	return nil
 }

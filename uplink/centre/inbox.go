@@ -3,6 +3,7 @@ package centre
 import (
 	"context"
 	"io"
+	"time"
 
 	"stationd/agent/station"
 	"stationd/uplink/protocol"
@@ -34,6 +35,9 @@ type Inbox interface {
 	Accept(ctx context.Context, node station.NodeID, lane station.Lane, events []protocol.Envelope) (Mark, error)
 	// NodeSeen tells that a node came or went. Version is its software's.
 	NodeSeen(ctx context.Context, node station.NodeID, online bool, version string) error
+	// NodeClock tells how far a node's clock is from ours, whenever that has
+	// changed by more than a second.
+	NodeClock(ctx context.Context, node station.NodeID, offset time.Duration) error
 }
 
 // ClipStore keeps stations' clips.

@@ -92,6 +92,9 @@ func (d *desk) signal(c *child, payload []byte) error {
 	if !ok {
 		return protocol.ErrNoSession
 	}
+	if s.Kind == protocol.SignalClock {
+		return d.clock(c, s)
+	}
 	if s.Expired(d.deps.Now(), offset) {
 		return protocol.ErrExpired
 	}

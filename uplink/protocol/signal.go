@@ -7,7 +7,7 @@ import (
 	"stationd/agent/station"
 )
 
-// SignalKind is a step of setting up a live leg.
+// SignalKind is a step of setting up a live leg, or a look at the clocks.
 type SignalKind string
 
 // The steps: the parent opens, the station offers, the parent answers, either
@@ -17,6 +17,8 @@ const (
 	SignalOffer  SignalKind = "offer"
 	SignalAnswer SignalKind = "answer"
 	SignalClose  SignalKind = "close"
+	// SignalClock asks the parent for its clock, and answers; it belongs to no leg.
+	SignalClock SignalKind = "clock"
 )
 
 // MaxLifetime is the longest that a signal may ask to be obeyed after it was
@@ -37,9 +39,13 @@ type Signal struct {
 	// SDP is the session description; with offer and answer.
 	SDP string `json:"sdp,omitempty"`
 	// Issued is the sender's clock, and Lifetime how many seconds it is good.
-	Issued   time.Time        `json:"issued"`
-	Lifetime int              `json:"lifetime"`
-	Problem  *station.Problem `json:"problem,omitempty"`
+	Issued   time.Time `json:"issued"`
+	Lifetime int       `json:"lifetime"`
+	// Offset is, with clock up, the parent's clock minus the station's, as the
+	// station knows it so far; Echo, with clock down, the Issued that is answered.
+	Offset  time.Duration    `json:"offset,omitempty"`
+	Echo    time.Time        `json:"echo,omitzero"`
+	Problem *station.Problem `json:"problem,omitempty"`
 }
 
 // Expired tells whether the signal is too old at now, by the receiver's clock.
@@ -68,7 +74,7 @@ func (s Signal) check() error {
 		if s.SDP == "" {
 			return fmt.Errorf("%s has no session description", s.Kind)
 		}
-	case SignalClose:
+	case SignalClose, SignalClock:
 	default:
 		return fmt.Errorf("unknown kind %.20q", string(s.Kind))
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"sync"
+	"time"
 
 	"stationd/agent/station"
 	"stationd/uplink/centre"
@@ -24,6 +25,7 @@ type Inbox struct {
 	older   map[epochKey]centre.Mark
 	events  map[inboxKey][]station.Event
 	online  map[station.NodeID]bool
+	clocks  map[station.NodeID]time.Duration
 	changed chan struct{}
 }
 
@@ -41,7 +43,7 @@ type epochKey struct {
 func NewInbox() *Inbox {
 	return &Inbox{
 		marks: map[inboxKey]centre.Mark{}, older: map[epochKey]centre.Mark{}, events: map[inboxKey][]station.Event{},
-		online: map[station.NodeID]bool{}, changed: make(chan struct{}),
+		online: map[station.NodeID]bool{}, clocks: map[station.NodeID]time.Duration{}, changed: make(chan struct{}),
 	}
 }
 
@@ -100,6 +102,21 @@ func (b *Inbox) NodeSeen(_ context.Context, node station.NodeID, online bool, _ 
 	b.online[node] = online
 	b.wake()
 	return nil
+}
+
+// NodeClock implements centre.Inbox.
+func (b *Inbox) NodeClock(_ context.Context, node station.NodeID, offset time.Duration) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.clocks[node] = offset
+	return nil
+}
+
+// Clock is how far a station's clock is off, as the centre noted it.
+func (b *Inbox) Clock(node station.NodeID) time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.clocks[node]
 }
 
 func (b *Inbox) wake() {

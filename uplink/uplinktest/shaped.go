@@ -23,6 +23,7 @@ type Shaped struct {
 }
 
 type parcel struct {
+	at   time.Time // when it came to the line
 	data []byte
 	to   io.Writer
 	done func()
@@ -56,9 +57,10 @@ func (s *Shaped) carry() {
 		case <-s.life.Done():
 			return
 		case p := <-s.queue:
-			// A line that had nothing to carry is not owed the time.
-			if now := time.Now(); free.Before(now.Add(-5 * time.Millisecond)) {
-				free = now
+			// It begins when the one before it is through, or when it came: a machine
+			// that runs us late does not make the line slower.
+			if free.Before(p.at) {
+				free = p.at
 			}
 			free = free.Add(time.Duration(float64(len(p.data)) / s.rate * float64(time.Second)))
 			if wait := time.Until(free); wait > time.Millisecond {
@@ -79,7 +81,7 @@ func (s *Shaped) Send(bytes int, arrived func()) int {
 	sent := 0
 	for sent < bytes {
 		n := min(parcelSize, bytes-sent)
-		p := parcel{data: make([]byte, n), done: func() {}}
+		p := parcel{at: time.Now(), data: make([]byte, n), done: func() {}}
 		if sent+n == bytes {
 			p.done = arrived
 		}
@@ -163,7 +165,7 @@ func (s *Shaped) pass(from io.Reader, to io.Writer) {
 		if n > 0 {
 			s.note(n)
 			select {
-			case s.queue <- parcel{buf[:n], to, func() {}}:
+			case s.queue <- parcel{time.Now(), buf[:n], to, func() {}}:
 			case <-s.life.Done():
 				return
 			}

@@ -85,10 +85,10 @@ export interface Sensor {
 }
 export interface SensorState { sensor: string; node?: string; values?: Values; lastSeen: string; offline: boolean; deviceSkew?: number; vitalsAt?: Record<string, string> }
 export interface SensorRow { sensor: Sensor; state: SensorState | null }
-export interface Node { id: string; name: string; online: boolean; since: string; lastEvent?: string; version?: string }
+export interface Node { id: string; name: string; online: boolean; since: string; lastEvent?: string; version?: string; clockOffset?: number }
 export interface Lamp { id: string; state: 'ok' | 'warn' | 'bad' | 'off'; code: string; args?: Record<string, any>; hint?: string }
 export interface UplinkStatus {
-  connected: boolean; since?: string; lanes?: { lane: string; backlog: number; oldest?: string }[]; lastError?: string; hint?: string;
+  connected: boolean; since?: string; lanes?: { lane: string; backlog: number; oldest?: string }[]; lastError?: string; hint?: string; clockOffset?: number;
 }
 export interface LineUse { now: number; minute: number; peak: number; bytes: number }
 export interface LineReport {

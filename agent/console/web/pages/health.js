@@ -30,6 +30,8 @@ export function Health() {
     </div></main>`;
 }
 
+const clockWrong = 5e9; // ns
+
 /** @param {{s: Status}} props */
 function Line({ s }) {
   const u = s.uplink;
@@ -38,6 +40,7 @@ function Line({ s }) {
     <p class="big"><i class="light ${u.connected ? 'ok' : 'warn'}"></i>${t(u.connected ? 'uplink.up' : 'uplink.down', { time: when(u.since, now.value) })} ${u.since && html`<span class="tab">${age(now.value - Date.parse(u.since))}</span>`}</p>
     <table class="small"><thead><tr><th>${t('uplink.lane')}</th><th>${t('uplink.backlog')}</th><th>${t('uplink.oldest')}</th></tr></thead>
       <tbody>${(u.lanes ?? []).map((l) => html`<tr key=${l.lane}><th>${wordFor(`lane.${l.lane}`) || l.lane}</th><td>${l.backlog}</td><td>${l.backlog && l.oldest ? span(now.value - Date.parse(l.oldest)) : '–'}</td></tr>`)}</tbody></table>
+    ${Math.abs(u.clockOffset ?? 0) > clockWrong && html`<p class="warn" data-testid="clock-wrong">${t((u.clockOffset ?? 0) > 0 ? 'line.clock.ahead' : 'line.clock.behind', { span: span(Math.abs(u.clockOffset ?? 0) / 1e6) })}</p>`}
     ${u.lastError && html`<details><summary>${t('uplink.lastError')}</summary><code>${u.lastError}</code></details>`}
     ${u.hint && !u.connected && lang.value === 'en' && html`<p class="remedy">${u.hint}</p>`}
   </section>`;

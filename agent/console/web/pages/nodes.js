@@ -8,6 +8,8 @@ import { now } from '../state/clock.js';
 import { alarms, cameras, loaded, nodes } from '../state/store.js';
 import { href } from '../state/route.js';
 
+const clockWrong = 5e9; // ns
+
 export function Nodes() {
   const list = [...nodes.value.values()].sort((a, b) => Number(a.online) - Number(b.online) || a.name.localeCompare(b.name, 'zh'));
   const live = [...alarms.value.values()].filter((a) => a.state !== 'cleared');
@@ -23,6 +25,7 @@ export function Nodes() {
         <dl><div><dt>${t('node.lastEvent')}</dt><dd>${when(n.lastEvent, now.value)}</dd></div>
           <div><dt>${t('node.alarms')}</dt><dd>${own.length ? html`<a class=${raised ? 'red' : ''} href=${href('desk')}>${own.length}</a>` : '0'}</dd></div>
           <div><dt>${t('nav.cameras')}</dt><dd>${eyes.length ? eyes.map((r) => html`<a class="eye" key=${r.camera.id} href=${href('cameras', r.camera.id)}>${r.camera.name}</a>`) : '–'}</dd></div></dl>
+        ${Math.abs(n.clockOffset ?? 0) > clockWrong && html`<p class="warn" data-testid="clock-wrong">${t((n.clockOffset ?? 0) > 0 ? 'node.clock.ahead' : 'node.clock.behind', { span: span(Math.abs(n.clockOffset ?? 0) / 1e6) })}</p><p class="remedy">${t('node.clock.remedy')}</p>`}
         ${!n.online && html`<p class="remedy">${t('node.remedy')}</p>`}
       </article>`;
     })}</div></main>`;
