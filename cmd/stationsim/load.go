@@ -18,6 +18,7 @@ type load struct {
 	fleet *fleet
 	rate  rate
 	alarm time.Duration // between two alarms; 0 means none
+	desk  *desk         // nil where nobody looks on
 	tally tally
 }
 
@@ -88,6 +89,9 @@ func (l *load) raise(ctx context.Context, waits *sync.WaitGroup, giveUp <-chan s
 	}
 	due := time.Now().Add(l.alarm)
 	for n := 0; wait(ctx, due); n++ {
+		if l.desk != nil {
+			l.desk.raised(l.fleet.devices[callers[n%len(callers)]].Sensor.ID, due)
+		}
 		l.publish(callers[n%len(callers)], true, due, waits, giveUp, func() {})
 		due = due.Add(l.alarm)
 	}

@@ -64,12 +64,19 @@ func sensors(ctx context.Context, args []string, out, errs io.Writer) error {
 	if cfg.TLS, err = trusted(at.authority); err != nil {
 		return err
 	}
+	var there *stationAPI
+	if at.url != "" {
+		if there, err = at.signIn(ctx); err != nil {
+			return err
+		}
+		defer there.close()
+	}
 	if units, ok := estateProfile(*profile); ok {
 		e := &estate{Estate: devicestest.NewEstate(*seed, units, station.EmbeddedBroker), story: devicestest.Story{
 			Seed: *seed, Rate: float64(every), AlarmEvery: *alarm, StormEvery: *storm, StormSize: (units + 9) / 10, BreakEvery: *breaks, MalformedEvery: *malformed,
 		}}
-		if at.url != "" {
-			if err := at.furnish(ctx, e, *name, &cfg); err != nil {
+		if there != nil {
+			if err := there.furnish(ctx, e, *name, &cfg); err != nil {
 				return err
 			}
 		}
@@ -78,8 +85,8 @@ func sensors(ctx context.Context, args []string, out, errs io.Writer) error {
 		return wrongUsage("--profile: %q is neither household nor estate-500 (1 to 10000)", *profile)
 	}
 	f := newFleet(*name, *base, *count, *perLine)
-	if at.url != "" {
-		if err := at.furnish(ctx, f, *name, &cfg); err != nil {
+	if there != nil {
+		if err := there.furnish(ctx, f, *name, &cfg); err != nil {
 			return err
 		}
 	}
@@ -93,6 +100,17 @@ func sensors(ctx context.Context, args []string, out, errs io.Writer) error {
 	defer cancel()
 	l := &load{fleet: f, rate: every, alarm: *alarm}
 	var telling sync.WaitGroup
+	var cut error
+	if there != nil {
+		// The desk sees what is on its way when the last has been published.
+		open, shut := context.WithCancel(context.WithoutCancel(ctx))
+		defer shut()
+		if l.desk, err = openDesk(open, there); err != nil {
+			return err
+		}
+		telling.Go(func() { cut = l.desk.watch(open) })
+		context.AfterFunc(ctx, func() { time.AfterFunc(patience, shut) })
+	}
 	telling.Go(func() {
 		for wait(ctx, time.Now().Add(10*time.Second)) {
 			l.tally.progress(out)
@@ -100,17 +118,16 @@ func sensors(ctx context.Context, args []string, out, errs io.Writer) error {
 	})
 	l.run(ctx)
 	telling.Wait()
-	return l.tally.summary(out)
+	err = l.tally.summary(out)
+	if l.desk != nil {
+		err = errors.Join(err, l.desk.summary(out), cut)
+	}
+	return err
 }
 
-// furnish sets the fleet up at a station: its sensors, and an account for them
+// furnish sets the fleet up at the station: its sensors, and an account for them
 // where none is given.
-func (f *stationFlags) furnish(ctx context.Context, fl interface{ sensors() []station.Sensor }, name string, cfg *devicestest.Config) error {
-	s, err := f.signIn(ctx)
-	if err != nil {
-		return err
-	}
-	defer s.close()
+func (s *stationAPI) furnish(ctx context.Context, fl interface{ sensors() []station.Sensor }, name string, cfg *devicestest.Config) error {
 	for _, sn := range fl.sensors() {
 		if err := s.call(ctx, http.MethodPut, "sensors/"+sn.ID, sn, nil); err != nil {
 			return fmt.Errorf("set up sensor %s: %w", sn.ID, err)

@@ -26,7 +26,7 @@ func TestSensorsAtAStation(t *testing.T) {
 	if code := s.wait(t); code != exitOK {
 		t.Errorf("exit %d", code)
 	}
-	s.says(t, "16 sensors on 3 connections", "not acknowledged  0", "left out          0", "puback, readings  p50 ", "puback, alarms    p50 ")
+	s.says(t, "16 sensors on 3 connections", "not acknowledged  0", "left out          0", "puback, readings  p50 ", "puback, alarms    p50 ", "on the desk       p50 ")
 	sensors, err := v.agent.Sensors()
 	if err != nil {
 		t.Fatal(err)
