@@ -169,6 +169,8 @@ type Deps struct {
 	// Order sends a command to a station below and waits for its receipt, while it
 	// can be reached or until ctx ends; nil where none is below.
 	Order func(context.Context, station.NodeID, station.Command) (station.Receipt, error)
+	// Door is how stations are enrolled below; nil where none are let in.
+	Door *Doorkeeper
 	// Centre tells that a parent is configured, so that the desk shows whether
 	// it has an alarm.
 	Centre bool
@@ -243,6 +245,8 @@ type Agent struct {
 	refused refusals
 	trimmed refusals // readings that the journal gave up at its cap
 	guesses limiter
+	codes   limiter // what guessing enrolment codes costs
+	door    *Doorkeeper
 	hashes  hashes
 	// cards are those that the program comes with.
 	cards cards
@@ -273,6 +277,7 @@ func New(cfg Config, deps Deps) *Agent {
 		orderBelow:       deps.Order,
 		brokerHealth:     deps.BrokerHealth,
 		cameraOf:         deps.CameraOf,
+		door:             deps.Door,
 
 		changed: make(chan struct{}, 1),
 		ask:     make(chan struct{}, 1),

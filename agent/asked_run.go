@@ -10,7 +10,7 @@ import (
 	"stationd/agent/store"
 )
 
-// This file sends what a centre wishes of its stations (asked.go, push.go), one
+// This file sends what a centre wishes of its stations (asked.go, push.go, routed.go), one
 // after the other for each thing and kind, to stations that are there.
 
 const (
@@ -68,6 +68,9 @@ func (a *Agent) runAsked(ctx context.Context) error {
 		wanted, err := a.wantedAsks(ctx)
 		if err == nil {
 			err = a.wantedPushes(wanted)
+		}
+		if err == nil {
+			err = a.wantedRoutes(wanted)
 		}
 		if err != nil && ctx.Err() == nil {
 			a.log.Error("what is asked of stations is not known", "err", err)

@@ -102,6 +102,14 @@ var orders = map[string]order{
 	station.CommandTakeTemplate:   {station.PermNode, about("rule-template"), prepareTakeTemplate},
 	station.CommandPutRulePolicy:  {station.PermConfigure, always("rule-policy"), preparePutRulePolicy},
 
+	station.CommandMakeEnrolment:     {station.PermAccounts, about("enrolment"), prepareMakeEnrolment},
+	station.CommandWithdrawEnrolment: {station.PermAccounts, about("enrolment"), prepareWithdrawEnrolment},
+	station.CommandRevokeEnrolment:   {station.PermAccounts, about("enrolment"), prepareRevokeEnrolment},
+
+	station.CommandPutSource:    {station.PermAccounts, about("alarm-source"), preparePutSource},
+	station.CommandRemoveSource: {station.PermAccounts, about("alarm-source"), prepareRemoveSource},
+	station.CommandRouteAlarm:   {station.PermNode, about("alarm-route"), prepareRouteAlarm},
+
 	station.CommandPutWall:     {station.PermAnswer, about("wall"), walls.preparePut},
 	station.CommandRemoveWall:  {station.PermAnswer, about("wall"), walls.prepareRemove},
 	station.CommandPutGroup:    {station.PermAnswer, about("camera-group"), groups.preparePut},

@@ -52,6 +52,16 @@ const (
 
 	recorderTable = store.Key("recorder/")
 
+	enrolmentTable = store.Key("enrolment/") // enrolment/<node>
+	codeTable      = store.Key("enrolcode/") // enrolcode/<digest of a code>
+
+	sourceTable      = store.Key("source/")
+	sourceTokenTable = store.Key("sourcetoken/") // sourcetoken/<digest of a token> → source
+	routedTable      = store.Key("routed/")      // routed/<node>/<id>
+	routingTable     = store.Key("routing/")     // routing/<node>/<id>: those that wait for its receipt
+	routedNameTable  = store.Key("routedname/")  // routedname/<source>/<its name for it> → what became of it
+	routeCountKey    = store.Key("routecount")
+
 	// Who is told of alarms, and what became of it.
 	contactTable  = store.Key("contact/")
 	channelTable  = store.Key("channel/")

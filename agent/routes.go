@@ -51,7 +51,7 @@ var (
 // Routes are the core's routes.
 func (a *Agent) Routes() []station.Route {
 	return slices.Concat(a.alarmRoutes(), a.coreRoutes(), a.evidenceRoutes(), a.respondRoutes(), a.sensorRoutes(), a.csvRoutes(), a.cameraRoutes(), a.joiningRoutes(), a.peopleRoutes(),
-		a.planRoutes(), a.cardRoutes(), a.shiftNoteRoutes(), a.displayRoutes(), a.ruleRoutes(), a.exportRoutes(), a.wallRoutes())
+		a.planRoutes(), a.cardRoutes(), a.shiftNoteRoutes(), a.displayRoutes(), a.ruleRoutes(), a.exportRoutes(), a.wallRoutes(), a.enrolmentRoutes(), a.sourceRoutes())
 }
 
 // coreRoutes are those of sensors, cameras and accounts.

@@ -204,5 +204,8 @@ func (a *Agent) runForgetSent(ctx context.Context) error {
 		if after, err = a.forgetSent(ctx, after); err != nil && ctx.Err() == nil {
 			a.log.Warn("old transmissions not forgotten", "err", err)
 		}
+		if err := a.forgetRouted(ctx); err != nil && ctx.Err() == nil {
+			a.log.Warn("old alarms from elsewhere not forgotten", "err", err)
+		}
 	}
 }

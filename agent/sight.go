@@ -19,8 +19,8 @@ import (
 // cameraless are the kinds of resource that no camera stands behind. A resource of a
 // kind that is neither here nor in cameraBehind is closed to all.
 var cameraless = map[string]bool{
-	"": true, "account": true, "alarm": true, "broker": true, "card": true, "cards": true, "channel": true, "contact": true,
-	"device": true, "display": true, "displays": true, "duty": true, "incident": true, "joining": true, "mode": true,
+	"": true, "account": true, "alarm": true, "alarm-route": true, "alarm-source": true, "broker": true, "card": true, "cards": true, "channel": true, "contact": true,
+	"device": true, "display": true, "displays": true, "duty": true, "enrolment": true, "incident": true, "joining": true, "mode": true,
 	"people": true, "plan": true, "plans": true, "rule-policy": true, "rule-template": true, "schedule": true, "sensor": true, "sensors": true,
 	"shift-notes": true, "sound": true,
 	// A recorder is no camera, and the table of cameras leaves out what is not to be

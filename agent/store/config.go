@@ -16,6 +16,9 @@ type Config struct {
 	// Node is the name that a new store takes; empty draws one. A store that
 	// has a name keeps it, and refuses another.
 	Node station.NodeID `yaml:"-" json:"-"`
+	// Was is the name that the store may have had before it was given Node: it takes
+	// the new one, and begins a new life with it.
+	Was station.NodeID `yaml:"-" json:"-"`
 	// KeepJournal is how long events stay in the journal after every target has
 	// them.
 	KeepJournal time.Duration `yaml:"keep_journal" json:"keepJournal"`

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 
 	"stationd/agent/station"
@@ -108,6 +109,11 @@ func (s *Store) introduce(tx *Tx, sc schema, known bool) error {
 			s.node = station.NodeID("node-" + string(station.NewEpoch())[:8])
 		}
 		if err := tx.putJSON(nodeKey, s.node); err != nil {
+			return err
+		}
+	case s.cfg.Node != "" && s.cfg.Node != s.node && s.cfg.Was == s.node:
+		s.node = s.cfg.Node
+		if err := errors.Join(tx.putJSON(nodeKey, s.node), tx.put(epochKey, nil)); err != nil {
 			return err
 		}
 	case s.cfg.Node != "" && s.cfg.Node != s.node:

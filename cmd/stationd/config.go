@@ -234,6 +234,7 @@ func loadConfig(opts serviceOptions) (Config, error) {
 	if opts.DataDir != "" {
 		cfg.Data = opts.DataDir
 	}
+	fault = errors.Join(fault, cfg.settleEnrolment())
 	cfg.settle()
 	if err := errors.Join(fault, cfg.Validate()); err != nil {
 		return cfg, err

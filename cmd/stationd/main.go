@@ -27,7 +27,8 @@ const usage = `stationd — the daemon of a city-operations station
   stationd demo                 a station and its centre with everything built in; prints what to open
   stationd run                  the daemon, in the foreground
   stationd check                read the configuration and name every fault
-  stationd issue NODE           at a centre: make the certificate of a station
+  stationd enrol CODE           at a station: come in below the centre that made the code
+  stationd issue NODE           at a centre: make the certificate of a station by hand
   stationd fleet TABLE.csv      make, of one table of sensors, a file for each station
   stationd install | uninstall  as a service of this machine
   stationd start | stop | restart | status
@@ -35,6 +36,7 @@ const usage = `stationd — the daemon of a city-operations station
 
   --config FILE   the configuration (default: the defaults)
   --data DIR      where everything is kept (default: what the configuration says)
+  --centre HOST   enrol: the centre's address, with :port if it is not 8884, where the code does not name it
 
 exit codes: 0 well, 1 failed, 2 wrong command line, 3 not running (status), 4 faulty configuration
 `
@@ -65,6 +67,7 @@ func command(ctx context.Context, args []string, out, errs io.Writer) int {
 	flags.Usage = func() { fmt.Fprint(errs, usage) }
 	configPath := flags.String("config", "", "the configuration file")
 	dataDir := flags.String("data", "", "the data directory")
+	centre := flags.String("centre", "", "enrol: the centre's address")
 	outDir := flags.String("out", "", "issue, fleet: the folder for what is made")
 	if err := flags.Parse(args); err != nil {
 		return exitUsage
@@ -78,6 +81,8 @@ func command(ctx context.Context, args []string, out, errs io.Writer) int {
 		err = runAsService(func(ctx context.Context) error { return demo(ctx, *dataDir, out, errs) })
 	case "check":
 		err = check(opts, out)
+	case "enrol":
+		err = enrolCommand(ctx, opts, *centre, flags.Arg(0), out)
 	case "issue":
 		err = issue(opts, flags.Arg(0), *outDir, out)
 	case "fleet":

@@ -30,6 +30,8 @@ import (
 	"stationd/uplink"
 	"stationd/uplink/budget"
 	"stationd/uplink/centre"
+	"stationd/uplink/enrol"
+	"stationd/uplink/pki"
 	"stationd/video"
 	"stationd/video/peer"
 	"stationd/video/playback"
@@ -66,6 +68,9 @@ type node struct {
 	remotes atomic.Pointer[map[string]station.NodeID] // whose the cameras below are
 	turning turns
 
+	enrolling sync.Mutex    // held while a code is used
+	enrolled  chan struct{} // buffered by one; the rooms are to start anew
+
 	statusMu  sync.Mutex // guards what follows
 	statusNow console.Status
 	statusAt  time.Time
@@ -74,7 +79,7 @@ type node struct {
 // openNode opens the node's stores and plugs its rooms together. Nothing listens
 // and nothing runs until Run.
 func openNode(cfg Config, log *slog.Logger) (_ *node, err error) {
-	n := &node{cfg: cfg, log: log, budget: budget.New(cfg.Uplink.Budget, nil)}
+	n := &node{cfg: cfg, log: log, budget: budget.New(cfg.Uplink.Budget, nil), enrolled: make(chan struct{}, 1)}
 	n.calls = &callable{node: n, out: map[*outgoingCall]struct{}{}}
 	n.eyes.Store(eyesOf(nil))
 	n.remotes.Store(&map[string]station.NodeID{})
@@ -97,7 +102,7 @@ func openNode(cfg Config, log *slog.Logger) (_ *node, err error) {
 	}
 	n.sound = sound.New(cfg.Sound, sound.Deps{Changed: n.soundChanged, Log: log.With("room", "sound")})
 	n.agent = agent.New(cfg.Station, agent.Deps{
-		Store: n.store, Clips: n.archive, Evidence: n.archive, Apply: n.apply, Order: order, Centre: cfg.Uplink.Enabled(), Log: log.With("room", "agent"),
+		Store: n.store, Clips: n.archive, Evidence: n.archive, Apply: n.apply, Order: order, Door: n.doorkeeper(), Centre: cfg.Uplink.Enabled(), Log: log.With("room", "agent"),
 		Channels:     n.recorderChannels,
 		CheckSensor:  func(sn station.Sensor) error { return n.devices.Check(sn) },
 		BrokerHealth: n.brokerHealth,
@@ -118,7 +123,7 @@ func openNode(cfg Config, log *slog.Logger) (_ *node, err error) {
 		log.Warn("mapping file cannot be used", "file", p.File, "line", p.Line, "problem", p.Message, "hint", p.Hint)
 	}
 	n.devices = devices.New(cfg.Devices, devices.Deps{
-		Node: n.store.Node(), Sink: sink{n.agent, n}, GivenUp: n.agent.ReadingGivenUp, Families: families, Feeds: []string{gb26875.FamilyName, onvif.FamilyName}, Log: log.With("room", "devices"),
+		Node: n.store.Node(), Sink: sink{n.agent, n}, GivenUp: n.agent.ReadingGivenUp, Families: families, Feeds: []string{gb26875.FamilyName, onvif.FamilyName, agent.CentreFamily}, Log: log.With("room", "devices"),
 	})
 	if cfg.FireAlarm.Listen != "" {
 		n.fires = n.openFireAlarm()
@@ -231,14 +236,20 @@ func familiesOf(folder string) *payload.Catalogue { return payload.Families(fold
 // own makes them.
 func (n *node) openCentre() error {
 	own := ownAuthority(n.cfg.Data)
+	deps := centre.Deps{
+		Inbox: inbox{n.agent}, Clips: incoming{n.agent, n.archive}, Live: legs{n}, Log: n.log.With("room", "centre"),
+	}
 	if n.cfg.Centre.Config.Certificate == own.server().Certificate {
 		if _, err := own.ensureServer(n.cfg.serverHosts()); err != nil {
 			return fmt.Errorf("make the centre's certificate: %w", err)
 		}
+		authority, err := pki.Open(own.dir())
+		if err != nil {
+			return err
+		}
+		deps.Enrolments = enrolments{n.agent, authority}
 	}
-	n.centre = centre.New(n.cfg.Centre.Config, centre.Deps{
-		Inbox: inbox{n.agent}, Clips: incoming{n.agent, n.archive}, Live: legs{n}, Log: n.log.With("room", "centre"),
-	})
+	n.centre = centre.New(n.cfg.Centre.Config, deps)
 	return nil
 }
 
@@ -259,6 +270,7 @@ func (n *node) openConsole() (err error) {
 	if n.uplink != nil {
 		routes = append(routes, n.budget.Routes()...)
 	}
+	routes = append(routes, n.enrolRoutes()...)
 	kind := "station"
 	if n.centre != nil {
 		kind = "centre"
@@ -339,8 +351,16 @@ func (n *node) parts() []part {
 	}
 	if n.uplink != nil {
 		parts = append(parts, part{"uplink", true, n.uplink.Run}, part{"announcement", false, n.announce})
+		if _, err := n.cfg.uplinkPlace().Record(); err == nil {
+			parts = append(parts, part{"enrolment", false, n.keepEnrolled})
+		}
 	}
 	return parts
+}
+
+// keepEnrolled renews the uplink's certificate before it is old.
+func (n *node) keepEnrolled(ctx context.Context) error {
+	return enrol.Enrolment{Place: n.cfg.uplinkPlace()}.Keep(ctx, n.log.With("room", "uplink"))
 }
 
 // announce tells a new parent what is set up already. Where it cannot, for a full

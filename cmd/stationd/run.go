@@ -20,8 +20,17 @@ const claimLife = 24 * time.Hour
 // few seconds even when no sensor says anything.
 const sensorsPause = 20 * time.Second
 
-// run is the daemon: one node, until ctx ends.
+// run is the daemon: one node, until ctx ends. A node that was enrolled at a centre
+// is opened anew, since its name and its parent are known from the start on.
 func run(ctx context.Context, opts serviceOptions, errs io.Writer) error {
+	for {
+		if err := runNode(ctx, opts, errs); !errors.Is(err, errEnrolled) {
+			return err
+		}
+	}
+}
+
+func runNode(ctx context.Context, opts serviceOptions, errs io.Writer) error {
 	cfg, err := loadConfig(opts)
 	if err != nil {
 		return err
@@ -34,6 +43,7 @@ func run(ctx context.Context, opts serviceOptions, errs io.Writer) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return n.Run(ctx) })
 	g.Go(func() error { return n.welcome(ctx) })
+	g.Go(func() error { return n.awaitEnrolment(ctx) })
 	g.Go(func() error { return systemd.Watchdog(ctx, n.alive()) })
 	return errors.Join(g.Wait(), n.Close())
 }

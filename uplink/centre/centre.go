@@ -25,7 +25,10 @@ type Deps struct {
 	// Clips may be nil: no clips are taken in. Live may be nil: OpenLeg fails.
 	Clips ClipStore
 	Live  Live
-	Log   *slog.Logger
+	// Enrolments may be nil: whoever has a certificate of the authority is let in,
+	// and none are given out.
+	Enrolments Enrolments
+	Log        *slog.Logger
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }
@@ -36,6 +39,8 @@ type Centre struct {
 	deps  Deps
 	desk  *desk
 	ready chan struct{}
+	// recheck is asked for a look at the open connections; one is enough.
+	recheck chan struct{}
 
 	mu       sync.Mutex
 	broker   *broker.Broker
@@ -47,7 +52,7 @@ func New(cfg Config, deps Deps) *Centre {
 	if deps.Now == nil {
 		deps.Now = time.Now
 	}
-	c := &Centre{cfg: cfg, deps: deps, ready: make(chan struct{})}
+	c := &Centre{cfg: cfg, deps: deps, ready: make(chan struct{}), recheck: make(chan struct{}, 1)}
 	c.desk = newDesk(cfg, deps, c.send)
 	return c
 }
@@ -58,7 +63,11 @@ func (c *Centre) Run(ctx context.Context) error {
 		<-ctx.Done()
 		return nil
 	}
-	tlsConfig, err := pki.ServerTLS(c.cfg.files())
+	tlsConfig, err := pki.ServerTLS(c.cfg.files(), c.admit)
+	if err != nil {
+		return fmt.Errorf("let stations in: %w", err)
+	}
+	openTLS, err := pki.OpenServerTLS(c.cfg.files(), c.admit)
 	if err != nil {
 		return fmt.Errorf("let stations in: %w", err)
 	}
@@ -73,8 +82,10 @@ func (c *Centre) Run(ctx context.Context) error {
 	c.desk.begin(ctx)
 
 	var clips *clipServer
+	var open *guests
 	if c.cfg.ClipsListen != "" && c.deps.Clips != nil {
-		if clips, err = listenClips(ctx, c.cfg, c.deps, tlsConfig); err != nil {
+		open = newGuests(c.admit)
+		if clips, err = c.listenClips(ctx, openTLS, open); err != nil {
 			return err
 		}
 		c.mu.Lock()
@@ -84,8 +95,9 @@ func (c *Centre) Run(ctx context.Context) error {
 	}
 
 	var wg sync.WaitGroup
-	errs := make(chan error, 2)
+	errs := make(chan error, 3)
 	wg.Go(func() { errs <- b.Run(ctx) })
+	wg.Go(func() { errs <- c.runRecheck(ctx, b, open) })
 	if clips != nil {
 		wg.Go(func() { errs <- clips.run(ctx) })
 	}

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -44,15 +43,21 @@ type claim struct {
 // itself sends one. It keeps a station that drips from taking all the slots.
 const perNodeUploads = 4
 
-func listenClips(ctx context.Context, cfg Config, deps Deps, t *tls.Config) (*clipServer, error) {
+// listenClips opens the HTTPS port. Whoever shows a certificate must be let in;
+// without one there is the enrolment alone.
+func (c *Centre) listenClips(ctx context.Context, t *tls.Config, open *guests) (*clipServer, error) {
+	cfg, deps := c.cfg, c.deps
 	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.ClipsListen)
 	if err != nil {
 		return nil, fmt.Errorf("listen for clips on %q: %w", cfg.ClipsListen, err)
 	}
 	s := &clipServer{cfg: cfg, store: deps.Clips, log: deps.Log, listener: ln, slots: make(chan struct{}, cfg.MaxUploads), busy: map[claim]bool{}, node: map[station.NodeID]int{}}
 	mux := http.NewServeMux()
-	mux.HandleFunc("HEAD "+protocol.ClipsPath+"{id}", s.serve)
-	mux.HandleFunc("PATCH "+protocol.ClipsPath+"{id}", s.serve)
+	mux.HandleFunc("HEAD "+protocol.ClipsPath+"{id}", open.admitted(s.serve))
+	mux.HandleFunc("PATCH "+protocol.ClipsPath+"{id}", open.admitted(s.serve))
+	if deps.Enrolments != nil {
+		c.mountEnrolment(mux, open.admitted)
+	}
 	s.server = &http.Server{
 		Handler: mux, TLSConfig: t,
 		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
@@ -60,6 +65,7 @@ func listenClips(ctx context.Context, cfg Config, deps Deps, t *tls.Config) (*cl
 		ReadTimeout: 2 * time.Minute, WriteTimeout: 3 * time.Minute,
 		ErrorLog:    slog.NewLogLogger(deps.Log.Handler(), slog.LevelDebug),
 		BaseContext: func(net.Listener) context.Context { return ctx },
+		ConnContext: open.with, ConnState: open.changed,
 	}
 	return s, nil
 }
@@ -92,9 +98,7 @@ func (s *clipServer) serve(w http.ResponseWriter, r *http.Request) {
 		if p.Status >= 500 {
 			s.log.Error("clip not taken", "clip", r.PathValue("id"), "remote", r.RemoteAddr, "error", err)
 		}
-		w.Header().Set("Content-Type", "application/problem+json")
-		w.WriteHeader(p.Status)
-		_ = json.NewEncoder(w).Encode(map[string]any{"title": http.StatusText(p.Status), "status": p.Status, "code": p.Code, "detail": p.Message, "hint": p.Hint})
+		writeProblem(w, p)
 	}
 }
 

@@ -165,18 +165,27 @@ func (a *Authority) IssueServer(hosts []string) (Pair, error) {
 	return a.issue(tmpl)
 }
 
-func (a *Authority) issue(tmpl *x509.Certificate) (Pair, error) {
+// sign signs a leaf, and fills in what all leaves have.
+func (a *Authority) sign(tmpl *x509.Certificate, pub *ecdsa.PublicKey) ([]byte, error) {
 	now := a.now()
 	tmpl.SerialNumber = serial()
 	tmpl.NotBefore, tmpl.NotAfter = now.Add(-setBack), now.Add(LeafLife)
 	tmpl.KeyUsage, tmpl.BasicConstraintsValid = x509.KeyUsageDigitalSignature, true
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, a.cert, pub, a.key)
+	if err != nil {
+		return nil, fmt.Errorf("sign a certificate: %w", err)
+	}
+	return der, nil
+}
+
+func (a *Authority) issue(tmpl *x509.Certificate) (Pair, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return Pair{}, fmt.Errorf("make a key: %w", err)
 	}
-	der, err := x509.CreateCertificate(rand.Reader, tmpl, a.cert, &key.PublicKey, a.key)
+	der, err := a.sign(tmpl, &key.PublicKey)
 	if err != nil {
-		return Pair{}, fmt.Errorf("sign a certificate: %w", err)
+		return Pair{}, err
 	}
 	keyPEM, err := encodeKey(key)
 	if err != nil {

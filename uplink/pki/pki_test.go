@@ -107,7 +107,7 @@ func TestMutualTLS(t *testing.T) {
 	node := must(ours.EnsureNode(dir+"/node", "cunju-1"))(t)
 	stranger := must(theirs.EnsureNode(dir+"/stranger", "cunju-1"))(t)
 	stranger.Authority = node.Authority // it knows whom it dials, and is not known
-	cfg, err := pki.ServerTLS(server)
+	cfg, err := pki.ServerTLS(server, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,25 +19,43 @@ func ClientTLS(f Files, serverName string) (*tls.Config, error) {
 }
 
 // ServerTLS gives the settings for being dialled by nodes: no connection
-// without a certificate of the authority. The files are read again for every
-// connection, so that renewed ones need no restart.
-func ServerTLS(f Files) (*tls.Config, error) {
+// without a certificate of the authority, and none that admit refuses; a nil admit
+// refuses nobody. The files are read again for every connection, so that renewed
+// ones need no restart.
+func ServerTLS(f Files, admit func(*x509.Certificate) error) (*tls.Config, error) {
+	return serverTLS(f, tls.RequireAndVerifyClientCert, admit)
+}
+
+// OpenServerTLS is ServerTLS for a door at which strangers may knock: who shows no
+// certificate is let in, and what they may do is for the handlers to say. One that
+// is shown must be good.
+func OpenServerTLS(f Files, admit func(*x509.Certificate) error) (*tls.Config, error) {
+	return serverTLS(f, tls.VerifyClientCertIfGiven, admit)
+}
+
+func serverTLS(f Files, auth tls.ClientAuthType, admit func(*x509.Certificate) error) (*tls.Config, error) {
 	if _, _, err := f.read(); err != nil {
 		return nil, err
 	}
-	base := &tls.Config{MinVersion: tls.VersionTLS12, ClientAuth: tls.RequireAndVerifyClientCert}
+	base := &tls.Config{MinVersion: tls.VersionTLS12, ClientAuth: auth}
 	base.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
 		pair, pool, err := f.read()
 		if err != nil {
 			return nil, err
 		}
 		return &tls.Config{
-			MinVersion: tls.VersionTLS12, ClientAuth: tls.RequireAndVerifyClientCert, Certificates: []tls.Certificate{pair}, ClientCAs: pool,
+			MinVersion: tls.VersionTLS12, ClientAuth: auth, Certificates: []tls.Certificate{pair}, ClientCAs: pool,
 			VerifyConnection: func(cs tls.ConnectionState) error {
 				if len(cs.PeerCertificates) == 0 {
+					if auth == tls.VerifyClientCertIfGiven {
+						return nil
+					}
 					return errors.New("no certificate")
 				}
 				_, err := NodeOf(cs.PeerCertificates[0])
+				if err == nil && admit != nil {
+					err = admit(cs.PeerCertificates[0])
+				}
 				return err
 			},
 		}, nil

@@ -142,6 +142,14 @@ export interface Incident { id: string; alarms?: Alarm[] | null; [x: string]: an
 export interface ShiftNote { id: string; by: string; name: string; at: string; text: string }
 export interface Joining { since: string; until: string; by: string; name: string }
 export interface Display { id: string; name: string; by: string; armedAt: string; openedAt?: string; address?: string; seenAt?: string; linkUntil?: string }
+export interface NodeCertificate { serial: string; issued: string; expires: string; renewal?: boolean; usedAt?: string; revokedAt?: string; revokedWhy?: string }
+export interface Enrolment {
+  node: string; name?: string; certificates?: NodeCertificate[]; closedAt?: string; closedBy?: string; closedWhy?: string;
+  code?: { state: 'waiting' | 'used' | 'withdrawn' | 'expired'; by: string; byName?: string; madeAt: string; expires: string; usedAt?: string; usedFrom?: string };
+}
+export interface EnrolmentTicket { node: string; code?: string; addresses?: string[]; expires: string }
+export interface AlarmSource { id: string; name: string; stations?: string[]; lastAt?: string }
+export interface Routed { id: string; source: string; state: 'waiting' | 'done' | 'refused'; stateAt: string; alarm: { station: string; device?: string; sensor?: string; kind: string; name?: string } }
 export interface Span { days?: number[]; from: string; to: string }
 export interface Contact { id: string; name: string; account?: string; phone?: string; hours?: Span[]; channels: { channel: string; address?: string }[]; order: number; waitSeconds: number }
 export interface TemplatePush {

@@ -10,11 +10,14 @@ import { Cards } from './cards.js';
 import { Channels } from './channels.js';
 import { Contacts } from './contacts.js';
 import { Duty, Sound } from './duty.js';
+import { Enrolment } from './enrolment.js';
 import { Displays } from './displays.js';
 import { Import } from './import.js';
 import { JoiningPart } from './joining.js';
+import { Parent } from './parent.js';
 import { Plans } from './plans.js';
 import { Rules } from './rules.js';
+import { Sources } from './sources.js';
 import { Watch } from './watch.js';
 import { CameraImport, CameraSetup } from './camera-setup.js';
 import { Recorders } from './recorders.js';
@@ -32,6 +35,10 @@ const groups = [
   { group: 'people', parts: [
     { name: 'contacts', path: '/contacts', need: 'configure', part: Contacts }, { name: 'channels', path: '/channels', need: 'configure', part: Channels },
     { name: 'duty', path: '/hours', need: 'configure', part: Duty }, { name: 'sound', path: '/sound', need: 'answer', part: Sound },
+  ] },
+  { group: 'line', parts: [
+    { name: 'enrolment', path: '/enrolments', need: 'accounts', part: Enrolment }, { name: 'parent', path: '/uplink/enrolment', need: 'configure', part: Parent },
+    { name: 'sources', path: '/alarm-sources', need: 'accounts', part: Sources },
   ] },
   { group: 'tools', parts: [{ name: 'workbench', path: '/workbench/topics', need: 'configure', part: Workbench }, { name: 'displays', path: '/displays', need: 'accounts', part: Displays }] },
 ];

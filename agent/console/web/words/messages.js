@@ -3,6 +3,7 @@
 // filled in. Words of the duty room; no model's terms, no codes.
 
 import { CAMERAS } from './cameras.js';
+import { ENROL } from './enrol.js';
 import { LINE } from './line.js';
 import { LIVE } from './live.js';
 import { PLAYBACK } from './playback.js';
@@ -14,6 +15,7 @@ import { WALL } from './wall.js';
 
 export const MESSAGES = /** @type {const} */ ({
   ...CAMERAS,
+  ...ENROL,
   ...LINE,
   ...LIVE,
   ...PLAYBACK,
