@@ -24,7 +24,7 @@ func (a *Agent) Announce(ctx context.Context) error {
 	}
 	var all []record
 	err := a.store.View(func(tx *store.Tx) error {
-		for _, table := range []store.Key{sensorTable, cameraTable} {
+		for _, table := range []store.Key{nodeTable, belowTable, sensorTable, cameraTable} {
 			err := store.Each(tx, table, func(k store.Key, raw json.RawMessage) error {
 				all = append(all, record{k, len(raw)})
 				return nil
@@ -67,6 +67,12 @@ func (a *Agent) Announce(ctx context.Context) error {
 func (a *Agent) announce(tx *store.Tx, k store.Key) error {
 	now := a.now()
 	switch {
+	case strings.HasPrefix(string(k), string(nodeTable)), strings.HasPrefix(string(k), string(belowTable)):
+		n, ok, err := store.Get[station.Node](tx, k)
+		if err != nil || !ok {
+			return err
+		}
+		return appendEvent(tx, station.LaneNormal, station.EventNodeState, "node/"+string(n.ID), "", now, n)
 	case strings.HasPrefix(string(k), string(sensorTable)):
 		s, ok, err := store.Get[station.Sensor](tx, k)
 		if err != nil || !ok {

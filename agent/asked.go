@@ -123,7 +123,7 @@ func (a *Agent) askable(tx *store.Tx, id string, what station.AskedWhat, back bo
 	if al.Node == a.store.Node() {
 		return al, station.Errorf(http.StatusConflict, "asked.own", "answer it, or take it in hand", "the alarm is this node's own")
 	}
-	_, child, err := store.Get[station.Node](tx, key(nodeTable, string(al.Node)))
+	_, _, child, err := way(tx, al.Node)
 	if err != nil {
 		return al, err
 	}

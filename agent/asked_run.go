@@ -135,8 +135,8 @@ func (a *Agent) wantedAsks(ctx context.Context) (map[store.Key]wish, error) {
 				late = append(late, x)
 				return nil
 			}
-			n, _, err := store.Get[station.Node](tx, key(nodeTable, string(x.Node)))
-			if n.Online && a.orderBelow != nil {
+			_, online, _, err := way(tx, x.Node)
+			if online && a.orderBelow != nil {
 				wanted[k] = wish{command: x.Command, send: func(ctx context.Context) { a.sendAsked(ctx, x) }}
 			}
 			return err

@@ -54,16 +54,6 @@ func epochMarkKey(node station.NodeID, lane station.Lane, epoch station.Epoch) s
 	return key(pastTable, string(node), string(lane), string(epoch))
 }
 
-// cameBefore tells whether an event that a restored child sends again was
-// stored in an earlier life of the child's store.
-func cameBefore(tx *store.Tx, node station.NodeID, lane station.Lane, ar Arrival) (bool, error) {
-	if ar.Event.Origin.Node != node || ar.Event.Origin.Epoch == ar.Epoch {
-		return false, nil
-	}
-	past, _, err := store.Get[Mark](tx, epochMarkKey(node, lane, ar.Event.Origin.Epoch))
-	return ar.Event.Origin.Seq <= past.Seq, err
-}
-
 // acceptBytes bounds the data of one transaction: what the line lets through at
 // once may be more than fits into one.
 const acceptBytes = 128 << 10
@@ -97,6 +87,7 @@ func (a *Agent) accept(ctx context.Context, node station.NodeID, lane station.La
 			return err
 		}
 		mark = m
+		came := newPassages(tx, lane)
 		for _, ar := range arrivals {
 			if ar.Epoch != mark.Epoch {
 				if mark.Epoch != "" && lane == station.LaneNormal {
@@ -115,7 +106,7 @@ func (a *Agent) accept(ctx context.Context, node station.NodeID, lane station.La
 			if ar.Hop != mark.Hop+1 {
 				break
 			}
-			before, err := cameBefore(tx, node, lane, ar)
+			before, err := came.cameBefore(node, ar)
 			if err != nil {
 				return err
 			}
@@ -131,6 +122,9 @@ func (a *Agent) accept(ctx context.Context, node station.NodeID, lane station.La
 		}
 		if mark == m {
 			return nil
+		}
+		if err := came.keep(); err != nil {
+			return err
 		}
 		n, _, err := store.Get[station.Node](tx, key(nodeTable, string(node)))
 		if err != nil {

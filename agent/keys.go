@@ -55,10 +55,13 @@ const (
 	enrolmentTable = store.Key("enrolment/") // enrolment/<node>
 	codeTable      = store.Key("enrolcode/") // enrolcode/<digest of a code>
 
+	belowTable   = store.Key("below/")   // below/<node>: what speaks through a child
+	passageTable = store.Key("passage/") // passage/<origin node>/<lane>/<origin epoch>
+
 	sourceTable      = store.Key("source/")
 	sourceTokenTable = store.Key("sourcetoken/") // sourcetoken/<digest of a token> → source
 	routedTable      = store.Key("routed/")      // routed/<node>/<id>
-	routingTable     = store.Key("routing/")     // routing/<node>/<id>: those that wait for its receipt
+	routingTable     = store.Key("routing/")     // routing/<node>/<seq> → the ID of what waits for its receipt
 	routedNameTable  = store.Key("routedname/")  // routedname/<source>/<its name for it> → what became of it
 	routeCountKey    = store.Key("routecount")
 

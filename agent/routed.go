@@ -37,9 +37,14 @@ type keptSource struct {
 	Digest string `json:"digest"`
 }
 
-// routeCount is how many wait.
+// routeCount is how many wait, and how many ever came.
 type routeCount struct {
-	Waiting int `json:"waiting"`
+	Waiting int    `json:"waiting"`
+	Seq     uint64 `json:"seq"`
+}
+
+func routingKey(x station.Routed) store.Key {
+	return key(routingTable, string(x.Alarm.Station), fmt.Sprintf("%016x", x.Seq))
 }
 
 func routedKey(node station.NodeID, id string) store.Key { return key(routedTable, string(node), id) }
@@ -166,7 +171,8 @@ func (a *Agent) RouteAlarms(ctx context.Context, s station.AlarmSource, events [
 			if err := a.mayRoute(tx, s, x.Alarm.Station); err != nil {
 				return station.Under(fmt.Sprintf("[%d]", i), err)
 			}
-			x.ID = station.NewID()
+			count.Seq++
+			x.ID, x.Seq = station.NewID(), count.Seq
 			if x.Alarm.Station == a.store.Node() {
 				o := station.RouteOrder{Source: s.ID, Name: s.Name, Alarm: x.Alarm}
 				if err := a.commitRouted(tx, o, now, &change); err != nil {
@@ -177,7 +183,7 @@ func (a *Agent) RouteAlarms(ctx context.Context, s station.AlarmSource, events [
 				if count.Waiting++; count.Waiting > maxRouting {
 					return station.Errorf(http.StatusServiceUnavailable, "route.full", "try again in a minute; look which stations are away", "%d alarms wait for their stations", maxRouting)
 				}
-				if err := store.Put(tx, key(routingTable, string(x.Alarm.Station), x.ID), true); err != nil {
+				if err := store.Put(tx, routingKey(x), x.ID); err != nil {
 					return err
 				}
 			}
@@ -214,16 +220,16 @@ func (a *Agent) mayRoute(tx *store.Tx, s station.AlarmSource, node station.NodeI
 	if node == a.store.Node() {
 		return nil
 	}
-	_, below, err := store.Get[station.Node](tx, key(nodeTable, string(node)))
+	_, _, known, err := way(tx, node)
 	if err != nil {
 		return err
 	}
-	if !below {
-		if _, below, err = store.Get[station.Enrolment](tx, key(enrolmentTable, string(node))); err != nil {
+	if !known {
+		if _, known, err = store.Get[station.Enrolment](tx, key(enrolmentTable, string(node))); err != nil {
 			return err
 		}
 	}
-	if !below || a.orderBelow == nil {
+	if !known || a.orderBelow == nil {
 		return station.Errorf(http.StatusUnprocessableEntity, "route.unknown", "use the ID of a station below this centre", "there is no station %q", node).At("station")
 	}
 	return nil
@@ -336,20 +342,22 @@ func (a *Agent) wantedRoutes(wanted map[store.Key]wish) error {
 		return nil
 	}
 	return a.store.View(func(tx *store.Tx) error {
-		nodes, err := nodesOf(tx)
+		nodes, err := routeNodes(tx)
 		if err != nil {
 			return err
 		}
-		for _, n := range nodes {
-			if !n.Online {
+		for _, node := range nodes {
+			if _, online, _, err := way(tx, node); err != nil {
+				return err
+			} else if !online {
 				continue
 			}
-			err := store.Each(tx, key(routingTable, string(n.ID))+"/", func(k store.Key, _ bool) error {
-				x, known, err := store.Get[station.Routed](tx, routedTable+k[len(routingTable):])
+			err := store.Each(tx, key(routingTable, string(node))+"/", func(_ store.Key, id string) error {
+				x, known, err := store.Get[station.Routed](tx, routedKey(node, id))
 				if err != nil || !known {
 					return err
 				}
-				wanted[routingTable+store.Key(n.ID)] = wish{command: x.ID, send: func(ctx context.Context) { a.sendRouted(ctx, x) }}
+				wanted[routingTable+store.Key(node)] = wish{command: x.ID, send: func(ctx context.Context) { a.sendRouted(ctx, x) }}
 				return store.ErrStop
 			})
 			if err != nil {
@@ -360,9 +368,22 @@ func (a *Agent) wantedRoutes(wanted map[store.Key]wish) error {
 	})
 }
 
-func nodesOf(tx *store.Tx) (list []station.Node, err error) {
-	err = store.Each(tx, nodeTable, func(_ store.Key, n station.Node) error { list = append(list, n); return nil })
-	return list, err
+// routeNodes are the stations for which something waits: the first key of each is
+// looked up, and the rest of it passed over.
+func routeNodes(tx *store.Tx) (list []station.NodeID, err error) {
+	for after := store.Key(""); ; {
+		next := store.Key("")
+		err := store.EachAfter(tx, routingTable, after, func(k store.Key, _ string) error {
+			next = k
+			return store.ErrStop
+		})
+		if err != nil || next == "" {
+			return list, err
+		}
+		node, _, _ := strings.Cut(strings.TrimPrefix(string(next), string(routingTable)), "/")
+		list = append(list, station.NodeID(node))
+		after = key(routingTable, node) + "/\xff"
+	}
 }
 
 func (a *Agent) sendRouted(ctx context.Context, x station.Routed) {
@@ -402,8 +423,8 @@ func (a *Agent) source(id string) (s station.AlarmSource, err error) {
 // settleRouted notes the station's receipt.
 func (a *Agent) settleRouted(ctx context.Context, x station.Routed, problem *station.Problem) error {
 	return a.store.Update(ctx, station.LaneUrgent, func(tx *store.Tx) error {
-		waits := key(routingTable, string(x.Alarm.Station), x.ID)
-		if _, waiting, err := store.Get[bool](tx, waits); err != nil || !waiting {
+		waits := routingKey(x)
+		if _, waiting, err := store.Get[string](tx, waits); err != nil || !waiting {
 			return err
 		}
 		if err := tx.Delete(waits); err != nil {

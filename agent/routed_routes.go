@@ -2,6 +2,7 @@ package agent
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -63,7 +64,7 @@ func (a *Agent) getRouted(w http.ResponseWriter, r *http.Request) error {
 // RoutedAlarms lists what came from elsewhere, the newest first.
 func (a *Agent) RoutedAlarms(limit int) ([]station.Routed, error) {
 	rows, err := all[station.Routed](a, routedTable)
-	slices.SortFunc(rows, func(x, y station.Routed) int { return strings.Compare(y.ID, x.ID) })
+	slices.SortFunc(rows, func(x, y station.Routed) int { return cmp.Compare(y.Seq, x.Seq) })
 	return rows[:min(limit, len(rows))], err
 }
 

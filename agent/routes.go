@@ -33,6 +33,8 @@ type (
 	}
 	nodeList struct {
 		Nodes []station.Node `json:"nodes"`
+		// Below are those that speak through one of the others.
+		Below []BelowNode `json:"below"`
 	}
 	auditList struct {
 		Rows []station.Audit `json:"rows"`
@@ -79,9 +81,16 @@ func (a *Agent) coreRoutes() []station.Route {
 
 		{Pattern: "GET /api/v1/clips/{id}", Permission: station.PermVideo, Resource: "clip/{id}", Summary: "What is known of a clip", Reply: station.Clip{}, Handler: station.Handler(a.getClip)},
 		{Pattern: "DELETE /api/v1/clips/{id}", Permission: station.PermConfigure, Resource: "clip/{id}", Summary: "Remove a clip's film for good; its record and the audit stay", Status: http.StatusNoContent, Params: commandParams, Handler: a.remove(station.CommandRemoveClip)},
-		{Pattern: "GET /api/v1/nodes", Permission: station.PermWatch, Summary: "List the stations below this centre", Reply: nodeList{}, Handler: list(a.Nodes, func(v []station.Node) any { return nodeList{v} })},
+		{Pattern: "GET /api/v1/nodes", Permission: station.PermWatch, Summary: "List the stations below this centre", Reply: nodeList{}, Handler: list(a.allNodes, func(v nodeList) any { return v })},
 		{Pattern: "GET /api/v1/audit", Permission: station.PermAudit, Summary: "Read the audit, newest first", Params: []station.Param{{Name: "before", In: "query", Type: "integer", Summary: "rows before the one with this seq"}, limitParam}, Reply: auditList{}, Handler: station.Handler(a.getAudit)},
 	}
+}
+
+func (a *Agent) allNodes() (v nodeList, err error) {
+	if v.Nodes, err = a.Nodes(); err == nil {
+		v.Below, err = a.Below()
+	}
+	return v, err
 }
 
 func list[T any](read func() (T, error), wrap func(T) any) http.Handler {

@@ -26,6 +26,14 @@ const projectBytes = 256 << 10
 // know are journalled as they are.
 func (a *Agent) take(tx *store.Tx, node station.NodeID, ev station.Event) (registry bool, err error) {
 	c := childTx{tx: tx, self: a.store.Node(), node: node, now: a.now, clips: a.clips}
+	if ev.Origin.Node != node {
+		if ok, err := c.speaksFor(ev.Origin.Node); err != nil {
+			return false, err
+		} else if !ok {
+			a.log.Error("child's event passed over", "node", node, "type", ev.Type, "subject", ev.Subject, "origin", ev.Origin, "err", errForeign)
+			return false, nil
+		}
+	}
 	switch ev.Type {
 	case station.EventAlarmReceived:
 		return false, nil // that we have it is news to the child's console alone
@@ -97,13 +105,15 @@ type childTx struct {
 }
 
 // speaksFor tells whether the child may speak for owner: itself, or what lies
-// below it; not us, and not another child of ours.
+// below it; not us, not another child of ours, and not what lies below that.
 func (c childTx) speaksFor(owner station.NodeID) (bool, error) {
 	if owner == "" || owner == c.node || owner == c.self {
 		return owner != c.self, nil
 	}
-	_, sibling, err := store.Get[station.Node](c.tx, key(nodeTable, string(owner)))
-	return !sibling, err
+	if sibling, err := direct(c.tx, owner); err != nil || sibling {
+		return false, err
+	}
+	return speaksThrough(c.tx, owner, c.node)
 }
 
 // name is the ID under which owner's sensor or camera is known here. What a
@@ -335,10 +345,13 @@ func (c childTx) cameraState(s *station.CameraState) (string, error) {
 func (c childTx) nodeState(n *station.Node) (string, error) {
 	if n.ID != c.node { // a grandchild: its own centre knows whether it is there
 		ok, err := c.speaksFor(n.ID)
-		if err == nil && !ok {
-			err = errForeign
+		switch {
+		case err != nil:
+			return "", err
+		case !ok:
+			return "", errForeign
 		}
-		return "node/" + string(n.ID), err
+		return "node/" + string(n.ID), c.noteBelow(*n)
 	}
 	k := key(nodeTable, string(c.node))
 	here, _, err := store.Get[station.Node](c.tx, k)

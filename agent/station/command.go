@@ -10,6 +10,9 @@ import (
 type Command struct {
 	ID   string `json:"id"`
 	Type string `json:"type"`
+	// Node is for whom it is, where that is not who receives it: a centre passes it
+	// down to what lies below it.
+	Node NodeID `json:"node,omitempty"`
 	// Subject is what it is about, for example the alarm's ID.
 	Subject string    `json:"subject,omitempty"`
 	Actor   Actor     `json:"actor"`

@@ -56,7 +56,8 @@ const (
 
 // Routed is an alarm from elsewhere on its way to a station.
 type Routed struct {
-	ID     string      `json:"id"` // of the command under which it goes down
+	ID     string      `json:"id"`  // of the command under which it goes down
+	Seq    uint64      `json:"seq"` // counts what came; a station gets its alarms in this order
 	Source string      `json:"source"`
 	Event  string      `json:"event"` // how the source names it
 	Alarm  RoutedAlarm `json:"alarm"`

@@ -43,6 +43,7 @@ var arrows = map[string][]string{
 	"uplink":                  {"agent/station", "uplink/budget", "uplink/pki", "uplink/protocol", "uplink/transport", "uplink/transport/mqtt"},
 	"uplink/budget":           {"agent/station"},
 	"uplink/centre":           {"agent/station", "devices/broker", "uplink/pki", "uplink/protocol"},
+	"uplink/enrol":            {"agent/station", "uplink/pki", "uplink/protocol"},
 	"uplink/pki":              {"agent/station"},
 	"uplink/protocol":         {"agent/station"},
 	"uplink/transport":        {"agent/station", "uplink/protocol"},

@@ -237,6 +237,7 @@ func familiesOf(folder string) *payload.Catalogue { return payload.Families(fold
 func (n *node) openCentre() error {
 	own := ownAuthority(n.cfg.Data)
 	deps := centre.Deps{
+		Node: n.store.Node(), Version: version(),
 		Inbox: inbox{n.agent}, Clips: incoming{n.agent, n.archive}, Live: legs{n}, Log: n.log.With("room", "centre"),
 	}
 	if n.cfg.Centre.Config.Certificate == own.server().Certificate {

@@ -131,16 +131,68 @@ func (f fromParent) Handle(ctx context.Context, cmd station.Command) station.Rec
 	name := cmd.Actor.Name
 	cmd.Actor = parent
 	cmd.Actor.Name = name
+	if cmd.Node != "" && cmd.Node != f.node.store.Node() {
+		return f.node.passDown(ctx, cmd)
+	}
 	if cmd.Type == station.CommandTurnCamera {
 		return f.node.turnForParent(ctx, cmd)
 	}
 	return f.agent.Handle(ctx, cmd)
 }
 
-// order takes a command to a station below. The centre is made after the core and
-// before anything runs.
+// order takes a command to a station below, through the child that it lies below.
+// The centre is made after the core and before anything runs.
 func (n *node) order(ctx context.Context, id station.NodeID, cmd station.Command) (station.Receipt, error) {
+	via, _, err := n.agent.WayTo(id)
+	if err != nil {
+		return station.Receipt{}, err
+	}
+	if via != "" && via != id {
+		cmd.Node = id
+		return n.centre.Order(ctx, via, cmd)
+	}
 	return n.centre.Order(ctx, id, cmd)
+}
+
+// passedWithin is how long a command from above waits for the receipt of a station
+// below; the parent sends it again.
+const passedWithin = 10 * time.Second
+
+// passDown hands a command of the parent on to the station that it is for. Both ends
+// know it by its ID, so that it may go down twice and is carried out once.
+func (n *node) passDown(ctx context.Context, cmd station.Command) station.Receipt {
+	refuse := func(p *station.Problem) station.Receipt {
+		return station.Receipt{Command: cmd.ID, At: time.Now(), Problem: p}
+	}
+	_, online, err := n.agent.WayTo(cmd.Node)
+	switch {
+	case err != nil || n.centre == nil:
+		return refuse(station.Errorf(503, "node.none", "look which centre the station is below", "no station is below %s", n.store.Node()))
+	case !online:
+		return refuse(station.Errorf(503, "node.offline", "it goes down when the station's line is back", "station %s is not connected", cmd.Node))
+	}
+	ctx, cancel := context.WithTimeout(ctx, passedWithin)
+	defer cancel()
+	id := cmd.Node
+	cmd.Node = ""
+	receipt, err := n.order(ctx, id, cmd)
+	if p, ok := station.AsProblem(err); ok {
+		if p.Status < 500 {
+			p = station.Errorf(503, p.Code, p.Hint, "%s", p.Message) // not the station's word: it is tried again
+		}
+		return refuse(p)
+	}
+	if err != nil {
+		return refuse(station.Errorf(504, "node.silent", "it is tried again by itself", "station %s did not answer", id))
+	}
+	detail := "ok"
+	if receipt.Problem != nil {
+		detail = receipt.Problem.Code
+	}
+	if err := n.agent.Done(ctx, cmd.Actor, cmd.Type, "node/"+string(id), "passed down from above: "+detail); err != nil {
+		n.log.Warn("command that was passed down is not audited", "command", cmd.ID, "err", err)
+	}
+	return receipt
 }
 
 // inbox is where a centre stores what its stations send.

@@ -89,7 +89,7 @@ func (e Enrolment) Enrol(ctx context.Context, o Order) (Record, error) {
 	var got protocol.Enrolled
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(authority)
-	if err := e.post(ctx, &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool}, address, protocol.EnrolmentPath, ask, &got, theirs); err != nil {
+	if err := e.post(ctx, &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool, Time: e.now}, address, protocol.EnrolmentPath, ask, &got, theirs); err != nil {
 		return none, err
 	}
 	if err := protocol.CheckEnrolled(got); err != nil {

@@ -70,6 +70,7 @@ func (e Enrolment) renew(ctx context.Context, r Record, files pki.Files) error {
 	if err != nil {
 		return err
 	}
+	t.Time = e.now
 	authority, err := os.ReadFile(files.Authority)
 	if err != nil {
 		return err

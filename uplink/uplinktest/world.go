@@ -22,8 +22,10 @@ type World struct {
 	Inbox     *Inbox
 	Clips     *ClipStore
 	Live      centre.Live
-	Config    centre.Config
-	Log       *slog.Logger
+	// Enrolments, when set, decide who may come in.
+	Enrolments centre.Enrolments
+	Config     centre.Config
+	Log        *slog.Logger
 
 	t      testing.TB
 	dir    string
@@ -53,7 +55,7 @@ func NewWorld(t testing.TB) *World {
 // Start starts the centre, the second time at the addresses of the first.
 func (w *World) Start() {
 	w.t.Helper()
-	c := centre.New(w.Config, centre.Deps{Node: "centre", Version: "test", Inbox: w.Inbox, Clips: w.Clips, Live: w.Live, Log: w.Log})
+	c := centre.New(w.Config, centre.Deps{Node: "centre", Version: "test", Inbox: w.Inbox, Clips: w.Clips, Live: w.Live, Enrolments: w.Enrolments, Log: w.Log})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- c.Run(ctx) }()
