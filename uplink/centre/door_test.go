@@ -163,6 +163,15 @@ func TestTopicsAreBound(t *testing.T) {
 		{"cityops/v1/b/welcome", []byte(`{}`)},
 		{"cityops/v1/b/signal/down", []byte(`{}`)},
 		{"cityops/v1/b/status", []byte(`{"protocol":1,"online":false,"session":"` + session + `"}`)},
+		{"cityops/v1/b/events/normal", batch},
+		{"cityops/v1/b/events/bulk", batch},
+		{"cityops/v1/b/receipts", []byte(`{"protocol":1,"receipt":{"command":"x"}}`)},
+		{"cityops/v1/b/signal/up", []byte(`{}`)},
+		{"cityops/v1/a/acks", []byte(`{}`)},
+		{"cityops/v1/a/commands", []byte(`{}`)},
+		{"cityops/v1/a/welcome", []byte(`{}`)},
+		{"cityops/v1/a/signal/down", []byte(`{}`)},
+		{"other", []byte(`{}`)},
 	} {
 		tok := c.Publish(m.topic, 0, false, m.payload)
 		tok.WaitTimeout(5 * time.Second)
