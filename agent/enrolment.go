@@ -349,12 +349,15 @@ func good(e station.Enrolment, serial string) bool {
 	return !e.EnrolledOnly
 }
 
-// AdmitNode tells whether a station with that certificate may come in. The first
-// use of a certificate that came by a code ends all earlier ones: the station has a
-// new computer.
-func (a *Agent) AdmitNode(ctx context.Context, node station.NodeID, serial string) error {
-	fresh := false
-	err := a.store.View(func(tx *store.Tx) error {
+// AdmitNode tells whether a station with that certificate may come in.
+func (a *Agent) AdmitNode(node station.NodeID, serial string) error {
+	_, err := a.admitNode(node, serial)
+	return err
+}
+
+// admitNode also tells whether the certificate was never used yet.
+func (a *Agent) admitNode(node station.NodeID, serial string) (fresh bool, err error) {
+	err = a.store.View(func(tx *store.Tx) error {
 		e, known, err := store.Get[station.Enrolment](tx, key(enrolmentTable, string(node)))
 		if err != nil || !known {
 			return err
@@ -367,6 +370,14 @@ func (a *Agent) AdmitNode(ctx context.Context, node station.NodeID, serial strin
 		}
 		return nil
 	})
+	return fresh, err
+}
+
+// NodeEnters is AdmitNode for a station that has proven to hold the certificate's
+// key. The first use of a certificate that came by a code ends all earlier ones: the
+// station has a new computer.
+func (a *Agent) NodeEnters(ctx context.Context, node station.NodeID, serial string) error {
+	fresh, err := a.admitNode(node, serial)
 	if err != nil || !fresh {
 		return err
 	}

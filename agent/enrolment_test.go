@@ -131,7 +131,7 @@ func TestCertificatesOfAStation(t *testing.T) {
 	ctx := context.Background()
 	admitted := func(serial string, want bool) {
 		t.Helper()
-		if err := g.AdmitNode(ctx, "village-7", serial); (err == nil) != want {
+		if err := g.NodeEnters(ctx, "village-7", serial); (err == nil) != want {
 			t.Errorf("%s: %v, want %v", serial, err, want)
 		}
 	}

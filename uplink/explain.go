@@ -24,7 +24,7 @@ func explain(err error) (words, hint string) {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission):
 		hint = "check the certificate, key and authority files that the configuration names"
 	case isCertificate(err):
-		hint = "check that both ends' certificates are of one authority and in date, and that the clock is right"
+		hint = "check that both ends' certificates are of one authority and in date, and that the clock is right; if the centre has shut this station out, or another computer has taken its place, ask it for a new code"
 	case errors.As(err, &dns):
 		hint = "check the parent's name in the configuration, and the name service"
 	case errors.Is(err, syscall.ECONNREFUSED):

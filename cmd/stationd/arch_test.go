@@ -68,6 +68,7 @@ var arrows = map[string][]string{
 // "…test" are.
 var testArrows = map[string][]string{
 	"agent/console": {"agent", "agent/store"}, // the routes are tried on the real core
+	"uplink/enrol":  {"uplink"},               // a station that enrolled is run
 	// What the simulated estate says is held against the families that read it.
 	"devices/devicestest": {"devices/broker", "devices/payload", "devices/rule", "devices/sparkplug"},
 	"video/playback":      {"agent/store/disk", "video/stream"}, // a small archive, and what it records

@@ -45,8 +45,12 @@ type enrolments struct {
 
 func (e enrolments) Authority() []byte { return e.authority.Certificate() }
 
-func (e enrolments) Admit(ctx context.Context, node station.NodeID, serial string) error {
-	return e.agent.AdmitNode(ctx, node, serial)
+func (e enrolments) Admit(node station.NodeID, serial string) error {
+	return e.agent.AdmitNode(node, serial)
+}
+
+func (e enrolments) Enter(ctx context.Context, node station.NodeID, serial string) error {
+	return e.agent.NodeEnters(ctx, node, serial)
 }
 
 func (e enrolments) sign(request []byte) func(station.NodeID) (agent.SignedCertificate, error) {

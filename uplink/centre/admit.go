@@ -18,8 +18,21 @@ import (
 const recheckEvery = 20 * time.Second
 
 // admit tells whether a verified certificate is let in. It is asked at every
-// handshake and every request.
+// handshake and of every open connection.
 func (c *Centre) admit(cert *x509.Certificate) error {
+	return c.ask(cert, func(e Enrolments, node station.NodeID, serial string) error { return e.Admit(node, serial) })
+}
+
+// enter is admit behind the handshake: for an MQTT session and each HTTPS request.
+func (c *Centre) enter(cert *x509.Certificate) error {
+	return c.ask(cert, func(e Enrolments, node station.NodeID, serial string) error {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		return e.Enter(ctx, node, serial)
+	})
+}
+
+func (c *Centre) ask(cert *x509.Certificate, whether func(Enrolments, station.NodeID, string) error) error {
 	if c.deps.Enrolments == nil {
 		return nil
 	}
@@ -27,9 +40,7 @@ func (c *Centre) admit(cert *x509.Certificate) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	err = c.deps.Enrolments.Admit(ctx, node, pki.Serial(cert))
+	err = whether(c.deps.Enrolments, node, pki.Serial(cert))
 	if err != nil {
 		c.deps.Log.Warn("station not let in", "node", node, "serial", pki.Serial(cert), "error", err)
 	}

@@ -74,7 +74,7 @@ func (c *Centre) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 
-	door := &door{desk: c.desk, perNode: map[station.NodeID]int{}, log: c.deps.Log}
+	door := &door{desk: c.desk, enter: c.enter, perNode: map[station.NodeID]int{}, log: c.deps.Log}
 	b := broker.New(brokerConfig(c.cfg, tlsConfig), door.hooks(), c.deps.Log)
 	c.mu.Lock()
 	c.broker = b
@@ -84,7 +84,7 @@ func (c *Centre) Run(ctx context.Context) error {
 	var clips *clipServer
 	var open *guests
 	if c.cfg.ClipsListen != "" && c.deps.Clips != nil {
-		open = newGuests(c.admit)
+		open = newGuests(c.enter)
 		if clips, err = c.listenClips(ctx, openTLS, open); err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@ package centre
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"log/slog"
 	"strings"
 	"sync"
@@ -19,8 +20,9 @@ const perNodeConnections = 8
 
 // door is who may come in and who may say what, by certificate.
 type door struct {
-	desk *desk
-	log  *slog.Logger
+	desk  *desk
+	enter func(*x509.Certificate) error
+	log   *slog.Logger
 
 	mu      sync.Mutex
 	perNode map[station.NodeID]int
@@ -86,6 +88,9 @@ func (d *door) authenticate(info broker.ConnectInfo) bool {
 	node, _, ok := identity(broker.Client{ID: info.ClientID, Cert: info.Cert})
 	if !ok {
 		d.log.Warn("stranger at the stations' door", "client", info.ClientID, "remote", info.Remote)
+		return false
+	}
+	if err := d.enter(info.Cert); err != nil {
 		return false
 	}
 	d.mu.Lock()

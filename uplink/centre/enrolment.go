@@ -23,8 +23,11 @@ type Enrolments interface {
 	Redeem(ctx context.Context, from string, o protocol.Enrolment) (protocol.Enrolled, error)
 	// Renew gives the next certificate to whoever came with a good one.
 	Renew(ctx context.Context, node station.NodeID, serial string, request []byte) (protocol.Enrolled, error)
-	// Admit tells whether a certificate of our authority is still let in.
-	Admit(ctx context.Context, node station.NodeID, serial string) error
+	// Admit tells whether a certificate of our authority is still let in. It is asked
+	// in the handshake, before its key is proven, and changes nothing.
+	Admit(node station.NodeID, serial string) error
+	// Enter is Admit for who has proven to hold the key.
+	Enter(ctx context.Context, node station.NodeID, serial string) error
 }
 
 // enrolling is how many requests for certificates are worked on at once.

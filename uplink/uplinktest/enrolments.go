@@ -78,7 +78,11 @@ func (e *Enrolments) Renew(_ context.Context, node station.NodeID, _ string, req
 	return protocol.Enrolled{Node: node, Certificate: string(s.Certificate), Expires: s.Expires}, err
 }
 
-func (e *Enrolments) Admit(_ context.Context, _ station.NodeID, serial string) error {
+func (e *Enrolments) Enter(_ context.Context, node station.NodeID, serial string) error {
+	return e.Admit(node, serial)
+}
+
+func (e *Enrolments) Admit(_ station.NodeID, serial string) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.revoked[serial] {

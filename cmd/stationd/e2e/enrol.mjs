@@ -40,7 +40,9 @@ try {
     await form.locator('[name=code]').fill(slip);
     await form.locator('button[type=submit]').click();
     await form.getByRole('alert').filter({ hasText: '接入码抄错了一处' }).waitFor();
-    await album.take(below, 'parent-slip', { few: true });
+    await album.one(below, 'parent-slip', 'zh', { width: 1366, height: 768 });
+    await album.one(below, 'parent-slip', 'zh', { width: 390, height: 844 });
+    await below.setViewportSize({ width: 1920, height: 1080 });
     faults.splice(0, faults.length, ...faults.filter((f) => !/400 POST .*uplink\/enrolment|status of 400/.test(f)));
   });
 

@@ -19,7 +19,7 @@ export function Parent() {
   return html`<p class="lead">${t('parent.lead')}</p><${LoadProblem} problem=${problem} again=${again} />
     <section class="card narrow" data-testid="parent" data-parent=${data.parent ?? ''}>
       <p class="big"><i class="light ${enrolled || data.configured ? 'ok' : 'off'}"></i>${enrolled ? t('parent.now', { name: data.parentName || data.parent }) : data.configured ? t('parent.configured', { address: data.address }) : t('parent.none')}</p>
-      <p class="note">${t('parent.self', { node: data.node })} ${data.configured ? '' : t(data.free ? 'parent.free' : 'parent.fixed')}</p>
+      <p class="note">${t('parent.self')} <code>${data.node}</code> ${data.configured ? '' : t(data.free ? 'parent.free' : 'parent.fixed')}</p>
       ${enrolled && html`<p>${t('parent.cert', { time: when(data.at, now.value), until: when(data.expires, now.value) })}</p>`}
     </section>
     ${done && html`<p class="narrow below" role="status" data-testid="parent-done">${t('parent.done')}</p>`}
