@@ -51,6 +51,16 @@ store: {space: {low: 512MiB}}
 		}
 	}
 	enrol(town, sub, "sub")
+	eventually(t, time.Minute, "the town sees the middle", func() error {
+		var v struct{ Nodes []station.Node }
+		if err := town.try(http.MethodGet, "/api/v1/nodes", nil, &v); err != nil {
+			return err
+		}
+		if len(v.Nodes) != 1 || !v.Nodes[0].Online {
+			return fmt.Errorf("%+v", v.Nodes)
+		}
+		return nil
+	})
 	enrol(sub, village, "village-7")
 	below := func() error {
 		var v struct {
