@@ -56,7 +56,7 @@ func TestDamagedPieceIsSentAgain(t *testing.T) {
 		rw.WriteHeader(resp.StatusCode)
 		_, _ = io.Copy(rw, resp.Body)
 	}))
-	if gateway.TLS, err = pki.ServerTLS(pki.Files{Certificate: w.Config.Certificate, Key: w.Config.Key, Authority: w.Config.Authority}); err != nil {
+	if gateway.TLS, err = pki.ServerTLS(pki.Files{Certificate: w.Config.Certificate, Key: w.Config.Key, Authority: w.Config.Authority}, nil); err != nil {
 		t.Fatal(err)
 	}
 	gateway.StartTLS()
