@@ -79,6 +79,8 @@ store: {space: {low: 512MiB}}
 		return nil
 	}
 	eventually(t, time.Minute, "the town knows the village below the middle", below)
+	// With its name the village's cookie has changed.
+	village.must(http.MethodPost, "/api/v1/login", map[string]string{"account": "officer", "password": "correct horse battery"}, nil)
 
 	var key station.AlarmSourceKey
 	town.put("/api/v1/alarm-sources/cloud", station.AlarmSource{Name: "某云"}, &key)
