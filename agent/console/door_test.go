@@ -211,7 +211,7 @@ func TestForwardingHeadersAreNotBelieved(t *testing.T) {
 	d := newDesk(t)
 	v := &visitor{desk: d}
 	status := 0
-	for i := range 12 {
+	for i := 0; i < 60 && status != http.StatusTooManyRequests; i++ { // a slow machine gives time for more than ten
 		resp, _ := v.do("POST", "/api/v1/login", `{"account":"nobody","password":"x"}`, func(r *http.Request) {
 			r.Header.Set("X-Forwarded-For", fmt.Sprint("10.0.0.", i))
 			r.Header.Set("X-Real-IP", fmt.Sprint("10.0.0.", i))
@@ -220,7 +220,7 @@ func TestForwardingHeadersAreNotBelieved(t *testing.T) {
 		status = resp.StatusCode
 	}
 	if status != http.StatusTooManyRequests {
-		t.Errorf("the twelfth guess: %d", status)
+		t.Errorf("the last guess: %d", status)
 	}
 	rows, err := d.agent.Audit(0, 1)
 	if err != nil || len(rows) != 1 || rows[0].Actor.Address != "127.0.0.1" {
