@@ -243,7 +243,6 @@ type Agent struct {
 	// alarm its place in the lists: those of an older version have neither.
 	indexed atomic.Bool
 	refused refusals
-	trimmed refusals // readings that the journal gave up at its cap
 	guesses limiter
 	codes   limiter // what guessing enrolment codes costs
 	door    *Doorkeeper

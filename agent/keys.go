@@ -88,6 +88,7 @@ const (
 	timerTable     = store.Key("timer/")    // timer/<tick>/<what>/<subject…> → timer
 	serviceTable   = store.Key("service/")  // service/<sensor> → when its service ends
 	sentTable      = store.Key("sent/")     // sent/<link>/=<row> → the newest transmission of each of its places
+	trimmedKey     = store.Key("trimmed")   // what the journal gave up of the readings, until it is told
 	refusedKey     = store.Key("refused")   // how many readings the disk had no room for, until it is told
 	steadyKey      = store.Key("steady")    // the place on the node's own line of time
 	floodKey       = store.Key("flood")     // the newest alarms' times, and the flood

@@ -59,6 +59,8 @@ func (a *Agent) take(tx *store.Tx, node station.NodeID, ev station.Event) (regis
 		ev, err = project(ev, c.cameraState)
 	case station.EventNodeState:
 		ev, err = project(ev, c.nodeState)
+	case station.EventReadingsDropped:
+		err = c.dropped(ev)
 	case station.EventSetupChanged:
 		err = c.setup(ev)
 	}
@@ -361,6 +363,22 @@ func (c childTx) nodeState(n *station.Node) (string, error) {
 	here.ID, here.Name, here.Version = c.node, n.Name, n.Version
 	*n = here
 	return "node/" + string(c.node), store.Put(c.tx, k, here)
+}
+
+// dropped counts what a child has given up of its readings. What a grandchild has
+// is counted by its own centre.
+func (c childTx) dropped(ev station.Event) error {
+	var d station.Dropped
+	if ev.Origin.Node != c.node || json.Unmarshal(ev.Data, &d) != nil {
+		return nil
+	}
+	k := key(nodeTable, string(c.node))
+	n, known, err := store.Get[station.Node](c.tx, k)
+	if err != nil || !known {
+		return err
+	}
+	n.Dropped = n.Dropped.Plus(d)
+	return store.Put(c.tx, k, n)
 }
 
 // setup heeds what a child says about rule templates of its own; the rest of its

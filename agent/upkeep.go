@@ -180,13 +180,12 @@ func (a *Agent) runTrim(ctx context.Context) error {
 			continue
 		case <-tick.C:
 		}
-		dropped, err := a.store.Trim(ctx)
+		_, err := a.store.Trim(ctx, noteTrimmed)
 		if err != nil && ctx.Err() == nil {
 			a.log.Warn("journal not trimmed", "err", err)
 		}
-		a.trimmed.give(dropped)
-		a.tellDropped(ctx, &a.refused, "storage was full")
-		a.tellDropped(ctx, &a.trimmed, "cap")
+		a.tellDropped(ctx)
+		a.tellTrimmed(ctx)
 		if err := a.forget(ctx); err != nil && ctx.Err() == nil {
 			a.log.Warn("old receipts not forgotten", "err", err)
 		}
@@ -217,27 +216,65 @@ func (a *Agent) keepRefused(ctx context.Context, kept station.Dropped) station.D
 	return d
 }
 
-// tellDropped journals what was counted. What cannot be journalled now, for the
-// disk is still full, is told later.
-func (a *Agent) tellDropped(ctx context.Context, counted *refusals, reason string) {
-	d := counted.take()
+// tellDropped journals how many readings were refused. What cannot be journalled
+// now, for the disk is still full, is told later.
+func (a *Agent) tellDropped(ctx context.Context) {
+	d := a.refused.take()
 	if d.Count == 0 {
 		return
 	}
-	d.Reason = reason
+	d.Reason = "storage was full"
 	err := a.store.Update(ctx, station.LaneNormal, func(tx *store.Tx) error {
-		if counted == &a.refused {
-			if err := tx.Delete(refusedKey); err != nil {
-				return err
-			}
+		if err := tx.Delete(refusedKey); err != nil {
+			return err
 		}
-		return appendEvent(tx, station.LaneNormal, station.EventReadingsDropped, "node/"+string(a.store.Node()), "", a.now(), d)
+		return a.appendDropped(tx, d)
 	})
 	if err != nil {
-		counted.give(d)
+		a.refused.give(d)
 	}
 	if ctx.Err() == nil {
 		a.log.Warn("readings dropped", "count", d.Count, "reason", d.Reason, "err", err)
+	}
+}
+
+func (a *Agent) appendDropped(tx *store.Tx, d station.Dropped) error {
+	return appendEvent(tx, station.LaneNormal, station.EventReadingsDropped, "node/"+string(a.store.Node()), "", a.now(), d)
+}
+
+// noteTrimmed counts what the journal gives up, in the transaction that deletes
+// it: whatever becomes of us then, the loss is known.
+func noteTrimmed(tx *store.Tx, d station.Dropped) error {
+	before, _, err := store.Get[station.Dropped](tx, trimmedKey)
+	if err != nil {
+		return err
+	}
+	return store.Put(tx, trimmedKey, before.Plus(d))
+}
+
+// tellTrimmed journals what was given up and not told yet.
+func (a *Agent) tellTrimmed(ctx context.Context) {
+	var d station.Dropped
+	err := a.store.View(func(tx *store.Tx) (err error) {
+		d, _, err = store.Get[station.Dropped](tx, trimmedKey)
+		return err
+	})
+	if err == nil && d.Count == 0 {
+		return
+	}
+	if err == nil {
+		err = a.store.Update(ctx, station.LaneNormal, func(tx *store.Tx) (err error) {
+			if d, _, err = store.Get[station.Dropped](tx, trimmedKey); err != nil || d.Count == 0 {
+				return err
+			}
+			if err := tx.Delete(trimmedKey); err != nil {
+				return err
+			}
+			return a.appendDropped(tx, d)
+		})
+	}
+	if ctx.Err() == nil {
+		a.log.Warn("the journal gave readings up that a target has not got", "count", d.Count, "reason", d.Reason, "targets", d.Targets, "err", err)
 	}
 }
 

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,10 +15,13 @@ import (
 // AnnounceTo begins to serve a target: from now on the journal is kept until the
 // target has it, and what is set up already is announced. That it was announced
 // is noted afterwards; an announcement that was cut off is made again.
-func (a *Agent) AnnounceTo(ctx context.Context, target string) error {
+func (a *Agent) AnnounceTo(ctx context.Context, target string, lanes ...station.Lane) error {
 	told := false
+	if len(lanes) == 0 {
+		lanes = station.Lanes()
+	}
 	err := a.store.Update(ctx, station.LaneUrgent, func(tx *store.Tx) (err error) {
-		for _, lane := range station.Lanes() {
+		for _, lane := range lanes {
 			c, err := tx.Cursor(target, lane)
 			if err != nil {
 				return err
@@ -41,6 +45,60 @@ func (a *Agent) AnnounceTo(ctx context.Context, target string) error {
 	return a.store.Update(ctx, station.LaneNormal, func(tx *store.Tx) error {
 		return store.Put(tx, key(targetTable, target), a.now())
 	})
+}
+
+// Serve begins to serve a target beside the parent in the lanes that it gets. A
+// web service is told of what happens from now on; another centre gets what the
+// journal still holds.
+func (a *Agent) Serve(ctx context.Context, target string, fromNow bool, lanes ...station.Lane) error {
+	return a.store.Update(ctx, station.LaneUrgent, func(tx *store.Tx) error {
+		for _, lane := range lanes {
+			c, err := tx.Cursor(target, lane)
+			if err != nil {
+				return err
+			}
+			if !c.At.IsZero() {
+				continue
+			}
+			if fromNow {
+				c.Seq = tx.Next() - 1
+			}
+			if err := tx.PutCursor(c); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// ServeOnly forgets the cursors of targets, and of their lanes, that are no longer
+// served: nothing is kept for them. It names what it has forgotten.
+func (a *Agent) ServeOnly(ctx context.Context, served map[string][]station.Lane) (forgotten []string, err error) {
+	err = a.store.Update(ctx, station.LaneUrgent, func(tx *store.Tx) error {
+		forgotten = nil
+		cursors, err := tx.Cursors()
+		if err != nil {
+			return err
+		}
+		for _, c := range cursors {
+			if slices.Contains(served[c.Target], c.Lane) {
+				continue
+			}
+			if err := tx.DeleteCursor(c.Target, c.Lane); err != nil {
+				return err
+			}
+			forgotten = append(forgotten, c.Target+"/"+string(c.Lane))
+		}
+		return nil
+	})
+	return forgotten, err
+}
+
+// AdvanceBeside moves a cursor of a target that is not the parent: what it has got
+// says nothing about alarms.
+func (a *Agent) AdvanceBeside(ctx context.Context, c store.Cursor) error {
+	c.At = a.now()
+	return a.store.Update(ctx, station.LaneUrgent, func(tx *store.Tx) error { return tx.PutCursor(c) })
 }
 
 // markAtOnce bounds how many alarms are marked in one transaction: after an

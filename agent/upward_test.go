@@ -114,7 +114,7 @@ func TestAReplacedParentIsToldWhatIsSetUp(t *testing.T) {
 		told("a parent that was set back, and the journal has all", 1)
 		advance(head)
 		time.Sleep(2 * time.Minute)
-		if _, err := r.store.Trim(t.Context()); err != nil {
+		if _, err := r.store.Trim(t.Context(), nil); err != nil {
 			t.Fatal(err)
 		}
 		told("after a while", 0)

@@ -13,8 +13,8 @@ import (
 
 // Config is where the parent is and how to reach it.
 type Config struct {
-	// URL is the parent's address, "mqtts://host:8883". Empty means that this
-	// node has no parent.
+	// URL is the parent's address, "mqtts://host:8883", or "wss://host" for the
+	// centre's HTTPS port. Empty means that this node has no parent.
 	URL string `yaml:"url"`
 	// ClipsURL is where clips go, "https://host:port". Empty means the parent's
 	// host at the port that the parent tells.
@@ -29,6 +29,10 @@ type Config struct {
 	ServerName string `yaml:"server_name"`
 	// Target names the cursors. It stays when the address changes.
 	Target string `yaml:"target"`
+	// Filter is which events the parent gets.
+	Filter Filter `yaml:"filter"`
+	// Second is another way for the urgent lane while the first is down.
+	Second Second `yaml:"second"`
 	// Window bounds what is on its way without acknowledgement, per lane.
 	Window Window `yaml:"window"`
 	// AckTimeout is how long the parent may be silent before the lane is sent
@@ -53,7 +57,23 @@ type Config struct {
 	ClockEvery time.Duration `yaml:"clock_every"`
 	// Budget is what the line carries, and what of it is kept for conferences.
 	Budget budget.Config `yaml:"budget"`
+
+	web *Target // set for a web service
 }
+
+// Second is a second line, for example by 4G.
+type Second struct {
+	// URL is the parent's address on that way; empty means the first one's.
+	URL string `yaml:"url"`
+	// From is the address of this machine from which that way begins, or the
+	// name of its network interface.
+	From string `yaml:"from"`
+	// After is how long the first way must have been down.
+	After time.Duration `yaml:"after"`
+}
+
+// Enabled tells whether there is a second line.
+func (s Second) Enabled() bool { return s.URL != "" || s.From != "" }
 
 // Window bounds what is on its way.
 type Window struct {
@@ -76,6 +96,7 @@ func DefaultConfig() Config {
 		RetryMin: 500 * time.Millisecond, RetryMax: 30 * time.Second,
 		ClipChunk: 256 << 10, ClipRetryMax: 30 * time.Minute, BehindAfter: 30 * time.Second,
 		ClockEvery: time.Minute, Budget: budget.DefaultConfig(),
+		Second: Second{After: 10 * time.Second},
 	}
 }
 
@@ -91,9 +112,15 @@ func (c Config) Validate() error {
 	fault := func(place, hint, format string, args ...any) {
 		faults = append(faults, station.Errorf(400, "config.invalid", hint, format, args...).At(place))
 	}
-	if u, err := url.Parse(c.URL); err != nil || u.Scheme != "mqtts" || u.Hostname() == "" {
-		fault("url", "write mqtts://host:8883", "%q is not a parent's address", c.URL)
+	if u, err := url.Parse(c.URL); err != nil || !parentScheme(u.Scheme) || u.Hostname() == "" {
+		fault("url", "write mqtts://host:8883 or wss://host", "%q is not a parent's address", c.URL)
 	}
+	if c.Second.URL != "" {
+		if u, err := url.Parse(c.Second.URL); err != nil || !parentScheme(u.Scheme) || u.Hostname() == "" {
+			fault("second.url", "write mqtts://host:8883 or wss://host, or leave the key out", "%q is not a parent's address", c.Second.URL)
+		}
+	}
+	faults = append(faults, station.Under("filter", c.Filter.Validate()))
 	if c.ClipsURL != "" {
 		if u, err := url.Parse(c.ClipsURL); err != nil || u.Scheme != "https" || u.Hostname() == "" {
 			fault("clips_url", "write https://host:port, or leave the key out", "%q is not an address for clips", c.ClipsURL)
@@ -129,9 +156,12 @@ func (c Config) Validate() error {
 	span("retry_max", c.RetryMax, c.RetryMin, time.Hour)
 	span("clip_retry_max", c.ClipRetryMax, time.Second, 24*time.Hour)
 	span("clock_every", c.ClockEvery, 10*time.Millisecond, time.Hour)
+	span("second.after", c.Second.After, time.Second, time.Hour)
 	span("behind_after", c.BehindAfter, time.Second, 24*time.Hour)
 	return errors.Join(append(faults, station.Under("budget", c.Budget.Validate()))...)
 }
+
+func parentScheme(s string) bool { return s == "mqtts" || s == "wss" }
 
 func (c Config) files() pki.Files {
 	return pki.Files{Certificate: c.Certificate, Key: c.Key, Authority: c.Authority}

@@ -89,6 +89,8 @@ type Deps struct {
 	Budget *budget.Budget
 	// Dialer dials the parent; nil means MQTT as the Config says.
 	Dialer transport.Dialer
+	// Second dials on the second line; nil means MQTT as the Config says.
+	Second transport.Dialer
 	Log    *slog.Logger
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time

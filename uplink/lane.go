@@ -18,6 +18,9 @@ type lane struct {
 	node   station.NodeID
 	epoch  station.Epoch
 	window Window
+	filter Filter
+	// compress is what batches are sent in.
+	compress string
 
 	acked    place    // what the parent holds
 	read     place    // the last that was numbered; buffer goes on behind
@@ -56,11 +59,11 @@ type batch struct {
 	events, bytes int
 }
 
-func newLane(id station.Lane, node station.NodeID, epoch station.Epoch, w Window) *lane {
+func newLane(id station.Lane, node station.NodeID, epoch station.Epoch, w Window, f Filter) *lane {
 	if id == station.LaneBulk {
 		w.Bytes = max(w.Bytes/4, w.BatchBytes)
 	}
-	return &lane{id: id, node: node, epoch: epoch, window: w}
+	return &lane{id: id, node: node, epoch: epoch, window: w, filter: f}
 }
 
 // position decides where a session begins, from our cursor and the parent's
@@ -77,7 +80,12 @@ func (l *lane) position(cur Cursor, m protocol.Mark, head uint64) error {
 		if cur.Epoch == l.epoch && cur.Hop > mark.hop {
 			l.replay = &place{cur.Seq, cur.Hop}
 		}
+		if cur.Epoch == l.epoch && cur.Hop == mark.hop {
+			mark.seq = max(mark.seq, cur.Seq) // what lies between did not pass the filter
+		}
 		l.rewind(mark)
+	case cur.Epoch == l.epoch && cur.Hop == 0:
+		l.rewind(place{seq: cur.Seq}) // nothing has passed the filter yet
 	case cur.Epoch == l.epoch:
 		// The parent had acknowledged this life and knows nothing of it: it was
 		// replaced, or restored from before. All that there is goes again; what
@@ -115,7 +123,8 @@ func (l *lane) wants(now time.Time, head uint64) bool {
 	return len(l.buffer) > 0 || !l.exhaust || head > l.emptyAt
 }
 
-// fill reads and numbers what comes next.
+// fill reads and numbers what comes next. With a filter it may find nothing and
+// have read on all the same.
 func (l *lane) fill(j Journal) error {
 	head := j.Head()
 	events, err := j.Read(l.read.seq, l.window.BatchEvents, l.id)
@@ -127,6 +136,10 @@ func (l *lane) fill(j Journal) error {
 		l.emptyAt = head
 	}
 	for _, ev := range events {
+		if !l.filter.Pass(ev) {
+			l.read.seq = ev.Seq
+			continue
+		}
 		next := place{ev.Seq, l.read.hop + 1}
 		l.account(next.seq, next.hop)
 		enc, err := protocol.AppendEvent(nil, l.node, protocol.Envelope{Epoch: l.epoch, Hop: next.hop, Event: ev})
@@ -141,6 +154,21 @@ func (l *lane) fill(j Journal) error {
 	}
 	return nil
 }
+
+// passOver moves the lane's place over what the filter has held back, so that
+// the journal need not keep it for this target. It tells whether the place has
+// moved so far that the cursor is worth storing.
+func (l *lane) passOver() bool {
+	if len(l.buffer) > 0 || len(l.inflight) > 0 || l.read.seq < l.acked.seq+passOverAt {
+		return false
+	}
+	l.acked.seq = l.read.seq
+	return true
+}
+
+// passOverAt is how many sequence numbers lie between two cursors that move
+// without an acknowledgement.
+const passOverAt = 500
 
 // account counts, once, what a parent that fell behind needs and the journal no
 // longer has: hop numbers are dense, so the first event behind our old cursor
@@ -172,7 +200,7 @@ func (l *lane) next(now time.Time) []byte {
 		payload = append(payload, p.enc...)
 		b.place, b.events = p.place, b.events+1
 	}
-	payload = append(payload, ']')
+	payload = protocol.Compress(l.compress, append(payload, ']'))
 	b.bytes = len(payload)
 	l.buffer = l.buffer[b.events:]
 	l.high = max(l.high, b.hop)
@@ -193,7 +221,7 @@ func (l *lane) ack(a protocol.Ack, now time.Time, head uint64, patience time.Dur
 		}
 		l.problem = a.Problem
 		l.refusals++
-		l.notBefore = now.Add(min(time.Second<<min(l.refusals-1, 6), time.Minute))
+		l.notBefore = now.Add(max(min(time.Second<<min(l.refusals-1, 6), time.Minute), a.Pause()))
 		l.rewind(l.acked)
 		return false, nil
 	}
@@ -212,6 +240,9 @@ func (l *lane) ack(a protocol.Ack, now time.Time, head uint64, patience time.Dur
 			l.rewind(mark)
 		}
 		l.acked = mark
+	}
+	if pause := a.Pause(); pause > 0 {
+		l.notBefore = now.Add(pause) // the receiver is slow, and says so
 	}
 	if e := uint64(a.Expect); e == l.acked.hop+1 && len(l.inflight) > 0 {
 		// Each batch behind a gap is answered so; the first answer is obeyed,

@@ -34,16 +34,25 @@ type session struct {
 	held time.Duration
 	// clockDue is when the clocks are compared next.
 	clockDue time.Time
+	// second tells that this is the second line, for the urgent lane alone.
+	second bool
+	// compress is what the parent wants batches in.
+	compress string
 }
 
 // session runs one connection. It returns why it ended.
-func (u *Uplink) session(ctx context.Context) error {
-	s := &session{up: u, id: rand.Text()}
+func (u *Uplink) session(ctx context.Context, dialer transport.Dialer, second bool) error {
+	s := &session{up: u, id: rand.Text(), second: second}
 	will, err := protocol.Encode(protocol.Status{Protocol: protocol.Version, Session: s.id, Software: u.deps.Version})
 	if err != nil {
 		return err
 	}
-	conn, err := u.dialer.Dial(ctx, transport.Call{Node: u.deps.Journal.Node(), Session: s.id, Will: will})
+	marks := map[station.Lane]protocol.Mark{}
+	for _, lane := range u.cfg.Filter.lanes() {
+		c := u.state.cursor(lane)
+		marks[lane] = protocol.Mark{Epoch: c.Epoch, Seq: protocol.Decimal(c.Seq), Hop: protocol.Decimal(c.Hop)}
+	}
+	conn, err := dialer.Dial(ctx, transport.Call{Node: u.deps.Journal.Node(), Session: s.id, Will: will, Marks: marks})
 	if err != nil {
 		return err
 	}
@@ -75,6 +84,7 @@ func (s *session) hello(ctx context.Context) (protocol.Welcome, error) {
 	asked := s.up.deps.Now()
 	b, err := protocol.Encode(protocol.Hello{
 		Versions: protocol.Versions(), Node: j.Node(), Session: s.id, Epoch: j.Epoch(), Software: s.up.deps.Version, Time: asked,
+		Compress: protocol.Compressions(),
 	})
 	if err != nil {
 		return none, err
@@ -113,6 +123,7 @@ func (s *session) hello(ctx context.Context) (protocol.Welcome, error) {
 					return none, err
 				}
 				now := s.up.deps.Now()
+				s.compress = protocol.ChooseCompression([]string{w.Compress})
 				s.offset = w.Time.Sub(asked.Add(now.Sub(asked) / 2))
 				return w, nil
 			case <-again.C:
@@ -127,9 +138,13 @@ func (s *session) hello(ctx context.Context) (protocol.Welcome, error) {
 // begin puts each lane where the parent's mark tells.
 func (s *session) begin(ctx context.Context, w protocol.Welcome) error {
 	u, j := s.up, s.up.deps.Journal
-	for _, id := range station.Lanes() {
+	for _, id := range u.cfg.Filter.lanes() {
+		if s.second && id != station.LaneUrgent {
+			continue
+		}
 		cur := u.state.cursor(id)
-		l := newLane(id, j.Node(), j.Epoch(), u.cfg.Window)
+		l := newLane(id, j.Node(), j.Epoch(), u.cfg.Window, u.cfg.Filter)
+		l.compress = s.compress
 		if err := l.position(cur, w.Marks[id], j.Head()); err != nil {
 			return err
 		}
@@ -154,6 +169,12 @@ func (s *session) begin(ctx context.Context, w protocol.Welcome) error {
 	}
 	if err := s.conn.Send(ctx, transport.Message{Channel: protocol.ChannelStatus, Payload: online}); err != nil {
 		return err
+	}
+	if s.second {
+		u.state.secondUp(u.deps.Now())
+		u.tasks.attach(s)
+		u.log.Info("uplink connected on the second line, for the urgent lane", "target", u.cfg.Target, "parent", w.Node)
+		return nil
 	}
 	u.state.connected(w, u.deps.Now())
 	u.calls.attach(s)
@@ -244,7 +265,18 @@ func (s *session) send(ctx context.Context, head uint64) (bool, error) {
 				s.up.log.Error("the parent lost events that the journal no longer holds", "lane", l.id, "count", n)
 			}
 		}
-		if len(l.buffer) == 0 || !s.mayGo(l.id) {
+		if len(l.buffer) == 0 {
+			if l.passOver() {
+				c := Cursor{Target: s.up.cfg.Target, Lane: l.id, Epoch: l.epoch, Seq: l.acked.seq, Hop: l.acked.hop}
+				s.up.state.moved(c, time.Time{})
+				s.up.keeper.put(c)
+			}
+			if !l.exhaust {
+				return true, nil // all of it was held back by the filter; there is more
+			}
+			continue
+		}
+		if !s.mayGo(l.id) {
 			continue
 		}
 		payload := l.next(now)
@@ -332,6 +364,9 @@ func (s *session) ack(a protocol.Ack) error {
 		moved, err := l.ack(a, now, u.deps.Journal.Head(), u.cfg.AckTimeout)
 		if err != nil {
 			return err
+		}
+		if a.Problem == nil {
+			u.state.held(l.id, a.Because, a.Pause())
 		}
 		if l.problem != nil {
 			u.state.refused(l.id, l.problem, now)

@@ -3,6 +3,7 @@ package uplink
 import (
 	"context"
 	"errors"
+	"net/url"
 	"sync"
 	"time"
 
@@ -17,7 +18,10 @@ const mostBacklog = 10_000
 type Status struct {
 	// Configured is false when this node has no parent.
 	Configured bool `json:"configured"`
-	Connected  bool `json:"connected"`
+	// Target is its name, and URL where it is.
+	Target    string `json:"target,omitempty"`
+	URL       string `json:"url,omitempty"`
+	Connected bool   `json:"connected"`
 	// Since is when Connected last changed.
 	Since time.Time `json:"since"`
 	// Parent and ParentVersion are who answered last.
@@ -34,7 +38,9 @@ type Status struct {
 	// Sent counts bytes handed to the line since the start, clips included.
 	Sent  uint64      `json:"sent"`
 	Clips ClipsStatus `json:"clips"`
-	Drops uint64      `json:"drops"` // commands and calls given up because too many waited
+	// Second is the second line, where there is one.
+	Second *SecondStatus `json:"second,omitempty"`
+	Drops  uint64        `json:"drops"` // commands and calls given up because too many waited
 }
 
 // LaneStatus is how one lane is.
@@ -55,6 +61,17 @@ type LaneStatus struct {
 	Lost uint64 `json:"lost,omitempty"`
 	// Rate is events acknowledged per second, over the last seconds.
 	Rate float64 `json:"rate"`
+	// Held is why the parent asked this lane to go slower, while it does.
+	Held string `json:"held,omitempty"`
+}
+
+// SecondStatus is how the second line is.
+type SecondStatus struct {
+	Connected bool      `json:"connected"`
+	Since     time.Time `json:"since,omitzero"`
+	// Used counts how often it had to serve.
+	Used      uint64 `json:"used"`
+	LastError string `json:"lastError,omitempty"`
 }
 
 // ClipsStatus is how the upload of clips is.
@@ -79,6 +96,7 @@ type state struct {
 	bytes     uint64
 	drops     uint64
 	clips     ClipsStatus
+	second    SecondStatus
 	refusedBy station.Lane // whose refusal err is; empty for the line's
 }
 
@@ -90,6 +108,7 @@ type laneState struct {
 	lost    uint64
 	counted uint64 // hop when rate was last measured
 	rate    float64
+	slow    *station.Problem
 }
 
 func (s *state) begin(c Cursor) {
@@ -155,6 +174,44 @@ func (s *state) refused(lane station.Lane, p *station.Problem, now time.Time) {
 	s.err, s.errAt, s.refusedBy = p, now, lane
 }
 
+// held notes that the receiver asked a lane to pause, and why.
+func (s *state) held(lane station.Lane, why *station.Problem, pause time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := s.lanes[lane]
+	l.slow = nil
+	if pause > 0 {
+		if l.slow = why; why == nil {
+			l.slow = station.Errorf(503, "uplink.slow", "", "the receiver asks for a pause of %s", pause)
+		}
+	}
+}
+
+func (s *state) secondUp(now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.second.Connected, s.second.Since, s.second.LastError = true, now, ""
+	s.second.Used++
+}
+
+func (s *state) secondDown(err error, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.second.Connected {
+		s.second.Connected, s.second.Since = false, now
+	}
+	if err != nil {
+		s.second.LastError, _ = explain(err)
+	}
+}
+
+// down is since when the first line has been down; not ok while it is up.
+func (s *state) down() (since time.Time, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.since, !s.connect
+}
+
 func (s *state) sent(_ station.Lane, bytes int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -217,9 +274,10 @@ func (u *Uplink) Status() Status {
 	if !st.Configured {
 		return st
 	}
+	st.Target, st.URL = u.cfg.Target, hostOf(u.cfg.URL)
 	backlog := map[station.Lane]LaneStatus{}
-	for _, id := range station.Lanes() {
-		n, oldest, err := u.deps.Journal.Backlog(u.cfg.Target, id, mostBacklog)
+	for _, id := range u.cfg.Filter.lanes() {
+		n, oldest, err := u.backlog(id)
 		if err != nil {
 			u.log.Error("uplink backlog not counted", "lane", id, "error", err)
 		}
@@ -230,18 +288,64 @@ func (u *Uplink) Status() Status {
 	defer s.mu.Unlock()
 	st.Connected, st.Since, st.Parent, st.ParentVersion, st.ClockOffset = s.connect, s.since, s.parent, s.version, s.offset
 	st.Sent, st.Drops, st.Clips = s.bytes, s.drops, s.clips
-	for _, id := range station.Lanes() {
+	for _, id := range u.cfg.Filter.lanes() {
 		ls := backlog[id]
 		if l := s.lanes[id]; l != nil {
 			ls.Received, ls.LastAck, ls.Resent, ls.Lost, ls.Rate = l.held, l.lastAck, l.resent, l.lost, l.rate
+			if l.slow != nil {
+				ls.Held = l.slow.Message
+			}
 		}
 		st.Lanes = append(st.Lanes, ls)
+	}
+	if u.cfg.Second.Enabled() {
+		second := s.second
+		st.Second = &second
 	}
 	if s.err != nil {
 		st.LastError, st.Hint = explain(s.err)
 		st.ErrorAt = s.errAt
 	}
 	return st
+}
+
+// hostOf is an address without what may be a secret in it.
+func hostOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return u.Scheme + "://" + u.Host
+}
+
+// backlog counts what the target is still to get of a lane, up to mostBacklog.
+func (u *Uplink) backlog(lane station.Lane) (n int, oldest time.Time, err error) {
+	j := u.deps.Journal
+	if u.cfg.Filter.open() {
+		return j.Backlog(u.cfg.Target, lane, mostBacklog)
+	}
+	c, err := j.Cursor(u.cfg.Target, lane)
+	if err != nil || c.Epoch != j.Epoch() {
+		c.Seq = 0
+	}
+	for read := 0; err == nil && read < mostBacklog; {
+		var events []station.Event
+		events, err = j.Read(c.Seq, 500, lane)
+		for _, ev := range events {
+			c.Seq = ev.Seq
+			if !u.cfg.Filter.Pass(ev) {
+				continue
+			}
+			if n == 0 {
+				oldest = ev.Time
+			}
+			n++
+		}
+		if read += len(events); len(events) < 500 {
+			break
+		}
+	}
+	return n, oldest, err
 }
 
 // Received is the newest sequence number of our journal that the parent holds

@@ -16,6 +16,7 @@ import (
 	"stationd/uplink/protocol"
 	"stationd/uplink/transport"
 	"stationd/uplink/transport/mqtt"
+	"stationd/uplink/transport/webhook"
 )
 
 // Uplink is the station's end.
@@ -24,6 +25,7 @@ type Uplink struct {
 	deps   Deps
 	log    *slog.Logger
 	dialer transport.Dialer
+	second transport.Dialer // nil without a second line
 	keeper *keeper
 	budget *budget.Budget
 	state  state
@@ -41,11 +43,24 @@ func New(cfg Config, deps Deps) *Uplink {
 	if u.budget == nil {
 		u.budget = budget.New(cfg.Budget, deps.Now)
 	}
-	if u.dialer == nil {
-		mc := mqtt.DefaultConfig()
-		mc.URL, mc.ConnectTimeout, mc.KeepAlive = cfg.URL, cfg.ConnectTimeout, cfg.KeepAlive
-		mc.TLS = u.tls
+	mc := mqtt.DefaultConfig()
+	mc.URL, mc.ConnectTimeout, mc.KeepAlive, mc.TLS = cfg.URL, cfg.ConnectTimeout, cfg.KeepAlive, u.tls
+	switch {
+	case u.dialer != nil:
+	case cfg.web != nil:
+		u.dialer = webhook.New(webhook.Config{
+			URL: cfg.web.URL, SecretFile: cfg.web.SecretFile, Single: cfg.web.Single,
+			Certificate: cfg.web.Certificate, Key: cfg.web.Key, Authority: cfg.web.Authority, Timeout: cfg.AckTimeout * 9 / 10,
+		}, deps.Log)
+	default:
 		u.dialer = mqtt.New(mc, deps.Log)
+	}
+	if u.second = deps.Second; u.second == nil && cfg.Second.Enabled() {
+		mc.From = cfg.Second.From
+		if cfg.Second.URL != "" {
+			mc.URL = cfg.Second.URL
+		}
+		u.second = mqtt.New(mc, deps.Log)
 	}
 	u.state.since = deps.Now()
 	u.calls = newCalls(u)
@@ -53,6 +68,9 @@ func New(cfg Config, deps Deps) *Uplink {
 	u.clips = newUploader(u)
 	return u
 }
+
+// Lanes are the lanes that the target gets.
+func (u *Uplink) Lanes() []station.Lane { return u.cfg.Filter.lanes() }
 
 // tls reads the certificates afresh for each connection, so that renewed ones
 // are taken up.
@@ -66,7 +84,7 @@ func (u *Uplink) Run(ctx context.Context) error {
 		<-ctx.Done()
 		return nil
 	}
-	for _, lane := range station.Lanes() {
+	for _, lane := range u.cfg.Filter.lanes() {
 		c, err := u.deps.Journal.Cursor(u.cfg.Target, lane)
 		if err != nil {
 			return fmt.Errorf("read the uplink's cursor of lane %s: %w", lane, err)
@@ -80,6 +98,9 @@ func (u *Uplink) Run(ctx context.Context) error {
 	if u.deps.Clips != nil {
 		wg.Go(func() { u.clips.run(ctx) })
 	}
+	if u.second != nil {
+		wg.Go(func() { u.runSecond(ctx) })
+	}
 	u.connect(ctx)
 	u.calls.wait()
 	wg.Wait()
@@ -91,7 +112,7 @@ func (u *Uplink) connect(ctx context.Context) {
 	pause := u.cfg.RetryMin
 	for ctx.Err() == nil {
 		started := u.deps.Now()
-		err := u.session(ctx)
+		err := u.session(ctx, u.dialer, false)
 		if ctx.Err() != nil {
 			return
 		}

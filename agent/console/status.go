@@ -11,23 +11,33 @@ type Status struct {
 	Now   time.Time      `json:"now"`
 	Lamps []station.Lamp `json:"lamps"`
 	// QuietSince is when the last alarm ended; absent while one is live.
-	QuietSince time.Time      `json:"quietSince,omitzero"`
-	Uplink     *UplinkStatus  `json:"uplink,omitempty"` // absent where no parent is configured
-	Storage    StorageStatus  `json:"storage"`
-	Cameras    Count          `json:"cameras"`
-	Sensors    Count          `json:"sensors"`
-	Nodes      []station.Node `json:"nodes"`
+	QuietSince time.Time     `json:"quietSince,omitzero"`
+	Uplink     *UplinkStatus `json:"uplink,omitempty"` // absent where no parent is configured
+	// Targets are the lines to other receivers.
+	Targets []UplinkStatus `json:"targets,omitempty"`
+	Storage StorageStatus  `json:"storage"`
+	Cameras Count          `json:"cameras"`
+	Sensors Count          `json:"sensors"`
+	Nodes   []station.Node `json:"nodes"`
 	// Brokers are the links to outside brokers.
 	Brokers []BrokerStatus `json:"brokers"`
 }
 
-// UplinkStatus is the line to the parent.
+// UplinkStatus is the line to the parent, or to another target.
 type UplinkStatus struct {
-	Connected bool         `json:"connected"`
-	Since     time.Time    `json:"since,omitzero"`
-	Lanes     []LaneStatus `json:"lanes"`
-	LastError string       `json:"lastError,omitempty"`
-	Hint      string       `json:"hint,omitempty"`
+	// Target is the target's name, URL where it is, Parent who answered there.
+	Target    string         `json:"target,omitempty"`
+	URL       string         `json:"url,omitempty"`
+	Parent    station.NodeID `json:"parent,omitempty"`
+	Connected bool           `json:"connected"`
+	Since     time.Time      `json:"since,omitzero"`
+	Lanes     []LaneStatus   `json:"lanes"`
+	LastError string         `json:"lastError,omitempty"`
+	Hint      string         `json:"hint,omitempty"`
+	ErrorAt   time.Time      `json:"errorAt,omitzero"`
+	Sent      uint64         `json:"sent"` // bytes since the start
+	// Second is the second line, where there is one.
+	Second *SecondStatus `json:"second,omitempty"`
 	// ClockOffset is the parent's clock minus ours.
 	ClockOffset time.Duration `json:"clockOffset,omitempty"`
 }
@@ -35,8 +45,19 @@ type UplinkStatus struct {
 // LaneStatus is what waits in one lane.
 type LaneStatus struct {
 	Lane    station.Lane `json:"lane"`
-	Backlog int          `json:"backlog"`
+	Backlog int          `json:"backlog"` // counted up to 10,000
 	Oldest  time.Time    `json:"oldest,omitzero"`
+	Rate    float64      `json:"rate"` // events a second that were acknowledged
+	// Held is why the receiver asked for a slower pace, while it does.
+	Held string `json:"held,omitempty"`
+}
+
+// SecondStatus is the second line.
+type SecondStatus struct {
+	Connected bool      `json:"connected"`
+	Since     time.Time `json:"since,omitzero"`
+	Used      uint64    `json:"used"` // how often it had to serve
+	LastError string    `json:"lastError,omitempty"`
 }
 
 // StorageStatus is the data disk; sizes are bytes.

@@ -2,6 +2,8 @@ package station
 
 import (
 	"encoding/json"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -85,6 +87,38 @@ type Dropped struct {
 	From   time.Time `json:"from"`
 	To     time.Time `json:"to"`
 	Reason string    `json:"reason"`
+	// FromSeq and ToSeq are the first and the last that the journal gave up, by
+	// its sequence, and Targets those who had not got all of them.
+	FromSeq uint64 `json:"fromSeq,omitempty"`
+	ToSeq   uint64 `json:"toSeq,omitempty"`
+	Targets string `json:"targets,omitempty"`
+}
+
+// Plus is both together.
+func (d Dropped) Plus(o Dropped) Dropped {
+	switch {
+	case o.Count == 0:
+		return d
+	case d.Count == 0:
+		return o
+	}
+	d.Count += o.Count
+	if o.From.Before(d.From) {
+		d.From = o.From
+	}
+	if o.To.After(d.To) {
+		d.To = o.To
+	}
+	d.FromSeq, d.ToSeq = min(d.FromSeq, o.FromSeq), max(d.ToSeq, o.ToSeq)
+	for t := range strings.SplitSeq(o.Targets, " ") {
+		if t != "" && !slices.Contains(strings.Fields(d.Targets), t) {
+			d.Targets = strings.TrimSpace(d.Targets + " " + t)
+		}
+	}
+	if d.Reason != o.Reason && !strings.Contains(d.Reason, o.Reason) {
+		d.Reason += " and " + o.Reason
+	}
+	return d
 }
 
 // Notice is something that a person must be told.

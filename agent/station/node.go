@@ -13,6 +13,9 @@ type Node struct {
 	Version   string    `json:"version,omitempty"`
 	// ClockOffset is its clock minus ours, when that was last worth noting.
 	ClockOffset time.Duration `json:"clockOffset,omitempty"`
+	// Dropped is what it says to have given up of its readings before they were
+	// here, since it was first known.
+	Dropped Dropped `json:"dropped,omitzero"`
 }
 
 // LampState is the colour of a lamp.

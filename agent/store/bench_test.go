@@ -84,7 +84,7 @@ func BenchmarkRead(b *testing.B) {
 	fillLane(b, s, station.LaneBulk, others/2)
 	for _, trim := range []string{"kept", "trimmed"} {
 		if trim == "trimmed" {
-			if _, err := s.Trim(context.Background()); err != nil {
+			if _, err := s.Trim(context.Background(), nil); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -25,6 +25,9 @@ type Config struct {
 	// BulkCap is how many readings wait in the bulk lane at most; beyond it the
 	// oldest are dropped, and that is said.
 	BulkCap uint64 `yaml:"bulk_cap" json:"bulkCap"`
+	// BulkAge is how long readings wait in the bulk lane at most; zero is no limit.
+	// Alarms and everything else wait for as long as they must.
+	BulkAge time.Duration `yaml:"bulk_age" json:"bulkAge"`
 	// Queue is how many updates may wait; at the bound they block.
 	Queue int `yaml:"queue" json:"queue"`
 	// Space is the watermarks of the data disk.
@@ -36,6 +39,7 @@ func DefaultConfig() Config {
 	return Config{
 		KeepJournal: 7 * 24 * time.Hour,
 		BulkCap:     1_000_000,
+		BulkAge:     30 * 24 * time.Hour,
 		Queue:       1024,
 		Space:       disk.DefaultConfig(),
 	}
@@ -60,6 +64,9 @@ func (c Config) Validate() error {
 	}
 	if c.BulkCap < 1000 {
 		fault("bulk_cap", "use 1000000", "must be 1000 or more")
+	}
+	if c.BulkAge != 0 && c.BulkAge < time.Minute {
+		fault("bulk_age", "use 720h, or 0 for no limit", "must be a minute or more")
 	}
 	if c.Queue < 1 || c.Queue > 1<<20 {
 		fault("queue", "use 1024", "must be between 1 and 1048576")

@@ -39,14 +39,22 @@ func (tx *Tx) PutCursor(c Cursor) error {
 	return tx.putJSON(cursorKey(c.Target, c.Lane), c)
 }
 
-// DeleteCursors forgets a target that is no longer served, in all lanes.
-func (tx *Tx) DeleteCursors(target string) error {
-	for _, lane := range station.Lanes() {
-		if err := tx.put(cursorKey(target, lane), nil); err != nil {
+// DeleteCursor forgets a target's lane that is no longer served.
+func (tx *Tx) DeleteCursor(target string, lane station.Lane) error {
+	return tx.put(cursorKey(target, lane), nil)
+}
+
+// Cursors are those of all targets and lanes.
+func (tx *Tx) Cursors() (all []Cursor, err error) {
+	err = tx.scan(cursorRealm, "", false, func(_ string, b []byte) error {
+		var c Cursor
+		if err := decodeCursor(b, &c); err != nil {
 			return err
 		}
-	}
-	return nil
+		all = append(all, c)
+		return nil
+	})
+	return all, err
 }
 
 func decodeCursor(b []byte, c *Cursor) error { return json.Unmarshal(b, c) }

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -101,8 +102,8 @@ func TestCursorsHoldTheJournal(t *testing.T) {
 		t.Errorf("backlog, at most 100: %d", n)
 	}
 	// 500 are beyond the cap, 100 of which the centre has.
-	d, err := s.Trim(ctx)
-	if err != nil || d.Count != 400 || d.Reason != "cap" || d.From.IsZero() || d.To.Before(d.From) {
+	d, err := s.Trim(ctx, nil)
+	if err != nil || d.Count != 400 || d.Reason != "cap" || d.FromSeq != 111 || d.ToSeq != 510 || d.Targets != "centre" || d.From.IsZero() || d.To.Before(d.From) {
 		t.Errorf("trim: %+v %v", d, err)
 	}
 	if rows, err := s.Read(0, 2000, station.LaneBulk); err != nil || len(rows) != 1000 || rows[0].Seq != 511 {
@@ -111,7 +112,7 @@ func TestCursorsHoldTheJournal(t *testing.T) {
 	if rows, _ := s.Read(0, 20, station.LaneUrgent); len(rows) != 10 {
 		t.Errorf("young rows stay: %d", len(rows))
 	}
-	if d, err := s.Trim(ctx); err != nil || d.Count != 0 {
+	if d, err := s.Trim(ctx, nil); err != nil || d.Count != 0 {
 		t.Errorf("a second time: %+v %v", d, err)
 	}
 	// An old epoch's cursor says nothing about this one's rows.
@@ -143,14 +144,20 @@ func TestTrimByAge(t *testing.T) {
 		})
 		time.Sleep(2 * time.Hour)
 		fillLane(t, s, station.LaneUrgent, 1)
-		_, err = s.Trim(t.Context())
+		_, err = s.Trim(t.Context(), nil)
 		must(t, err)
 		rows, err := s.Read(0, 3000)
 		if err != nil || len(rows) != 101 || rows[0].Seq != 2401 {
 			t.Errorf("what the centre has not stays: %d %v", len(rows), err)
 		}
-		update(t, s, func(tx *store.Tx) error { return tx.DeleteCursors("centre") })
-		_, err = s.Trim(t.Context())
+		update(t, s, func(tx *store.Tx) error {
+			all, err := tx.Cursors()
+			for _, c := range all {
+				err = errors.Join(err, tx.DeleteCursor(c.Target, c.Lane))
+			}
+			return err
+		})
+		_, err = s.Trim(t.Context(), nil)
 		must(t, err)
 		rows, err = s.Read(0, 3000)
 		if err != nil || len(rows) != 1 || rows[0].Seq != 2501 {
@@ -158,6 +165,44 @@ func TestTrimByAge(t *testing.T) {
 		}
 		if s.Head() != 2501 {
 			t.Errorf("head %d", s.Head())
+		}
+	})
+}
+
+// TestTrimBulkByAge: readings that nobody fetches go at their age, and it is noted in
+// the same transaction by whom they were missed; alarms of any age stay.
+func TestTrimBulkByAge(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		cfg := config(dir)
+		cfg.KeepJournal, cfg.BulkAge = time.Hour, 48*time.Hour
+		s, err := store.Open(cfg, quiet())
+		must(t, err)
+		defer s.Close()
+		fillLane(t, s, station.LaneUrgent, 5)
+		fillLane(t, s, station.LaneBulk, 2500)
+		update(t, s, func(tx *store.Tx) error {
+			var all error
+			for target, seq := range map[string]uint64{"centre": 105, "dead": 0, "quick": 2505} {
+				for _, lane := range []station.Lane{station.LaneUrgent, station.LaneBulk} {
+					all = errors.Join(all, tx.PutCursor(store.Cursor{Target: target, Lane: lane, Epoch: s.Epoch(), Seq: seq}))
+				}
+			}
+			return all
+		})
+		time.Sleep(49 * time.Hour)
+		fillLane(t, s, station.LaneBulk, 10)
+		var noted station.Dropped
+		d, err := s.Trim(t.Context(), func(_ *store.Tx, d station.Dropped) error {
+			noted = noted.Plus(d)
+			return nil
+		})
+		must(t, err)
+		if d != noted || d.Count != 2500 || d.FromSeq != 6 || d.ToSeq != 2505 || d.Reason != "age" || d.Targets != "centre dead" && d.Targets != "dead centre" {
+			t.Errorf("dropped %+v, noted %+v", d, noted)
+		}
+		if rows, err := s.Read(0, 100); err != nil || len(rows) != 15 {
+			t.Errorf("left: %s %v", seqs(rows), err)
 		}
 	})
 }

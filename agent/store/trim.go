@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"time"
 
 	"stationd/agent/station"
@@ -12,42 +14,51 @@ import (
 const trimChunk = 1000
 
 // Trim deletes rows of the journal that every target has acknowledged and that
-// are older than KeepJournal, and what the bulk lane has beyond its cap. It
-// returns what was given up there before a target had it. The lanes urgent and
-// normal are never trimmed before a cursor.
-func (s *Store) Trim(ctx context.Context) (station.Dropped, error) {
+// are older than KeepJournal, and what the bulk lane has beyond its cap or age. It
+// returns what was given up there before a target had it; note, which may be nil,
+// is called with each part of it in the transaction that deletes it, so that
+// whatever is lost is known. The lanes urgent and normal are never trimmed before
+// a cursor.
+func (s *Store) Trim(ctx context.Context, note func(*Tx, station.Dropped) error) (station.Dropped, error) {
 	var dropped station.Dropped
 	for _, lane := range station.Lanes() {
 		for {
-			more, err := s.trimSome(ctx, lane, &dropped)
+			some, more, err := s.trimSome(ctx, lane, note)
 			if err != nil {
 				return dropped, err
 			}
+			dropped = dropped.Plus(some)
 			if !more {
 				break
 			}
 		}
 	}
-	if dropped.Count > 0 {
-		dropped.Reason = "cap"
-	}
 	return dropped, nil
 }
 
 // trimSome deletes one chunk at the tail of a lane, and tells whether to go on.
-func (s *Store) trimSome(ctx context.Context, lane station.Lane, total *station.Dropped) (more bool, err error) {
-	var dropped station.Dropped
+func (s *Store) trimSome(ctx context.Context, lane station.Lane, note func(*Tx, station.Dropped) error) (dropped station.Dropped, more bool, err error) {
 	err = s.Update(ctx, laneAlways, func(tx *Tx) error {
 		more, dropped = false, station.Dropped{}
 		i := laneIndex(lane)
 		l := tx.journal.lanes[i]
-		acked, err := tx.acknowledged(lane)
+		cursors, err := tx.cursorsOf(lane)
 		if err != nil {
 			return err
 		}
-		var over uint64 // rows beyond the cap
-		if lane == station.LaneBulk && l.count > s.cfg.BulkCap {
-			over = l.count - s.cfg.BulkCap
+		acked := tx.journal.head // by all
+		for _, c := range cursors {
+			acked = min(acked, c.Seq)
+		}
+		var over uint64    // rows beyond the cap
+		var aged time.Time // what was written before is too old to wait
+		if lane == station.LaneBulk {
+			if l.count > s.cfg.BulkCap {
+				over = l.count - s.cfg.BulkCap
+			}
+			if s.cfg.BulkAge > 0 {
+				aged = time.Now().Add(-s.cfg.BulkAge)
+			}
 		}
 		horizon := time.Now().Add(-s.cfg.KeepJournal)
 		w := walkLane(tx.snap, lane, l, 0)
@@ -64,15 +75,14 @@ func (s *Store) trimSome(ctx context.Context, lane station.Lane, total *station.
 				more = true
 				break
 			}
-			if n >= over && (w.seq > acked || !w.written.Before(horizon)) {
-				break
+			reason := "cap"
+			if n >= over {
+				if reason = "age"; !w.written.Before(aged) && (w.seq > acked || !w.written.Before(horizon)) {
+					break
+				}
 			}
 			if w.seq > acked {
-				if dropped.Count == 0 {
-					dropped.From = w.written
-				}
-				dropped.To = w.written
-				dropped.Count++
+				dropped = dropped.Plus(station.Dropped{Count: 1, From: w.written, To: w.written, FromSeq: w.seq, ToSeq: w.seq, Reason: reason})
 			}
 			if w.lastOfRow() { // until then the tail hides what is gone of a pack
 				if err := tx.put(rowKey(lane, w.key), nil); err != nil {
@@ -84,35 +94,34 @@ func (s *Store) trimSome(ctx context.Context, lane station.Lane, total *station.
 		}
 		l.count -= min(n, l.count)
 		tx.journal.lanes[i] = l
+		for _, c := range cursors {
+			if c.Seq < dropped.ToSeq {
+				dropped.Targets = strings.TrimSpace(dropped.Targets + " " + c.Target)
+			}
+		}
+		if dropped.Count > 0 && note != nil {
+			return note(tx, dropped)
+		}
 		return nil
 	})
 	if err != nil {
-		return false, err
+		return station.Dropped{}, false, err
 	}
-	if dropped.Count > 0 {
-		if total.Count == 0 {
-			total.From = dropped.From
-		}
-		total.To = dropped.To
-		total.Count += dropped.Count
-	}
-	return more, nil
+	return dropped, more, nil
 }
 
-// acknowledged is the sequence up to which every target has the lane; the head
-// when there is no target.
-func (tx *Tx) acknowledged(lane station.Lane) (uint64, error) {
-	acked := tx.journal.head
-	err := tx.scan(cursorRealm, "", false, func(k string, b []byte) error {
-		var c Cursor
-		if err := decodeCursor(b, &c); err != nil || c.Lane != lane {
-			return err
+// cursorsOf are the targets' cursors in a lane; those of an earlier life of the
+// store stand at the beginning: their numbers say nothing here.
+func (tx *Tx) cursorsOf(lane station.Lane) ([]Cursor, error) {
+	all, err := tx.Cursors()
+	if err != nil {
+		return nil, err
+	}
+	all = slices.DeleteFunc(all, func(c Cursor) bool { return c.Lane != lane })
+	for i := range all {
+		if all[i].Epoch != tx.s.epoch {
+			all[i].Seq = 0
 		}
-		if c.Epoch != tx.s.epoch {
-			c.Seq = 0 // of an earlier life: its numbers say nothing here
-		}
-		acked = min(acked, c.Seq)
-		return nil
-	})
-	return acked, err
+	}
+	return all, nil
 }

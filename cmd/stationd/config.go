@@ -64,6 +64,9 @@ type Config struct {
 	Playback playback.Config `yaml:"playback"`
 	// Uplink is the line to the parent. Without a URL there is none.
 	Uplink uplink.Config `yaml:"uplink"`
+	// Targets are receivers of events beside the parent: web services and other
+	// centres, each with its filter.
+	Targets []uplink.Target `yaml:"targets"`
 	// Centre makes this node a centre: it accepts stations where listen is set.
 	Centre CentreConfig `yaml:"centre"`
 }
@@ -181,6 +184,18 @@ func (c Config) Validate() error {
 	} {
 		all = append(all, station.Under(room.key, room.err))
 	}
+	names := map[string]bool{}
+	if c.Uplink.Enabled() {
+		names[c.Uplink.Target] = true
+	}
+	for i, t := range c.Targets {
+		key := fmt.Sprintf("targets[%d]", i)
+		all = append(all, station.Under(key, t.Validate()))
+		if names[t.Name] {
+			all = append(all, station.Errorf(400, "config.invalid", "give one of them another name", "two targets are called %q", t.Name).At(key+".name"))
+		}
+		names[t.Name] = true
+	}
 	return errors.Join(append(all, c.clashes())...)
 }
 
@@ -259,6 +274,13 @@ func (c Config) missing() error {
 		look("uplink.certificate", c.Uplink.Certificate, hint)
 		look("uplink.key", c.Uplink.Key, hint)
 		look("uplink.authority", c.Uplink.Authority, hint)
+	}
+	for i, t := range c.Targets {
+		for name, file := range map[string]string{"secret_file": t.SecretFile, "certificate": t.Certificate, "key": t.Key, "authority": t.Authority} {
+			if file != "" {
+				look(fmt.Sprintf("targets[%d].%s", i, name), file, "name a file that can be read")
+			}
+		}
 	}
 	if c.Centre.Enabled() && c.Centre.Certificate != ownAuthority(c.Data).server().Certificate { // else it makes them
 		const hint = "name files that can be read, or none, and the centre makes its own"

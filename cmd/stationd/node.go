@@ -60,6 +60,7 @@ type node struct {
 	probe   *probe.Prober
 	uplink  *uplink.Uplink // nil without a parent
 	budget  *budget.Budget // of the line to the parent
+	beside  []*uplink.Uplink
 	centre  *centre.Centre // nil without children
 	console *console.Server
 	routes  []station.Route // all that the console serves
@@ -147,9 +148,14 @@ func openNode(cfg Config, log *slog.Logger) (_ *node, err error) {
 	}
 	if cfg.Uplink.Enabled() {
 		n.uplink = uplink.New(cfg.Uplink, uplink.Deps{
-			Version: version(), Journal: journal{n.agent, n.store}, Clips: outgoing{n.agent, n.archive},
+			Version: version(), Journal: journal{n.agent, n.store, true}, Clips: outgoing{n.agent, n.archive},
 			Live: n.calls, Commands: fromParent{n.agent, n}, Budget: n.budget, Log: log.With("room", "uplink"),
 		})
+	}
+	for _, t := range cfg.Targets {
+		n.beside = append(n.beside, uplink.New(cfg.Uplink.Beside(t), uplink.Deps{
+			Version: version(), Journal: journal{n.agent, n.store, false}, Budget: n.budget, Log: log.With("room", "uplink"),
+		}))
 	}
 	return n, n.openConsole()
 }
@@ -351,11 +357,15 @@ func (n *node) parts() []part {
 		parts = append(parts, part{"centre", true, n.centre.Run})
 	}
 	if n.uplink != nil {
-		parts = append(parts, part{"uplink", true, n.uplink.Run}, part{"announcement", false, n.announce})
+		parts = append(parts, part{"uplink", true, n.uplink.Run})
 		if _, err := n.cfg.uplinkPlace().Record(); err == nil {
 			parts = append(parts, part{"enrolment", false, n.keepEnrolled})
 		}
 	}
+	for _, u := range n.beside {
+		parts = append(parts, part{"target", false, u.Run})
+	}
+	parts = append(parts, part{"announcement", false, n.announce}, part{"lines", false, n.reportLines})
 	return parts
 }
 
@@ -364,11 +374,33 @@ func (n *node) keepEnrolled(ctx context.Context) error {
 	return enrol.Enrolment{Place: n.cfg.uplinkPlace()}.Keep(ctx, n.log.With("room", "uplink"))
 }
 
-// announce tells a new parent what is set up already. Where it cannot, for a full
-// disk perhaps, it is tried again, and nothing waits for it.
+// announce begins to serve what is configured, forgets what is not, and tells a
+// new parent what is set up already. Where it cannot, for a full disk perhaps, it
+// is tried again, and nothing waits for it.
 func (n *node) announce(ctx context.Context) error {
-	if err := n.agent.AnnounceTo(ctx, n.cfg.Uplink.Target); err != nil {
+	served := map[string][]station.Lane{}
+	if n.uplink != nil {
+		served[n.cfg.Uplink.Target] = n.uplink.Lanes()
+	}
+	for _, t := range n.cfg.Targets {
+		served[t.Name] = t.Lanes()
+	}
+	forgotten, err := n.agent.ServeOnly(ctx, served)
+	if err != nil {
 		return err
+	}
+	if len(forgotten) > 0 {
+		n.log.Warn("targets are served no longer; nothing is kept for them", "targets", forgotten)
+	}
+	for _, t := range n.cfg.Targets {
+		if err := n.agent.Serve(ctx, t.Name, t.Web(), t.Lanes()...); err != nil {
+			return err
+		}
+	}
+	if n.uplink != nil {
+		if err := n.agent.AnnounceTo(ctx, n.cfg.Uplink.Target, n.uplink.Lanes()...); err != nil {
+			return err
+		}
 	}
 	<-ctx.Done()
 	return nil

@@ -21,7 +21,8 @@ import (
 // connection, in the old order, under the old identifier, with DUP.
 type publisher struct {
 	address, client, user, password string
-	window                          int // unacknowledged at most
+	window                          int                                                                  // unacknowledged at most
+	dial                            func(ctx context.Context, network, address string) (net.Conn, error) // nil is the ordinary way
 
 	unacked []*publication
 	lastID  uint16
@@ -58,8 +59,11 @@ func (p *publisher) run(ctx context.Context, feed <-chan *publication) error {
 
 // session is one connection. It returns nil when there is nothing left to do.
 func (p *publisher) session(ctx context.Context, feed <-chan *publication) error {
-	dialer := net.Dialer{Timeout: 2 * time.Second}
-	conn, err := dialer.DialContext(ctx, "tcp", p.address)
+	dial := p.dial
+	if dial == nil {
+		dial = (&net.Dialer{Timeout: 2 * time.Second}).DialContext
+	}
+	conn, err := dial(ctx, "tcp", p.address)
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"time"
 
 	"github.com/kardianos/service"
 
@@ -70,7 +71,9 @@ func serviceCommand(verb string, opts serviceOptions, out io.Writer) error {
 			"this machine is not run by systemd but by %s, which would neither watch nor restart the daemon", s.Platform())
 	}
 	if verb == "status" {
-		return printStatus(s, out)
+		err := printStatus(s, out)
+		printLines(dataOf(opts), time.Now(), out)
+		return err
 	}
 	if os.Geteuid() > 0 {
 		return station.Errorf(403, "service.root", "sudo stationd "+verb, "only root may %s a service", verb)
@@ -84,6 +87,14 @@ func serviceCommand(verb string, opts serviceOptions, out io.Writer) error {
 		return control(s, verb, out)
 	}
 	return fmt.Errorf("unknown service command %q", verb)
+}
+
+// dataOf is where the daemon keeps its data, as far as the options tell.
+func dataOf(opts serviceOptions) string {
+	if cfg, err := loadConfig(opts); err == nil && (opts.DataDir != "" || opts.ConfigPath != "") {
+		return cfg.Data
+	}
+	return systemd.DataDir
 }
 
 // serviceConfig describes the service to every manager that kardianos/service

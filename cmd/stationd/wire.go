@@ -34,6 +34,9 @@ import (
 type journal struct {
 	*agent.Agent
 	store *store.Store
+	// parent tells that the target is the parent: what it has got is noted on the
+	// alarms.
+	parent bool
 }
 
 func (j journal) Epoch() station.Epoch { return j.store.Epoch() }
@@ -57,7 +60,11 @@ func (j journal) Cursor(target string, lane station.Lane) (uplink.Cursor, error)
 }
 
 func (j journal) Advance(ctx context.Context, c uplink.Cursor) error {
-	return j.Agent.Advance(ctx, store.Cursor{Target: c.Target, Lane: c.Lane, Epoch: c.Epoch, Seq: c.Seq, Hop: c.Hop})
+	at := store.Cursor{Target: c.Target, Lane: c.Lane, Epoch: c.Epoch, Seq: c.Seq, Hop: c.Hop}
+	if !j.parent {
+		return j.AdvanceBeside(ctx, at)
+	}
+	return j.Agent.Advance(ctx, at)
 }
 
 func (j journal) Backlog(target string, lane station.Lane, most int) (int, time.Time, error) {
@@ -387,11 +394,27 @@ func (n *node) gatherStatus() console.Status {
 		st.Brokers = append(st.Brokers, b)
 	}
 	if n.uplink != nil {
-		up := n.uplink.Status()
-		st.Uplink = &console.UplinkStatus{Connected: up.Connected, Since: up.Since, LastError: up.LastError, Hint: up.Hint, ClockOffset: up.ClockOffset, Lanes: []console.LaneStatus{}}
-		for _, l := range up.Lanes {
-			st.Uplink.Lanes = append(st.Uplink.Lanes, console.LaneStatus{Lane: l.Lane, Backlog: l.Backlog, Oldest: l.Oldest})
-		}
+		up := lineOf(n.uplink)
+		st.Uplink = &up
+	}
+	for _, u := range n.beside {
+		st.Targets = append(st.Targets, lineOf(u))
+	}
+	return st
+}
+
+// lineOf is how the line to one target is, for people.
+func lineOf(u *uplink.Uplink) console.UplinkStatus {
+	up := u.Status()
+	st := console.UplinkStatus{
+		Target: up.Target, URL: up.URL, Parent: up.Parent, Connected: up.Connected, Since: up.Since,
+		LastError: up.LastError, Hint: up.Hint, ErrorAt: up.ErrorAt, Sent: up.Sent, ClockOffset: up.ClockOffset, Lanes: []console.LaneStatus{},
+	}
+	for _, l := range up.Lanes {
+		st.Lanes = append(st.Lanes, console.LaneStatus{Lane: l.Lane, Backlog: l.Backlog, Oldest: l.Oldest, Rate: l.Rate, Held: l.Held})
+	}
+	if up.Second != nil {
+		st.Second = &console.SecondStatus{Connected: up.Second.Connected, Since: up.Second.Since, Used: up.Second.Used, LastError: up.Second.LastError}
 	}
 	return st
 }

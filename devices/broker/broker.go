@@ -31,6 +31,9 @@ type Broker struct {
 
 	addrTLS atomic.Pointer[net.Addr]
 	ran     atomic.Bool
+
+	handed   sync.WaitGroup // connections that Serve has
+	handedMu sync.Mutex     // orders Serve before the end
 }
 
 // ConnectInfo is what a client shows when it connects.
@@ -196,11 +199,14 @@ func (b *Broker) Run(ctx context.Context) error {
 		failed = fmt.Errorf("accept sensors on %q: %w", last.Address(), last.err)
 	}
 	b.server.Store(nil)
-	cancel() // ends Publish calls and holds, so that clients' goroutines can end
+	cancel()          // ends Publish calls and holds, so that clients' goroutines can end
+	b.handedMu.Lock() // who asks from now on finds no server
+	b.handedMu.Unlock()
 	shut()
 	for _, g := range gates {
 		g.wait()
 	}
+	b.handed.Wait()
 	b.hook.wait()
 	err = server.Close()
 	keeping.Wait()
@@ -266,6 +272,30 @@ func (b *Broker) AddrTLS() net.Addr {
 	if a := b.addrTLS.Load(); a != nil {
 		return *a
 	}
+	return nil
+}
+
+// Serve serves a client whose connection somebody else has accepted, a WebSocket
+// for example, with the certificate that was verified there or nil. It returns
+// when the connection has ended.
+func (b *Broker) Serve(nc net.Conn, cert *x509.Certificate) error {
+	b.handedMu.Lock()
+	s, d := b.server.Load(), b.door.Load()
+	if s == nil {
+		b.handedMu.Unlock()
+		return errors.Join(ErrNotRunning, nc.Close())
+	}
+	b.handed.Add(1)
+	b.handedMu.Unlock()
+	defer b.handed.Done()
+	c := newConn(nc, d)
+	c.verified = cert
+	if limit := d.add(c); limit != "" {
+		d.turnedAway(c, limit)
+		return errors.Join(fmt.Errorf("turned away: %s", limit), nc.Close())
+	}
+	defer d.remove(c)
+	(&listener{name: "handed", door: d, cfg: b.cfg, log: b.log}).serve(c, s.EstablishConnection)
 	return nil
 }
 

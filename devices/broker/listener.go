@@ -60,11 +60,7 @@ func (l *listener) Serve(establish listeners.EstablishFn) {
 			time.Sleep(100 * time.Millisecond)
 			continue
 		}
-		c := &conn{
-			Conn: nc, raw: nc, door: l.door, from: addressOf(nc), writeTimeout: l.cfg.WriteTimeout,
-			closed: make(chan struct{}), gone: make(chan struct{}), flood: bucket{rate: l.cfg.MaxRate, most: l.cfg.MaxBurst},
-		}
-		c.greeting.Store(maxGreeting)
+		c := newConn(nc, l.door)
 		if limit := l.door.add(c); limit != "" {
 			_ = nc.Close()
 			l.door.turnedAway(c, limit)
@@ -75,6 +71,15 @@ func (l *listener) Serve(establish listeners.EstablishFn) {
 			l.serve(c, establish)
 		})
 	}
+}
+
+func newConn(nc net.Conn, d *door) *conn {
+	c := &conn{
+		Conn: nc, raw: nc, door: d, from: addressOf(nc), writeTimeout: d.cfg.WriteTimeout,
+		closed: make(chan struct{}), gone: make(chan struct{}), flood: bucket{rate: d.cfg.MaxRate, most: d.cfg.MaxBurst},
+	}
+	c.greeting.Store(maxGreeting)
+	return c
 }
 
 // serve greets one client and hands it to mochi. A panic on a stranger's bytes

@@ -44,6 +44,7 @@ type Centre struct {
 
 	mu       sync.Mutex
 	broker   *broker.Broker
+	relay    *relay // nil without a broker between
 	httpAddr net.Addr
 }
 
@@ -83,18 +84,28 @@ func (c *Centre) Run(ctx context.Context) error {
 
 	var clips *clipServer
 	var open *guests
-	if c.cfg.ClipsListen != "" && c.deps.Clips != nil {
+	if c.cfg.ClipsListen != "" {
 		open = newGuests(c.enter)
 		if clips, err = c.listenClips(ctx, openTLS, open); err != nil {
 			return err
 		}
+		clips.mux.HandleFunc("GET "+protocol.SocketPath, open.admitted((&socketDoor{b, c.deps.Log}).serve))
 		c.mu.Lock()
 		c.httpAddr = clips.listener.Addr()
 		c.mu.Unlock()
-		c.desk.clipPort = int(netip.MustParseAddrPort(clips.listener.Addr().String()).Port())
+		if c.deps.Clips != nil {
+			c.desk.clipPort = int(netip.MustParseAddrPort(clips.listener.Addr().String()).Port())
+		}
 	}
 
 	var wg sync.WaitGroup
+	if c.cfg.Relay.Enabled() {
+		r := newRelay(c.cfg.Relay, c.deps.Node, c.desk, c.deps.Log)
+		c.mu.Lock()
+		c.relay = r
+		c.mu.Unlock()
+		wg.Go(func() { _ = r.run(ctx) }) // it ends with ctx alone
+	}
 	errs := make(chan error, 3)
 	wg.Go(func() { errs <- b.Run(ctx) })
 	wg.Go(func() { errs <- c.runRecheck(ctx, b, open) })
@@ -145,8 +156,15 @@ func (c *Centre) HTTPAddr() net.Addr {
 // again when they were needed and did not come, signals must not wait.
 func (c *Centre) send(node station.NodeID, ch protocol.Channel, payload []byte) error {
 	c.mu.Lock()
-	b := c.broker
+	b, r := c.broker, c.relay
 	c.mu.Unlock()
+	if r != nil {
+		// A station is heard at one place at a time, and what nobody listens to costs
+		// nothing: it is said at both.
+		if there, err := r.send(node, ch, payload); there && err != nil {
+			c.deps.Log.Debug("not said at the broker", "node", node, "error", err)
+		}
+	}
 	if b == nil {
 		return broker.ErrNotRunning
 	}

@@ -20,13 +20,14 @@ import (
 	"stationd/uplink/protocol"
 )
 
-// clipServer takes clips in over HTTPS. The protocol is in the package comment.
+// clipServer is the stations' HTTPS port. It takes clips in; the protocol is in the package comment.
 type clipServer struct {
 	cfg      Config
 	store    ClipStore
 	log      *slog.Logger
 	listener net.Listener
 	server   *http.Server
+	mux      *http.ServeMux
 	slots    chan struct{} // one for each piece in memory
 
 	mu   sync.Mutex
@@ -53,8 +54,11 @@ func (c *Centre) listenClips(ctx context.Context, t *tls.Config, open *guests) (
 	}
 	s := &clipServer{cfg: cfg, store: deps.Clips, log: deps.Log, listener: ln, slots: make(chan struct{}, cfg.MaxUploads), busy: map[claim]bool{}, node: map[station.NodeID]int{}}
 	mux := http.NewServeMux()
-	mux.HandleFunc("HEAD "+protocol.ClipsPath+"{id}", open.admitted(s.serve))
-	mux.HandleFunc("PATCH "+protocol.ClipsPath+"{id}", open.admitted(s.serve))
+	s.mux = mux
+	if deps.Clips != nil {
+		mux.HandleFunc("HEAD "+protocol.ClipsPath+"{id}", open.admitted(s.serve))
+		mux.HandleFunc("PATCH "+protocol.ClipsPath+"{id}", open.admitted(s.serve))
+	}
 	if deps.Enrolments != nil {
 		c.mountEnrolment(mux, open.admitted)
 	}

@@ -14,14 +14,17 @@ type Config struct {
 	// Listen is the address for stations' MQTT over TLS. Empty means that this
 	// node has no children.
 	Listen string `yaml:"listen"`
-	// ClipsListen is the address for clips, HTTPS. Empty means that no clips
-	// are taken in.
+	// ClipsListen is the address for clips, HTTPS; stations may also speak MQTT
+	// over WebSocket there (wss). Empty means that no clips are taken in.
 	ClipsListen string `yaml:"clips_listen"`
 	// Certificate, Key and Authority are PEM files: ours, its key, and who
 	// vouches for the stations.
 	Certificate string `yaml:"certificate"`
 	Key         string `yaml:"key"`
 	Authority   string `yaml:"authority"`
+	// Relay is a broker between the stations and this centre, beside the doors
+	// above.
+	Relay RelayConfig `yaml:"relay"`
 	// MaxStations bounds the connections; more are turned away.
 	MaxStations int `yaml:"max_stations"`
 	// MaxClip is the largest clip, in bytes.
@@ -68,6 +71,7 @@ func (c Config) Validate() error {
 			fault(place, "name a PEM file; stations are never let in without certificates", "the file is not named")
 		}
 	}
+	faults = append(faults, station.Under("relay", c.Relay.Validate()))
 	within := func(place string, v, least, most int64) {
 		if v < least || v > most {
 			fault(place, "leave the key out for the default", "%d is not within %d and %d", v, least, most)

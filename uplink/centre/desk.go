@@ -138,6 +138,7 @@ func (d *desk) hello(ctx context.Context, c *child, session string, payload []by
 		w.Marks[lane] = protocol.Mark{Epoch: m.Epoch, Seq: protocol.Decimal(m.Seq), Hop: protocol.Decimal(m.Hop)}
 	}
 	w.ClipPort = d.clipPort
+	w.Compress = protocol.ChooseCompression(h.Compress)
 
 	d.mu.Lock()
 	if c.Online && c.session != session && c.epoch != h.Epoch {
@@ -180,7 +181,7 @@ func (d *desk) events(ctx context.Context, c *child, session string, lane statio
 		d.mu.Lock()
 		c.Refused++
 		d.mu.Unlock()
-		ack.Problem = p
+		ack.Problem, ack.Wait, ack.Because = p, 0, nil
 		return errors.Join(cause, answer(mark))
 	}
 	if current != session {
@@ -212,7 +213,9 @@ func (d *desk) events(ctx context.Context, c *child, session string, lane statio
 		d.mu.Unlock()
 		return answer(mark)
 	}
+	began := d.deps.Now()
 	next, err := d.deps.Inbox.Accept(ctx, c.ID, lane, fresh)
+	ack.Wait, ack.Because = pressure(lane, d.deps.Now().Sub(began), len(fresh))
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil // stopping: say nothing, the station sends again
@@ -227,6 +230,24 @@ func (d *desk) events(ctx context.Context, c *child, session string, lane statio
 	c.Duplicates += uint64(len(batch) - len(fresh))
 	d.mu.Unlock()
 	return answer(next)
+}
+
+// What a lane may cost here before it is asked to go slower. Alarms are never
+// asked.
+const (
+	slowBulk   = 100 * time.Millisecond
+	slowNormal = time.Second
+)
+
+// pressure asks a station for a pause as long as its batch has taken, so that at
+// most half of the time here is spent on what can wait.
+func pressure(lane station.Lane, took time.Duration, events int) (wait int, why *station.Problem) {
+	if lane == station.LaneUrgent || lane == station.LaneNormal && took < slowNormal || lane == station.LaneBulk && took < slowBulk {
+		return 0, nil
+	}
+	took = min(took, 30*time.Second)
+	return int(took / time.Millisecond), station.Errorf(503, "uplink.slow", "look at the centre's disk and processor",
+		"the centre takes %s for a batch of %d", took.Round(time.Millisecond), events)
 }
 
 // status hears a station say goodbye, by itself or by its last will. That it is

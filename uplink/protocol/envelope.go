@@ -111,6 +111,10 @@ func DecodeBatch(sender station.NodeID, lane station.Lane, payload []byte) ([]En
 	if len(payload) > MaxBatchBytes {
 		return nil, ErrTooLarge
 	}
+	payload, err := expand(payload)
+	if err != nil {
+		return nil, err
+	}
 	dec := json.NewDecoder(bytes.NewReader(payload))
 	if t, err := dec.Token(); err != nil || t != json.Delim('[') {
 		return nil, malformed(fmt.Errorf("a batch is a JSON array"))

@@ -32,6 +32,8 @@ type Hello struct {
 	Software string `json:"software,omitempty"`
 	// Time is the station's clock, from which the parent learns its offset.
 	Time time.Time `json:"time"`
+	// Compress lists the compressions that the station can send batches in.
+	Compress []string `json:"compress,omitempty"`
 }
 
 // Welcome answers Hello.
@@ -47,7 +49,9 @@ type Welcome struct {
 	Marks map[station.Lane]Mark `json:"marks,omitempty"`
 	// ClipPort is where clips are taken in, on the host that the station
 	// dialled; zero when none are.
-	ClipPort int              `json:"clipPort,omitempty"`
+	ClipPort int `json:"clipPort,omitempty"`
+	// Compress is the one in which batches are welcome; empty means none.
+	Compress string           `json:"compress,omitempty"`
 	Problem  *station.Problem `json:"problem,omitempty"`
 }
 
@@ -70,6 +74,18 @@ type Ack struct {
 	Expect Decimal `json:"expect,omitempty"`
 	// Problem says why nothing was stored.
 	Problem *station.Problem `json:"problem,omitempty"`
+	// Wait is how many milliseconds the lane shall pause before it sends again,
+	// because the receiver is slow or full; Because is why.
+	Wait    int              `json:"wait,omitempty"`
+	Because *station.Problem `json:"because,omitempty"`
+}
+
+// MaxWait is the longest pause that is kept.
+const MaxWait = 10 * time.Minute
+
+// Pause is Wait as a duration, within MaxWait.
+func (a Ack) Pause() time.Duration {
+	return min(max(time.Duration(a.Wait), 0), MaxWait/time.Millisecond) * time.Millisecond
 }
 
 // Order carries a command down.

@@ -10,6 +10,9 @@ import (
 // when two versions could not share one broker.
 const Root = "cityops/v1"
 
+// SocketPath is where the centre's HTTPS port speaks MQTT over WebSocket.
+const SocketPath = "/uplink/v1/mqtt"
+
 // Channel is what a topic is for. Up and down are separate topics, so that a
 // broker's access list can be exact and nobody hears his own words.
 type Channel string

@@ -32,6 +32,9 @@ type Call struct {
 	// Will is the protocol.Status that the other end is to see when the
 	// connection breaks.
 	Will []byte
+	// Marks are where this end's own cursors stand, for a transport whose other
+	// end keeps none.
+	Marks map[station.Lane]protocol.Mark
 }
 
 // Dialer opens connections to one parent.

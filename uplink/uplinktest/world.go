@@ -5,6 +5,8 @@ import (
 	"crypto/tls"
 	"log/slog"
 	"net"
+	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -162,4 +164,73 @@ func Eventually(t testing.TB, within time.Duration, what string, ok func() bool)
 		case <-tick.C:
 		}
 	}
+}
+
+func logFor(testing.TB) *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+// Rig is the centre behind a transport of its own: mqtts or wss.
+func (w *World) Rig(scheme string, node station.NodeID) Rig {
+	w.t.Helper()
+	cfg := w.Station(node)
+	if scheme == "wss" {
+		cfg.URL = "wss://" + w.Config.ClipsListen
+	}
+	return Rig{
+		Config: cfg, Dialer: w.Dialer(cfg), Down: w.Stop, Up: w.Start,
+		Got: func(lane station.Lane) []string { return idsOf(w.Inbox.Events(node, lane)) },
+	}
+}
+
+// Behind puts a broker at addr between stations and the centre, which Start then
+// listens to. It gives the configuration for a Mosquitto, whose access list binds
+// each to its own topics by its certificate; the caller runs it, and adds it to the
+// rig's Down and Up.
+func (w *World) Behind(node station.NodeID, addr string) (mosquitto string, r Rig) {
+	w.t.Helper()
+	own, err := w.Authority.EnsureNode(w.dir+"/relay", "centre")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	acl := w.dir + "/acl"
+	const list = `
+user centre
+topic readwrite cityops/v1/#
+
+pattern write cityops/v1/%u/hello
+pattern write cityops/v1/%u/events/#
+pattern write cityops/v1/%u/receipts
+pattern write cityops/v1/%u/signal/up
+pattern write cityops/v1/%u/status
+pattern read cityops/v1/%u/welcome
+pattern read cityops/v1/%u/acks
+pattern read cityops/v1/%u/commands
+pattern read cityops/v1/%u/signal/down
+`
+	if err := os.WriteFile(acl, []byte(list), 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	mosquitto = strings.Join([]string{
+		"listener " + port + " 127.0.0.1", "allow_anonymous false", "acl_file " + acl,
+		"cafile " + w.Config.Authority, "certfile " + w.Config.Certificate, "keyfile " + w.Config.Key,
+		"require_certificate true", "use_identity_as_username true", "max_packet_size 2097152",
+	}, "\n")
+	w.Config.Relay = centre.RelayConfig{URL: "mqtts://" + addr, Certificate: own.Certificate, Key: own.Key, Authority: own.Authority}
+	cfg := w.Station(node)
+	cfg.URL = w.Config.Relay.URL
+	return mosquitto, Rig{
+		Config: cfg, Dialer: w.Dialer(cfg), Down: w.Stop, Up: w.Start,
+		Got: func(lane station.Lane) []string { return idsOf(w.Inbox.Events(node, lane)) },
+	}
+}
+
+func idsOf(events []station.Event) []string {
+	ids := make([]string, len(events))
+	for i, ev := range events {
+		ids[i] = ev.ID
+	}
+	return ids
 }

@@ -88,7 +88,9 @@ export interface SensorRow { sensor: Sensor; state: SensorState | null }
 export interface Node { id: string; name: string; online: boolean; since: string; lastEvent?: string; version?: string; clockOffset?: number }
 export interface Lamp { id: string; state: 'ok' | 'warn' | 'bad' | 'off'; code: string; args?: Record<string, any>; hint?: string }
 export interface UplinkStatus {
-  connected: boolean; since?: string; lanes?: { lane: string; backlog: number; oldest?: string }[]; lastError?: string; hint?: string; clockOffset?: number;
+  target?: string; url?: string; parent?: string; connected: boolean; since?: string; sent?: number; lastError?: string; hint?: string; errorAt?: string; clockOffset?: number;
+  lanes?: { lane: string; backlog: number; oldest?: string; rate?: number; held?: string }[];
+  second?: { connected: boolean; since?: string; used: number; lastError?: string };
 }
 export interface LineUse { now: number; minute: number; peak: number; bytes: number }
 export interface LineReport {
@@ -98,7 +100,7 @@ export interface LineReport {
   refused: number; yielded: number;
 }
 export interface Status {
-  now: string; lamps: Lamp[]; quietSince?: string; uplink?: UplinkStatus | null;
+  now: string; lamps: Lamp[]; quietSince?: string; uplink?: UplinkStatus | null; targets?: UplinkStatus[] | null;
   storage?: { free: number; total: number; level: string; videoBytes?: number; oldestVideo?: string; daysLeft?: number } | null;
   cameras?: { online: number; total: number }; sensors?: { online: number; total: number }; nodes?: Node[] | null; brokers?: BrokerLink[] | null;
 }

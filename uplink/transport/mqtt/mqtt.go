@@ -30,8 +30,12 @@ import (
 
 // Config is where the parent is and how patient to be.
 type Config struct {
-	// URL is mqtts://host:port.
+	// URL is mqtts://host:port, or wss://host:port for MQTT over WebSocket at the
+	// centre's HTTPS port.
 	URL string
+	// From is this machine's address, or network interface, from which the way
+	// to the parent begins; empty leaves it to the system.
+	From string
 	// TLS gives the configuration for the next connection; it is asked every
 	// time, so that renewed certificates are taken up.
 	TLS func() (*tls.Config, error)
@@ -92,12 +96,13 @@ func (d *Dialer) Dial(ctx context.Context, call transport.Call) (transport.Conn,
 	if err != nil {
 		return nil, fmt.Errorf("parent's address %q: %w", d.cfg.URL, err)
 	}
-	if u.Scheme != "mqtts" {
-		return nil, fmt.Errorf("parent's address %q: want mqtts://host:port", d.cfg.URL)
+	port := map[string]string{"mqtts": "8883", "wss": "443"}[u.Scheme]
+	if port == "" {
+		return nil, fmt.Errorf("parent's address %q: want mqtts://host:port or wss://host:port", d.cfg.URL)
 	}
 	host := u.Host
 	if u.Port() == "" {
-		host = net.JoinHostPort(u.Hostname(), "8883")
+		host = net.JoinHostPort(u.Hostname(), port)
 	}
 	tlsConfig, err := d.cfg.TLS()
 	if err != nil {
@@ -105,7 +110,14 @@ func (d *Dialer) Dial(ctx context.Context, call transport.Call) (transport.Conn,
 	}
 	ctx, cancel := context.WithTimeout(ctx, d.cfg.ConnectTimeout)
 	defer cancel()
-	raw, err := (&tls.Dialer{NetDialer: &net.Dialer{KeepAlive: 15 * time.Second}, Config: tlsConfig}).DialContext(ctx, "tcp", host)
+	way, err := wayFrom(d.cfg.From)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := (&tls.Dialer{NetDialer: way, Config: tlsConfig}).DialContext(ctx, "tcp", host)
+	if err == nil && u.Scheme == "wss" {
+		raw, err = upgrade(ctx, raw, host)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("dial %s: %w", host, err)
 	}

@@ -3,9 +3,8 @@
 // storage, the cameras, and what lets devices in.
 import { html } from '../html.js';
 import { t, wordFor } from '../words/words.js';
-import { age, bytes, room, span, when } from '../words/times.js';
+import { bytes, room, when } from '../words/times.js';
 import { now } from '../state/clock.js';
-import { lang } from '../state/prefs.js';
 import { href } from '../state/route.js';
 import { centre, may } from '../state/session.js';
 import { cameras, nodeName, status } from '../state/store.js';
@@ -13,6 +12,7 @@ import { lampRemedy, lampSentence, lampWord } from '../ui/lamps.js';
 import { Brokers } from './brokers.js';
 import { Devices } from './devices.js';
 import { LineUse } from './line.js';
+import { Lines } from './lines.js';
 import { Viewers } from './viewers.js';
 
 /** @typedef {import('../records.js').Status} Status */
@@ -25,25 +25,9 @@ export function Health() {
       <div><section class="card"><h2>${t('lamps')}</h2><ul class="remedies" data-testid="health-lamps">${s.lamps.map((l) => html`<li key=${l.id} class=${l.state}>
         <i class="light ${l.state}"></i><div><b>${lampWord(l)}</b><p>${lampSentence(l)}</p>${lampRemedy(l) && html`<p class="remedy">${t('fact.remedy')}：${lampRemedy(l)}</p>`}</div></li>`)}</ul></section>
       <${Lost} />${may('configure') && html`<${Viewers} />`}</div>
-      <div><${Line} s=${s} />${s.uplink && html`<${LineUse} />`}<${Storage} s=${s} /></div>
+      <div><${Lines} s=${s} />${s.uplink && html`<${LineUse} />`}<${Storage} s=${s} /></div>
       ${!centre.value && may('configure') && html`<div><${Brokers} /><${Devices} /></div>`}
     </div></main>`;
-}
-
-const clockWrong = 5e9; // ns
-
-/** @param {{s: Status}} props */
-function Line({ s }) {
-  const u = s.uplink;
-  if (!u) return centre.value ? null : html`<section class="card"><h2>${t('uplink')}</h2><p class="note">${t('lamp.uplink.off.long')}</p></section>`;
-  return html`<section class="card"><h2>${t('uplink')}</h2>
-    <p class="big"><i class="light ${u.connected ? 'ok' : 'warn'}"></i>${t(u.connected ? 'uplink.up' : 'uplink.down', { time: when(u.since, now.value) })} ${u.since && html`<span class="tab">${age(now.value - Date.parse(u.since))}</span>`}</p>
-    <table class="small"><thead><tr><th>${t('uplink.lane')}</th><th>${t('uplink.backlog')}</th><th>${t('uplink.oldest')}</th></tr></thead>
-      <tbody>${(u.lanes ?? []).map((l) => html`<tr key=${l.lane}><th>${wordFor(`lane.${l.lane}`) || l.lane}</th><td>${l.backlog}</td><td>${l.backlog && l.oldest ? span(now.value - Date.parse(l.oldest)) : '–'}</td></tr>`)}</tbody></table>
-    ${Math.abs(u.clockOffset ?? 0) > clockWrong && html`<p class="warn" data-testid="clock-wrong">${t((u.clockOffset ?? 0) > 0 ? 'line.clock.ahead' : 'line.clock.behind', { span: span(Math.abs(u.clockOffset ?? 0) / 1e6) })}</p>`}
-    ${u.lastError && html`<details><summary>${t('uplink.lastError')}</summary><code>${u.lastError}</code></details>`}
-    ${u.hint && !u.connected && lang.value === 'en' && html`<p class="remedy">${u.hint}</p>`}
-  </section>`;
 }
 
 /** @param {{s: Status}} props */

@@ -5,6 +5,7 @@
 import { CAMERAS } from './cameras.js';
 import { ENROL } from './enrol.js';
 import { LINE } from './line.js';
+import { LINES } from './lines.js';
 import { LIVE } from './live.js';
 import { PLAYBACK } from './playback.js';
 import { PROBE } from './probe.js';
@@ -17,6 +18,7 @@ export const MESSAGES = /** @type {const} */ ({
   ...CAMERAS,
   ...ENROL,
   ...LINE,
+  ...LINES,
   ...LIVE,
   ...PLAYBACK,
   ...PROBE,
