@@ -113,7 +113,6 @@ var libraries = map[string][]string{
 var testLibraries = map[string][]string{
 	"go.uber.org/goleak":                    {"*"},
 	"github.com/eclipse/paho.mqtt.golang":   {"cmd/stationd", "devices", "devices/broker"},
-	"golang.org/x/sys":                      {"cmd/stationd"},
 	"github.com/pb33f/libopenapi":           {"agent/console"},
 	"github.com/pb33f/libopenapi-validator": {"agent/console"},
 }
