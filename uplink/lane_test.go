@@ -50,6 +50,17 @@ func batch(t *testing.T, p *uplinktest.Parent) []protocol.Envelope {
 	return nil
 }
 
+// batches counts the batches that the parent has heard and nobody has fetched; what
+// else is said, of clocks for example, is passed over.
+func batches(p *uplinktest.Parent) (n int) {
+	for range len(p.Heard) {
+		if m := <-p.Heard; m.Channel == protocol.ChannelEvents {
+			n++
+		}
+	}
+	return n
+}
+
 // TestSilentParent: what is not acknowledged is sent again, then the connection
 // is given up; nothing but an acknowledgement moves the cursor.
 func TestSilentParent(t *testing.T) {
@@ -94,8 +105,8 @@ func TestStrangeAcks(t *testing.T) {
 		ack(t, p, j, 10, 10, 0)
 		ack(t, p, j, 4, 4, 5) // late
 		synctest.Wait()
-		if u.Received(station.LaneUrgent) != 10 || len(p.Heard) != 0 {
-			t.Errorf("received %d, %d messages after an old word", u.Received(station.LaneUrgent), len(p.Heard))
+		if u.Received(station.LaneUrgent) != 10 || batches(p) != 0 {
+			t.Errorf("received %d, or a batch after an old word", u.Received(station.LaneUrgent))
 		}
 		j.Append(station.LaneUrgent, "alarm/1", 5)
 		batch(t, p)
@@ -103,8 +114,8 @@ func TestStrangeAcks(t *testing.T) {
 			ack(t, p, j, 10, 10, 11)
 		}
 		synctest.Wait()
-		if b := batch(t, p); b[0].Hop != 11 || len(p.Heard) != 0 {
-			t.Errorf("gap: sent from %d, and %d more", b[0].Hop, len(p.Heard))
+		if b := batch(t, p); b[0].Hop != 11 || batches(p) != 0 {
+			t.Errorf("gap: sent from %d, or more than once", b[0].Hop)
 		}
 		ack(t, p, j, 12, 12, 0) // the parent counts otherwise than in batches
 		if b := batch(t, p); b[0].Hop != 13 {
