@@ -7,6 +7,7 @@ import (
 
 	"stationd/agent/station"
 	"stationd/uplink/budget"
+	"stationd/uplink/linetest"
 	"stationd/uplink/pki"
 	"stationd/uplink/protocol"
 )
@@ -57,6 +58,8 @@ type Config struct {
 	ClockEvery time.Duration `yaml:"clock_every"`
 	// Budget is what the line carries, and what of it is kept for conferences.
 	Budget budget.Config `yaml:"budget"`
+	// LineTest is when and how the line is tested by itself.
+	LineTest linetest.Config `yaml:"line_test"`
 
 	web *Target // set for a web service
 }
@@ -95,7 +98,7 @@ func DefaultConfig() Config {
 		AckTimeout: 10 * time.Second, ConnectTimeout: 20 * time.Second, KeepAlive: 20 * time.Second,
 		RetryMin: 500 * time.Millisecond, RetryMax: 30 * time.Second,
 		ClipChunk: 256 << 10, ClipRetryMax: 30 * time.Minute, BehindAfter: 30 * time.Second,
-		ClockEvery: time.Minute, Budget: budget.DefaultConfig(),
+		ClockEvery: time.Minute, Budget: budget.DefaultConfig(), LineTest: linetest.DefaultConfig(),
 		Second: Second{After: 10 * time.Second},
 	}
 }
@@ -158,7 +161,7 @@ func (c Config) Validate() error {
 	span("clock_every", c.ClockEvery, 10*time.Millisecond, time.Hour)
 	span("second.after", c.Second.After, time.Second, time.Hour)
 	span("behind_after", c.BehindAfter, time.Second, 24*time.Hour)
-	return errors.Join(append(faults, station.Under("budget", c.Budget.Validate()))...)
+	return errors.Join(append(faults, station.Under("budget", c.Budget.Validate()), station.Under("line_test", c.LineTest.Validate()))...)
 }
 
 func parentScheme(s string) bool { return s == "mqtts" || s == "wss" }

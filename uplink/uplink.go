@@ -12,6 +12,7 @@ import (
 
 	"stationd/agent/station"
 	"stationd/uplink/budget"
+	"stationd/uplink/linetest"
 	"stationd/uplink/pki"
 	"stationd/uplink/protocol"
 	"stationd/uplink/transport"
@@ -32,6 +33,7 @@ type Uplink struct {
 	calls  *calls
 	tasks  *tasks
 	clips  *uploader
+	tester *linetest.Tester
 }
 
 // New makes an uplink. It opens nothing.
@@ -66,6 +68,7 @@ func New(cfg Config, deps Deps) *Uplink {
 	u.calls = newCalls(u)
 	u.tasks = newTasks(u)
 	u.clips = newUploader(u)
+	u.tester = linetest.New(cfg.LineTest, linetest.Deps{Base: u.clips.base, TLS: u.tls, Budget: u.budget, Log: deps.Log, Now: deps.Now})
 	return u
 }
 
@@ -77,6 +80,9 @@ func (u *Uplink) Lanes() []station.Lane { return u.cfg.Filter.lanes() }
 func (u *Uplink) tls() (*tls.Config, error) {
 	return pki.ClientTLS(u.cfg.files(), u.cfg.serverName())
 }
+
+// Routes are who spends the line, and how good it is.
+func (u *Uplink) Routes() []station.Route { return append(u.budget.Routes(), u.tester.Routes()...) }
 
 // Run keeps the line up until ctx ends.
 func (u *Uplink) Run(ctx context.Context) error {
@@ -97,6 +103,7 @@ func (u *Uplink) Run(ctx context.Context) error {
 	wg.Go(func() { u.state.measure(ctx) })
 	if u.deps.Clips != nil {
 		wg.Go(func() { u.clips.run(ctx) })
+		wg.Go(func() { _ = u.tester.Run(ctx) }) // at the port for clips; it ends with ctx alone
 	}
 	if u.second != nil {
 		wg.Go(func() { u.runSecond(ctx) })

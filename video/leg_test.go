@@ -156,3 +156,42 @@ func TestLegThatNobodyAskedFor(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestLegsByQuality: at the centre a wall is brought the smaller stream and a large
+// picture the main one; each crosses the line once, however many watch, and goes
+// with its last viewer.
+func TestLegsByQuality(t *testing.T) {
+	rtsp := cameras(t)
+	here := start(t, nil)
+	here.Apply([]video.Source{twoStreams(rtsp, "corridor", "gate")}, nil)
+	here.said.until(t, "hall", station.CameraOnline)
+	l := newLine(t)
+	centre := start(t, l)
+	l.centre = centre
+	l.mu.Lock()
+	l.stations["here"] = here
+	l.mu.Unlock()
+	centre.Apply(nil, []station.Camera{{ID: "here.hall", Node: "here", Sub: rtsp.URL("gate")}})
+
+	var walls []*screen
+	for range 3 {
+		walls = append(walls, watch(t, centre.whep("here.hall")+"?role=wall", "gate"))
+	}
+	focus := watch(t, centre.whep("here.hall"), "corridor")
+	for _, v := range append(walls, focus) {
+		v.sees(t, 15)
+	}
+	if opened, open := l.counts(); opened != 2 || open != 2 {
+		t.Errorf("%d legs were opened, %d are open", opened, open)
+	}
+	for _, v := range walls {
+		if err := v.Leave(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "the wall's leg is closed", func() bool { _, open := l.counts(); return open == 1 })
+	focus.sees(t, 10)
+	if opened, _ := l.counts(); opened != 2 {
+		t.Errorf("%d legs were opened", opened)
+	}
+}

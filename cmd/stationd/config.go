@@ -117,6 +117,7 @@ func (c *Config) settle() {
 	if u, err := url.Parse(c.Station.AnswerURL); err == nil && u.Hostname() != "" && !slices.Contains(c.Console.Hosts, u.Hostname()) {
 		c.Console.Hosts = append(slices.Clone(c.Console.Hosts), u.Hostname()) // links lead there
 	}
+	c.Uplink.LineTest.File = filepath.Join(c.Data, uplinkFolder, "line-tests.json")
 	c.Station.Plans = filepath.Join(c.Data, "plans")
 	name := func(file *string, parts ...string) {
 		if *file == "" {

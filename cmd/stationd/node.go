@@ -275,7 +275,7 @@ func (n *node) openConsole() (err error) {
 	routes = append(routes, n.devices.Routes()...)
 	routes = append(routes, n.onvif.Routes()...)
 	if n.uplink != nil {
-		routes = append(routes, n.budget.Routes()...)
+		routes = append(routes, n.uplink.Routes()...)
 	}
 	routes = append(routes, n.enrolRoutes()...)
 	kind := "station"

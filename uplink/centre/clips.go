@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"stationd/agent/station"
+	"stationd/uplink/linetest"
 	"stationd/uplink/pki"
 	"stationd/uplink/protocol"
 )
@@ -62,6 +63,7 @@ func (c *Centre) listenClips(ctx context.Context, t *tls.Config, open *guests) (
 	if deps.Enrolments != nil {
 		c.mountEnrolment(mux, open.admitted)
 	}
+	mux.Handle(linetest.Path, open.admitted(linetest.NewHandler().ServeHTTP))
 	s.server = &http.Server{
 		Handler: mux, TLSConfig: t,
 		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
@@ -69,7 +71,9 @@ func (c *Centre) listenClips(ctx context.Context, t *tls.Config, open *guests) (
 		ReadTimeout: 2 * time.Minute, WriteTimeout: 3 * time.Minute,
 		ErrorLog:    slog.NewLogLogger(deps.Log.Handler(), slog.LevelDebug),
 		BaseContext: func(net.Listener) context.Context { return ctx },
-		ConnContext: open.with, ConnState: open.changed,
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			return open.with(linetest.ConnContext(ctx, c), c)
+		}, ConnState: open.changed,
 	}
 	return s, nil
 }

@@ -93,6 +93,8 @@ export interface UplinkStatus {
   second?: { connected: boolean; since?: string; used: number; lastError?: string };
 }
 export interface LineUse { now: number; minute: number; peak: number; bytes: number }
+export interface LineWay { bought: number; asked: number; rate: number; carried: number; bytes: number; lost: number; delay: number; worst: number; stopped?: boolean; delivers: boolean }
+export interface LineTest { at: string; nightly?: boolean; idle: number; up: LineWay; down: LineWay; problem?: string }
 export interface LineReport {
   up: number; down: number; reserve: number; free: number; sent: LineUse; received: LineUse;
   classes: { class: string; up: LineUse; down: LineUse; held: number; waited: number }[];

@@ -482,6 +482,12 @@ await page('health', '#/health', (w) => {
     ],
     failed: [{ camera: w.cameras[2].camera.id, role: 'focus', account: 'zhangsan', name: '张三', address: '10.8.0.7', since: ago(720), ended: ago(705), status: 'failed', cause: 'the peer did not connect; a firewall may block the video port', offered: ['udp 192.168.1.10:8189', 'tcp 192.168.1.10:8190'], tried: [way('udp', '10.8.0.7:61022', 'waiting')], packets: 0, repaired: 0, refused: 0, skipped: 0 }],
   };
+  const went = (carried, delay, more = {}) => ({ bought: 50e6, asked: 47.5e6, rate: carried, carried, bytes: carried, lost: 0.001, delay, worst: 2 * delay, delivers: carried > 43e6, ...more });
+  w.replies['GET /line/tests'] = { tests: [
+    { at: ago(700), idle: 8.2, up: went(31.2e6, 41, { lost: 0.012, stopped: true }), down: went(47.1e6, 14) },
+    { at: ago(30_000), nightly: true, idle: 7.9, up: went(4.9e6, 9, { delivers: true }), down: went(5e6, 9, { delivers: true, lost: -1 }) },
+    { at: ago(117_000), nightly: true, idle: 0, up: went(0, 0), down: went(0, 0), problem: 'dial: connection refused' },
+  ] };
   const problem = (code) => ({ code, message: code, hint: 'set it up as it is recommended' });
   const broker = (id, health) => ({ id, url: `mqtt://192.168.1.${id}:1883`, topics: ['zigbee2mqtt/#'], health });
   w.typed = ['gateway-1', 'storm/#'];
@@ -506,6 +512,7 @@ await page('health', '#/health', (w) => {
   });
 }, async (p) => {
   await p.getByTestId('broker').nth(2).waitFor();
+  await p.getByTestId('line-verdict').waitFor();
   if ((await p.getByTestId('line-flow').count()) !== 2) throw new Error('two pictures on the line are not shown');
   if ((await p.getByTestId('broker-warning').count()) !== 3) throw new Error('three warnings are not shown');
 }, { few: true });

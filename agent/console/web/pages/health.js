@@ -12,6 +12,7 @@ import { lampRemedy, lampSentence, lampWord } from '../ui/lamps.js';
 import { Brokers } from './brokers.js';
 import { Devices } from './devices.js';
 import { LineUse } from './line.js';
+import { LineTests } from './line-tests.js';
 import { Lines } from './lines.js';
 import { Viewers } from './viewers.js';
 
@@ -25,7 +26,7 @@ export function Health() {
       <div><section class="card"><h2>${t('lamps')}</h2><ul class="remedies" data-testid="health-lamps">${s.lamps.map((l) => html`<li key=${l.id} class=${l.state}>
         <i class="light ${l.state}"></i><div><b>${lampWord(l)}</b><p>${lampSentence(l)}</p>${lampRemedy(l) && html`<p class="remedy">${t('fact.remedy')}：${lampRemedy(l)}</p>`}</div></li>`)}</ul></section>
       <${Lost} />${may('configure') && html`<${Viewers} />`}</div>
-      <div><${Lines} s=${s} />${s.uplink && html`<${LineUse} />`}<${Storage} s=${s} /></div>
+      <div><${Lines} s=${s} />${s.uplink && html`<${LineUse} /><${LineTests} />`}<${Storage} s=${s} /></div>
       ${!centre.value && may('configure') && html`<div><${Brokers} /><${Devices} /></div>`}
     </div></main>`;
 }
