@@ -35,6 +35,8 @@ type Config struct {
 	AnswerURL string `yaml:"answer_url"`
 	// Alarms are the bounds of chatter and flood.
 	Alarms alarm.Limits `yaml:"alarms"`
+	// Stations are the patience of a centre with its stations.
+	Stations Patience `yaml:"stations"`
 	// KeepReceipts is how long a repeated command gets its first receipt.
 	KeepReceipts time.Duration `yaml:"keep_receipts"`
 	// Plans is the folder of the plans' pictures; it is made when the first one
@@ -52,6 +54,7 @@ func DefaultConfig() Config {
 		ClipAfter:    20 * time.Second,
 		MaxUnknown:   500,
 		Alarms:       alarm.DefaultLimits(),
+		Stations:     DefaultPatience(),
 		KeepReceipts: 7 * 24 * time.Hour,
 		History:      history.DefaultConfig(),
 	}
@@ -86,6 +89,9 @@ func (c Config) Validate() error {
 	}
 	if l := c.Alarms; l.Flood < 1 || l.Flood > 1000 || l.FloodWithin < time.Second || l.FloodWithin > 24*time.Hour {
 		bad("alarms.flood", "use 1 to 1000 alarms within 1s to 24h", "what counts as a flood is out of range")
+	}
+	if p := c.Stations; p.LostAfter < 10*time.Second || p.LostAfter > time.Hour || p.SilentAfter < 10*time.Second || p.SilentAfter > time.Hour || p.StartGrace < 10*time.Second || p.StartGrace > time.Hour {
+		bad("stations", "use 10s to 1h for each", "how long a station may be away or silent is out of range")
 	}
 	faults = append(faults, station.Under("history", c.History.Validate()))
 	return errors.Join(faults...)

@@ -72,6 +72,9 @@ func (a *Agent) runAsked(ctx context.Context) error {
 		if err == nil {
 			err = a.wantedRoutes(wanted)
 		}
+		if err == nil {
+			err = a.wantedInstructions(ctx, wanted)
+		}
 		if err != nil && ctx.Err() == nil {
 			a.log.Error("what is asked of stations is not known", "err", err)
 		}

@@ -120,7 +120,7 @@ func TestWhoSpeaksForWhom(t *testing.T) {
 	state(west, "east", true)
 	way("east", "east", true)
 	g.must(g.do(station.CommandRevokeEnrolment, "east", station.RevocationOrder{Why: "搬到 west 下面"}))
-	if err := g.NodeSeen(context.Background(), "east", false, ""); err != nil {
+	if err := g.NodeSeen(context.Background(), "east", station.Presence{}); err != nil {
 		t.Fatal(err)
 	}
 	state(west, "east", true)

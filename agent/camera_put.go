@@ -167,7 +167,7 @@ func removeCamera(tx *store.Tx, c station.Camera, actor string, now time.Time) e
 			return err
 		}
 	}
-	if err := tx.DeleteSecret(cameraSecret(c.ID)); err != nil {
+	if err := errors.Join(tx.DeleteSecret(cameraSecret(c.ID)), endUp(tx, now, upCamera, c.ID)); err != nil {
 		return err
 	}
 	if err := errors.Join(keepSight(tx, c), takeCameraFromWalls(tx, c.ID)); err != nil {

@@ -22,7 +22,7 @@ type child struct {
 
 func (r *rig) child(node station.NodeID) *child {
 	r.t.Helper()
-	if err := r.NodeSeen(context.Background(), node, true, ""); err != nil {
+	if err := r.NodeSeen(context.Background(), node, station.Presence{Online: true}); err != nil {
 		r.t.Fatal(err)
 	}
 	return &child{r, node, map[station.Lane]uint64{}}

@@ -118,18 +118,29 @@ var orders = map[string]order{
 	station.CommandRemoveTour:  {station.PermAnswer, about("tour"), tours.prepareRemove},
 	station.CommandPutPatrol:   {station.PermVideo, about("patrol"), preparePutPatrol},
 
-	station.CommandShelveAlarm:    {station.PermAnswer, about("alarm"), prepareShelve},
-	station.CommandUnshelveAlarm:  {station.PermAnswer, about("alarm"), prepareUnshelve},
-	station.CommandTakeAlarm:      {station.PermAnswer, about("alarm"), prepareTake},
-	station.CommandReleaseAlarm:   {station.PermAnswer, about("alarm"), prepareRelease},
-	station.CommandNoteAlarm:      {station.PermAnswer, about("alarm"), prepareNote},
-	station.CommandSeenAlarm:      {station.PermNode, about("alarm"), prepareSeen},
-	station.CommandTakeOverAlarm:  {station.PermNode, about("alarm"), prepareTakeOver},
-	station.CommandAskSeen:        {station.PermAnswer, about("alarm"), prepareAskSeen},
-	station.CommandAskTakeOver:    {station.PermAnswer, about("alarm"), prepareAskTakeOver},
-	station.CommandPutMode:        {station.PermAnswer, always("mode"), preparePutMode},
-	station.CommandPutSchedule:    {station.PermConfigure, about("schedule"), preparePutSchedule},
-	station.CommandRemoveSchedule: {station.PermConfigure, about("schedule"), prepareRemoveSchedule},
+	station.CommandShelveAlarm:     {station.PermAnswer, about("alarm"), prepareShelve},
+	station.CommandUnshelveAlarm:   {station.PermAnswer, about("alarm"), prepareUnshelve},
+	station.CommandTakeAlarm:       {station.PermAnswer, about("alarm"), prepareTake},
+	station.CommandReleaseAlarm:    {station.PermAnswer, about("alarm"), prepareRelease},
+	station.CommandNoteAlarm:       {station.PermAnswer, about("alarm"), prepareNote},
+	station.CommandSeenAlarm:       {station.PermNode, about("alarm"), prepareSeen},
+	station.CommandTakeOverAlarm:   {station.PermNode, about("alarm"), prepareTakeOver},
+	station.CommandAskSeen:         {station.PermAnswer, about("alarm"), prepareAskSeen},
+	station.CommandAskTakeOver:     {station.PermAnswer, about("alarm"), prepareAskTakeOver},
+	station.CommandPutMode:         {station.PermAnswer, always("mode"), preparePutMode},
+	station.CommandClaim:           {station.PermAnswer, about("alarm"), prepareClaim},
+	station.CommandUnclaim:         {station.PermAnswer, about("alarm"), prepareUnclaim},
+	station.CommandInstruct:        {station.PermAnswer, always("node"), prepareInstruct},
+	station.CommandPutParentPolicy: {station.PermConfigure, always("parent-policy"), preparePutParentPolicy},
+	station.CommandRecordClip:      {station.PermVideo, about("camera"), prepareRecordClip},
+	station.CommandPutBroadcast:    {station.PermAnswer, about("broadcast"), preparePutBroadcast},
+	station.CommandSeenBroadcast:   {station.PermAnswer, about("broadcast"), prepareSeenBroadcast},
+	station.CommandPutSite:         {station.PermConfigure, about("node"), preparePutSite},
+	station.CommandRemoveSite:      {station.PermConfigure, about("node"), prepareRemoveSite},
+	station.CommandCloseNode:       {station.PermAnswer, always("node"), prepareCloseNode},
+	station.CommandOpenNode:        {station.PermAnswer, always("node"), prepareOpenNode},
+	station.CommandPutSchedule:     {station.PermConfigure, about("schedule"), preparePutSchedule},
+	station.CommandRemoveSchedule:  {station.PermConfigure, about("schedule"), prepareRemoveSchedule},
 }
 
 func about(kind string) func(station.Command) string {
@@ -183,7 +194,8 @@ func (a *Agent) handle(ctx context.Context, cmd station.Command) (station.Receip
 	if !ok {
 		return station.Receipt{}, station.Errorf(400, "command.unknown", "known are: "+fmt.Sprint(slices.Sorted(maps.Keys(orders))), "there is no command %q", cmd.Type)
 	}
-	if err := a.Authorize(cmd.Actor, o.permission, o.resource(cmd)); err != nil {
+	permission, class := permissionFor(cmd, o.permission)
+	if err := a.Authorize(cmd.Actor, permission, o.resource(cmd)); err != nil {
 		return station.Receipt{}, err
 	}
 	if cmd.ID == "" || len(cmd.ID) > 64 {
@@ -214,6 +226,9 @@ func (a *Agent) handle(ctx context.Context, cmd station.Command) (station.Receip
 			}
 			receipt, repeated = first.Receipt, true
 			return nil
+		}
+		if err := heedParentPolicy(tx, class); err != nil {
+			return err
 		}
 		result, err := p.apply(tx)
 		if err != nil {

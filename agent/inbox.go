@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"stationd/agent/station"
 	"stationd/agent/store"
@@ -146,73 +145,6 @@ func (a *Agent) accept(ctx context.Context, node station.NodeID, lane station.La
 		a.registryChanged()
 	}
 	return mark, nil
-}
-
-// NodeSeen notes that a child came or went.
-func (a *Agent) NodeSeen(ctx context.Context, node station.NodeID, online bool, version string) error {
-	return a.nodeSeen(ctx, station.LaneNormal, node, online, version)
-}
-
-func (a *Agent) nodeSeen(ctx context.Context, lane station.Lane, node station.NodeID, online bool, version string) error {
-	return a.store.Update(ctx, lane, func(tx *store.Tx) error {
-		n, known, err := store.Get[station.Node](tx, key(nodeTable, string(node)))
-		if err != nil || (known && n.Online == online && (version == "" || n.Version == version)) {
-			return err
-		}
-		now := a.now()
-		if n.Online != online || !known {
-			n.Since = now
-		}
-		n.ID, n.Online = node, online
-		if n.Name == "" {
-			n.Name = string(node)
-		}
-		if version != "" {
-			n.Version = version
-		}
-		if err := store.Put(tx, key(nodeTable, string(node)), n); err != nil {
-			return err
-		}
-		if online {
-			if err := a.pushToNewcomer(tx, node); err != nil {
-				return err
-			}
-		}
-		return appendEvent(tx, station.LaneNormal, station.EventNodeState, "node/"+string(node), "", now, n)
-	})
-}
-
-// NodeClock notes how far a child's clock is from ours.
-func (a *Agent) NodeClock(ctx context.Context, node station.NodeID, offset time.Duration) error {
-	offset = offset.Round(time.Second)
-	return a.store.Update(ctx, station.LaneNormal, func(tx *store.Tx) error {
-		n, known, err := store.Get[station.Node](tx, key(nodeTable, string(node)))
-		if err != nil || !known || n.ClockOffset == offset {
-			return err
-		}
-		n.ClockOffset = offset
-		if err := store.Put(tx, key(nodeTable, string(node)), n); err != nil {
-			return err
-		}
-		return appendEvent(tx, station.LaneNormal, station.EventNodeState, "node/"+string(node), "", a.now(), n)
-	})
-}
-
-// NodesOffline marks every child offline: nobody can be connected to a centre
-// that has just started. It may use the reserve: a centre must be able to start.
-func (a *Agent) NodesOffline(ctx context.Context) error {
-	nodes, err := a.Nodes()
-	if err != nil {
-		return err
-	}
-	for _, n := range nodes {
-		if n.Online {
-			if err := a.nodeSeen(ctx, station.LaneUrgent, n.ID, false, ""); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }
 
 // ClipReceived notes that a child's clip is here, whole.

@@ -46,9 +46,14 @@ const (
 	openedKey     = store.Key("opened") // the epoch of the store that was last told of
 	selfKey       = store.Key("self")   // the node as it introduced itself
 	nodeTable     = store.Key("node/")
-	markTable     = store.Key("mark/")   // mark/<node>/<lane>
-	pastTable     = store.Key("past/")   // past/<node>/<lane>/<epoch>
-	targetTable   = store.Key("target/") // target/<name> → when it was told what is set up
+	siteTable     = store.Key("site/")       // what people know of a station
+	watchTable    = store.Key("nodewatch/")  // nodewatch/<node> → what is waited for of it
+	healthTable   = store.Key("nodehealth/") // what a station said last of itself
+	upTable       = store.Key("up/")         // up/<kind>/<id> → since when it is there, or not
+	upDayTable    = store.Key("upday/")      // upday/<day>/<kind>/<id> → how long it was there
+	markTable     = store.Key("mark/")       // mark/<node>/<lane>
+	pastTable     = store.Key("past/")       // past/<node>/<lane>/<epoch>
+	targetTable   = store.Key("target/")     // target/<name> → when it was told what is set up
 
 	recorderTable = store.Key("recorder/")
 
@@ -66,22 +71,27 @@ const (
 	routeCountKey    = store.Key("routecount")
 
 	// Who is told of alarms, and what became of it.
-	contactTable  = store.Key("contact/")
-	channelTable  = store.Key("channel/")
-	dutyKey       = store.Key("duty")
-	responseTable = store.Key("response/")
-	clockTable    = store.Key("respondclock/") // responses whose next step has a time
-	tellTable     = store.Key("tell/")         // messages still to be sent
-	handedTable   = store.Key("handed/")       // handed/<alarm> → the event that the parent must confirm
-	sirenTable    = store.Key("siren/")        // siren/<channel>/<alarm>: for whom it sounds
-	askedTable    = store.Key("asked/")        // asked/<alarm>/<what> → what was asked of a station
-	askingTable   = store.Key("asking/")       // asking/<alarm>/<what>: those that wait for its receipt
-	pushTable     = store.Key("push/")         // push/<template>/<node> → a rule template at a station
-	pushingTable  = store.Key("pushing/")      // pushing/<template>/<node>: those that wait for its receipt
-	pushAllTable  = store.Key("pushall/")      // pushall/<template> → what stations get that come later
-	rulePolicyKey = store.Key("rulepolicy")    // which of the parent's templates are taken
-	soundKey      = store.Key("sound")
-	troubleTable  = store.Key("channeltrouble/") // channels that do not get through
+	contactTable    = store.Key("contact/")
+	channelTable    = store.Key("channel/")
+	dutyKey         = store.Key("duty")
+	responseTable   = store.Key("response/")
+	clockTable      = store.Key("respondclock/") // responses whose next step has a time
+	tellTable       = store.Key("tell/")         // messages still to be sent
+	handedTable     = store.Key("handed/")       // handed/<alarm> → the event that the parent must confirm
+	sirenTable      = store.Key("siren/")        // siren/<channel>/<alarm>: for whom it sounds
+	askedTable      = store.Key("asked/")        // asked/<alarm>/<what> → what was asked of a station
+	askingTable     = store.Key("asking/")       // asking/<alarm>/<what>: those that wait for its receipt
+	pushTable       = store.Key("push/")         // push/<template>/<node> → a rule template at a station
+	pushingTable    = store.Key("pushing/")      // pushing/<template>/<node>: those that wait for its receipt
+	pushAllTable    = store.Key("pushall/")      // pushall/<template> → what stations get that come later
+	orderedTable    = store.Key("ordered/")      // ordered/<id> → what a station was ordered to do
+	orderingTable   = store.Key("ordering/")     // ordering/<id>: those that wait for its receipt
+	claimTable      = store.Key("claim/")        // claim/<alarm> → which seat deals with it
+	broadcastTable  = store.Key("broadcast/")
+	parentPolicyKey = store.Key("parentpolicy") // what is not taken from above
+	rulePolicyKey   = store.Key("rulepolicy")   // which of the parent's templates are taken
+	soundKey        = store.Key("sound")
+	troubleTable    = store.Key("channeltrouble/") // channels that do not get through
 
 	conditionTable = store.Key("cond/")     // cond/<sensor>/<kind> → alarm.Record
 	bridgedTable   = store.Key("bridged/")  // bridged/<bridge>/<sensor> → the kind that is hidden

@@ -122,6 +122,9 @@ func (a *Agent) HandleCameraState(ctx context.Context, st station.CameraState) e
 		if err := store.Put(tx, key(camStTable, st.Camera), st); err != nil {
 			return err
 		}
+		if err := noteUp(tx, a.now(), upCamera, st.Camera, upOfCamera(st)); err != nil {
+			return err
+		}
 		return appendEvent(tx, station.LaneNormal, station.EventCameraState, "camera/"+st.Camera, "", a.now(), st)
 	})
 }

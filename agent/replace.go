@@ -68,7 +68,7 @@ func prepareReplaceSensor(a *Agent, cmd station.Command) (plan, error) {
 			return nil, err
 		}
 		if appeared {
-			if err := tx.Delete(key(sensorTable, successor.ID)); err != nil {
+			if err := errors.Join(tx.Delete(key(sensorTable, successor.ID)), endUp(tx, now, upSensor, successor.ID)); err != nil {
 				return nil, err
 			}
 			if err := appendEvent(tx, station.LaneNormal, station.EventSensorRemoved, "sensor/"+successor.ID, cmd.Actor.Account, now, successor); err != nil {

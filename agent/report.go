@@ -139,6 +139,7 @@ func (a *Agent) commitReport(tx *store.Tx, r station.Report, change *reportChang
 		return err
 	}
 	before := state.Values
+	wasThere := upOfSensor(state)
 	state.Seen = nil // of an older version
 	if r.Live && !r.Retained && !r.Late {
 		state.LastSeen, state.Heard = r.Received, time.Duration(now.Tick)
@@ -164,6 +165,11 @@ func (a *Agent) commitReport(tx *store.Tx, r station.Report, change *reportChang
 			state.Offline = sig.Active
 		}
 		if err := a.commitSignal(tx, now, sensor, sig, r, again, before, change); err != nil {
+			return err
+		}
+	}
+	if there := upOfSensor(state); there != wasThere {
+		if err := noteUp(tx, now.Wall, upSensor, sensor.ID, there); err != nil {
 			return err
 		}
 	}

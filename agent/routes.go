@@ -53,7 +53,7 @@ var (
 // Routes are the core's routes.
 func (a *Agent) Routes() []station.Route {
 	return slices.Concat(a.alarmRoutes(), a.coreRoutes(), a.evidenceRoutes(), a.respondRoutes(), a.sensorRoutes(), a.csvRoutes(), a.cameraRoutes(), a.joiningRoutes(), a.peopleRoutes(),
-		a.planRoutes(), a.cardRoutes(), a.shiftNoteRoutes(), a.displayRoutes(), a.ruleRoutes(), a.exportRoutes(), a.wallRoutes(), a.enrolmentRoutes(), a.sourceRoutes())
+		a.planRoutes(), a.cardRoutes(), a.shiftNoteRoutes(), a.displayRoutes(), a.ruleRoutes(), a.exportRoutes(), a.wallRoutes(), a.enrolmentRoutes(), a.sourceRoutes(), a.stationRoutes(), a.instructRoutes(), a.broadcastRoutes(), a.claimRoutes())
 }
 
 // coreRoutes are those of sensors, cameras and accounts.

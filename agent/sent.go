@@ -207,5 +207,8 @@ func (a *Agent) runForgetSent(ctx context.Context) error {
 		if err := a.forgetRouted(ctx); err != nil && ctx.Err() == nil {
 			a.log.Warn("old alarms from elsewhere not forgotten", "err", err)
 		}
+		if err := a.forgetUpDays(ctx); err != nil && ctx.Err() == nil {
+			a.log.Warn("old days of the uptimes not forgotten", "err", err)
+		}
 	}
 }

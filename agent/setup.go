@@ -126,7 +126,7 @@ func prepareRemoveSensor(a *Agent, cmd station.Command) (plan, error) {
 		if err := tx.Delete(key(sensorTable, s.ID)); err != nil {
 			return nil, err
 		}
-		if err := tx.Delete(key(stateTable, s.ID)); err != nil {
+		if err := errors.Join(tx.Delete(key(stateTable, s.ID)), endUp(tx, now, upSensor, s.ID)); err != nil {
 			return nil, err
 		}
 		if err := tx.DeleteSecret(peopleSecret(s.ID)); err != nil {

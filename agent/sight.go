@@ -20,7 +20,7 @@ import (
 // kind that is neither here nor in cameraBehind is closed to all.
 var cameraless = map[string]bool{
 	"": true, "account": true, "alarm": true, "alarm-route": true, "alarm-source": true, "broker": true, "card": true, "cards": true, "channel": true, "contact": true,
-	"device": true, "display": true, "displays": true, "duty": true, "enrolment": true, "incident": true, "joining": true, "mode": true,
+	"device": true, "display": true, "displays": true, "duty": true, "enrolment": true, "incident": true, "joining": true, "mode": true, "node": true, "broadcast": true, "parent-policy": true,
 	"people": true, "plan": true, "plans": true, "rule-policy": true, "rule-template": true, "schedule": true, "sensor": true, "sensors": true,
 	"shift-notes": true, "sound": true,
 	// A recorder is no camera, and the table of cameras leaves out what is not to be

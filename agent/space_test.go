@@ -40,7 +40,7 @@ func (r *rig) start() (stop func()) {
 func TestStartsOnATightDisk(t *testing.T) {
 	dir := t.TempDir()
 	before := newRigOn(t, dir, nil)
-	if err := before.NodeSeen(context.Background(), "east", true, ""); err != nil {
+	if err := before.NodeSeen(context.Background(), "east", station.Presence{Online: true}); err != nil {
 		t.Fatal(err)
 	}
 	if err := before.store.Close(); err != nil {
@@ -50,7 +50,7 @@ func TestStartsOnATightDisk(t *testing.T) {
 	r := newRigOn(t, dir, tight, func(_ *agent.Config, d *agent.Deps) {
 		d.Apply = func(reg agent.Registry) { applied <- reg }
 	})
-	if err := r.NodeSeen(context.Background(), "west", true, ""); !errors.Is(err, station.ErrNoSpace) {
+	if err := r.NodeSeen(context.Background(), "west", station.Presence{Online: true}); !errors.Is(err, station.ErrNoSpace) {
 		t.Fatalf("the disk is not tight: %v", err)
 	}
 	if err := r.NodesOffline(context.Background()); err != nil {

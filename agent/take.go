@@ -39,6 +39,8 @@ func (a *Agent) take(tx *store.Tx, node station.NodeID, ev station.Event) (regis
 		return false, nil // that we have it is news to the child's console alone
 	case station.EventAlarmRaised, station.EventAlarmRepeated, station.EventAlarmAnswered, station.EventAlarmReturned, station.EventAlarmCleared, station.EventAlarmChanged:
 		ev, err = project(ev, c.alarm)
+	case station.EventBroadcast:
+		ev, err = project(ev, c.broadcast)
 	case station.EventResponse:
 		ev, err = project(ev, c.response)
 	case station.EventClipReady, station.EventClipFailed, station.EventClipRemoved:
@@ -182,6 +184,9 @@ func (c childTx) alarm(al *station.Alarm) (string, error) {
 	if err := store.Put(c.tx, k, *al); err != nil {
 		return "", err
 	}
+	if err := c.endClaim(al); err != nil {
+		return "", err
+	}
 	return "alarm/" + al.ID, c.indexAlarm(al)
 }
 
@@ -258,8 +263,14 @@ func (c childTx) reading(s *station.SensorState) (string, error) {
 	}
 	s.Node, s.Sensor = c.node, id
 	k := key(stateTable, id)
-	if _, err := owned(c, k, func(s station.SensorState) station.NodeID { return s.Node }, c.node); err != nil {
+	before, err := owned(c, k, func(s station.SensorState) station.NodeID { return s.Node }, c.node)
+	if err != nil {
 		return "", err
+	}
+	if there := upOfSensor(*s); there != upOfSensor(before) {
+		if err := noteUp(c.tx, c.now(), upSensor, id, there); err != nil {
+			return "", err
+		}
 	}
 	return "sensor/" + id, store.Put(c.tx, k, *s)
 }
@@ -291,7 +302,7 @@ func (c childTx) sensorRemoved(s *station.Sensor) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return "sensor/" + s.ID, errors.Join(c.tx.Delete(key(stateTable, s.ID)), c.tx.Delete(k))
+	return "sensor/" + s.ID, errors.Join(c.tx.Delete(key(stateTable, s.ID)), c.tx.Delete(k), endUp(c.tx, c.now(), upSensor, s.ID))
 }
 
 // ownCamera gives a child's camera its name here, if it is the child's.
@@ -328,7 +339,7 @@ func (c childTx) cameraRemoved(cam *station.Camera) (string, error) {
 			return "", err
 		}
 	}
-	return "camera/" + cam.ID, errors.Join(c.tx.Delete(key(camStTable, cam.ID)), c.tx.Delete(k))
+	return "camera/" + cam.ID, errors.Join(c.tx.Delete(key(camStTable, cam.ID)), c.tx.Delete(k), endUp(c.tx, c.now(), upCamera, cam.ID))
 }
 
 func (c childTx) cameraState(s *station.CameraState) (string, error) {
@@ -339,6 +350,9 @@ func (c childTx) cameraState(s *station.CameraState) (string, error) {
 	s.Node, s.Camera = c.node, id
 	k := key(camStTable, id)
 	if _, err := owned(c, k, func(s station.CameraState) station.NodeID { return s.Node }, c.node); err != nil {
+		return "", err
+	}
+	if err := noteUp(c.tx, c.now(), upCamera, id, upOfCamera(*s)); err != nil {
 		return "", err
 	}
 	return "camera/" + id, store.Put(c.tx, k, *s)
@@ -361,6 +375,7 @@ func (c childTx) nodeState(n *station.Node) (string, error) {
 		return "", err
 	}
 	here.ID, here.Name, here.Version = c.node, n.Name, n.Version
+	here.ClosedAt, here.ClosedUntil, here.ClosedBy = n.ClosedAt, n.ClosedUntil, n.ClosedBy
 	*n = here
 	return "node/" + string(c.node), store.Put(c.tx, k, here)
 }

@@ -20,7 +20,7 @@ import (
 // timer is one deadline. What it means stands with what it is about.
 type timer struct {
 	What   string            `json:"what"`
-	Sensor string            `json:"sensor,omitempty"`
+	Sensor string            `json:"sensor,omitempty"` // or the station
 	Kind   station.AlarmKind `json:"kind,omitempty"`
 	// After is where to go on, for what is done a part at a time.
 	After store.Key `json:"after,omitempty"`
@@ -33,6 +33,7 @@ const (
 	timerFlood     = "flood"     // few alarms again
 	timerRearm     = "rearm"     // further conditions are watched from now on
 	timerBridge    = "bridge"    // further sensors are behind a bridge that is back
+	timerNode      = "node"      // a station was silent, or away, for long enough
 )
 
 const (
@@ -219,6 +220,8 @@ func (a *Agent) fire(tx *store.Tx, now alarm.Now, t timer, change *reportChange)
 		return a.endFlood(tx, now)
 	case timerRearm:
 		return a.rearm(tx, now, t.After, change)
+	case timerNode:
+		return a.nodeDue(tx, now, station.NodeID(t.Sensor), change)
 	case timerBridge:
 		return a.bridgeIsBack(tx, now, t.Sensor, change)
 	}

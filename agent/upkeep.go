@@ -70,6 +70,9 @@ func (a *Agent) introduce(ctx context.Context) error {
 	return a.store.Update(ctx, station.LaneUrgent, func(tx *store.Tx) error {
 		self := station.Node{ID: a.store.Node(), Name: a.cfg.Name, Version: a.cfg.Version}
 		before, _, err := store.Get[station.Node](tx, selfKey)
+		if before.Closed(a.now()) {
+			self.ClosedAt, self.ClosedUntil, self.ClosedBy = before.ClosedAt, before.ClosedUntil, before.ClosedBy
+		}
 		if err != nil || before == self {
 			return err
 		}

@@ -87,6 +87,8 @@ type Deps struct {
 	// Budget is the line, which others use too; nil means one of our own, as
 	// the Config says.
 	Budget *budget.Budget
+	// Health is what is told to a parent that asks for it; nil tells nothing.
+	Health func() station.NodeHealth
 	// Dialer dials the parent; nil means MQTT as the Config says.
 	Dialer transport.Dialer
 	// Second dials on the second line; nil means MQTT as the Config says.

@@ -38,6 +38,8 @@ type session struct {
 	second bool
 	// compress is what the parent wants batches in.
 	compress string
+	// healthEvery is how often the parent wants to hear of our health; zero is never.
+	healthEvery time.Duration
 }
 
 // session runs one connection. It returns why it ended.
@@ -62,7 +64,7 @@ func (u *Uplink) session(ctx context.Context, dialer transport.Dialer, second bo
 		u.tasks.detach(s)
 		if s.conn.Err() == nil { // saying goodbye is worth a try, not more
 			bye, cancel := context.WithTimeout(context.WithoutCancel(ctx), 500*time.Millisecond)
-			_ = s.conn.Send(bye, transport.Message{Channel: protocol.ChannelStatus, Payload: will})
+			_ = s.conn.Send(bye, transport.Message{Channel: protocol.ChannelStatus, Payload: s.goodbye(ctx, will)})
 			cancel()
 		}
 		_ = s.conn.Close()
@@ -72,6 +74,9 @@ func (u *Uplink) session(ctx context.Context, dialer transport.Dialer, second bo
 		return err
 	}
 	if err := s.begin(ctx, w); err != nil {
+		return err
+	}
+	if err := s.tellHealth(ctx); err != nil {
 		return err
 	}
 	return s.pump(ctx)
@@ -125,6 +130,7 @@ func (s *session) hello(ctx context.Context) (protocol.Welcome, error) {
 				now := s.up.deps.Now()
 				s.compress = protocol.ChooseCompression([]string{w.Compress})
 				s.offset = w.Time.Sub(asked.Add(now.Sub(asked) / 2))
+				s.healthEvery = healthEvery(w)
 				return w, nil
 			case <-again.C:
 				break wait
@@ -189,6 +195,8 @@ func (s *session) pump(ctx context.Context) error {
 	j := s.up.deps.Journal
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
+	health, stop := s.healthTicks()
+	defer stop()
 	for {
 		// What has come is heard before more is sent.
 		if err := s.hear(ctx); err != nil {
@@ -222,6 +230,10 @@ func (s *session) pump(ctx context.Context) error {
 				return err
 			}
 		case <-j.Changed(head):
+		case <-health:
+			if err := s.tellHealth(ctx); err != nil {
+				return err
+			}
 		case <-timer.C:
 		case <-ctx.Done():
 			return nil

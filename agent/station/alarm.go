@@ -20,10 +20,11 @@ const (
 	KindTamper      AlarmKind = "tamper"
 	KindBattery     AlarmKind = "battery"
 	KindOffline     AlarmKind = "offline"
-	KindDisk        AlarmKind = "disk"  // storage runs low
-	KindStore       AlarmKind = "store" // the store was repaired or restored
-	KindFlood       AlarmKind = "flood" // many alarms at once, which are told as one
-	KindSound       AlarmKind = "sound" // the PC's own audio output is missing or muted
+	KindDisk        AlarmKind = "disk"    // storage runs low
+	KindStore       AlarmKind = "store"   // the store was repaired or restored
+	KindFlood       AlarmKind = "flood"   // many alarms at once, which are told as one
+	KindSound       AlarmKind = "sound"   // the PC's own audio output is missing or muted
+	KindStation     AlarmKind = "station" // a station is lost to its centre
 )
 
 // LifeSafety tells whether people may come to harm. Such an alarm is latched:
@@ -41,7 +42,7 @@ func (k AlarmKind) Severity() Severity {
 	switch k {
 	case KindSmoke, KindGas, KindSOS:
 		return SeverityCritical
-	case KindWater, KindManhole, KindTemperature, KindLevel, KindDisk, KindStore, KindFlood, KindSound:
+	case KindWater, KindManhole, KindTemperature, KindLevel, KindDisk, KindStore, KindFlood, KindSound, KindStation:
 		return SeverityMajor
 	}
 	return SeverityMinor

@@ -66,11 +66,24 @@ const (
 	CommandArmDisplay     = "display.arm"       // body DisplayOrder; result DisplayLink
 	CommandDisarmDisplay  = "display.disarm"    // Subject display
 
-	CommandPutTemplate    = "rule-template.put"    // body RuleTemplate
-	CommandRemoveTemplate = "rule-template.remove" // Subject template
-	CommandPushTemplate   = "rule-template.push"   // Subject template; body PushOrder; result []TemplatePush
-	CommandTakeTemplate   = "rule-template.take"   // Subject the parent's template; body TakeTemplateOrder; from the parent
-	CommandPutRulePolicy  = "rule-policy.put"      // body RulePolicy
+	CommandPutTemplate     = "rule-template.put"    // body RuleTemplate
+	CommandRemoveTemplate  = "rule-template.remove" // Subject template
+	CommandPushTemplate    = "rule-template.push"   // Subject template; body PushOrder; result []TemplatePush
+	CommandPutSite         = "site.put"             // Subject node; body Site
+	CommandRemoveSite      = "site.remove"          // Subject node: a station that is gone for good is forgotten
+	CommandClaim           = "centre.claim"         // Subject alarm of a station; body TakeOrder; result Claim
+	CommandUnclaim         = "centre.unclaim"       // Subject alarm of a station
+	CommandInstruct        = "station.instruct"     // body InstructOrder; result []Instruction
+	CommandPutParentPolicy = "parent-policy.put"    // body ParentPolicy
+	CommandRecordClip      = "clip.record"          // Subject camera; body RecordOrder; result Clip
+	CommandPutBroadcast    = "broadcast.put"        // Subject broadcast; body Broadcast
+	CommandSeenBroadcast   = "broadcast.seen"       // Subject broadcast
+
+	CommandCloseNode = "node.close" // body CloseOrder: this station closes until then
+	CommandOpenNode  = "node.open"  // this station is open again
+
+	CommandTakeTemplate  = "rule-template.take" // Subject the parent's template; body TakeTemplateOrder; from the parent
+	CommandPutRulePolicy = "rule-policy.put"    // body RulePolicy
 )
 
 // The types of command about alarms and what is watched.

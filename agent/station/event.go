@@ -56,6 +56,9 @@ const (
 	EventAlarmCleared     = "cityops.alarm.cleared.v1"     // Alarm
 	EventAlarmChanged     = "cityops.alarm.changed.v1"     // Alarm: shelved, suppressed, taken, a note, part of an incident
 	EventResponse         = "cityops.alarm.response.v1"    // Response, with its calls and tellings
+	EventClaim            = "cityops.alarm.claim.v1"       // Claim: which seat of this centre deals with a station's alarm
+	EventInstruction      = "cityops.station.order.v1"     // Instruction: to a station, by an officer of this centre
+	EventBroadcast        = "cityops.broadcast.v1"         // Broadcast: put up, or read by somebody
 	EventAsked            = "cityops.alarm.asked.v1"       // Asked: of a station, by an officer of this centre
 	EventFlood            = "cityops.alarm.flood.v1"       // Flood: many alarms at once, told upwards as one
 	EventModeChanged      = "cityops.mode.changed.v1"      // the node's work mode and arming

@@ -34,6 +34,8 @@ func (k AlarmKind) Words() (zh, en string) {
 		return "数据已恢复", "Data restored"
 	case KindSound:
 		return "值守电脑没有声音", "No sound at the desk"
+	case KindStation:
+		return "站点失联", "Station lost"
 	}
 	return "告警", "Alarm"
 }

@@ -31,8 +31,9 @@ type outgoingCall struct {
 // DialOut brings a picture to the parent for as long as it may see the camera and
 // the line has a place for it.
 func (c *callable) DialOut(ctx context.Context, camera string, role station.StreamRole, exchange func(ctx context.Context, offer string) (string, error)) error {
-	may := func() error { return c.node.agent.Authorize(parent, station.PermNode, "camera/"+camera) }
+	may := func() error { return c.node.mayCall(camera) }
 	if err := may(); err != nil {
+		c.node.agent.Refused(ctx, parent, "camera.live", "camera/"+camera, err)
 		return err
 	}
 	place, err := c.place(camera, role)
@@ -122,8 +123,17 @@ func (c *callable) recheck() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for call := range c.out {
-		if err := c.node.agent.Authorize(parent, station.PermNode, "camera/"+call.camera); err != nil {
+		if err := c.node.mayCall(call.camera); err != nil {
 			call.cancel(err)
 		}
 	}
+}
+
+// mayCall tells whether the parent may have a camera's live picture: the station's
+// people may want none to be called, or not this one.
+func (n *node) mayCall(camera string) error {
+	if err := n.agent.TakesFromParent(station.ClassLive); err != nil {
+		return err
+	}
+	return n.agent.Authorize(parent, station.PermNode, "camera/"+camera)
 }

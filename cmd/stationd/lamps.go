@@ -69,17 +69,20 @@ func spaceLamp(space disk.State) station.Lamp {
 }
 
 func childrenLamp(nodes []station.Node) station.Lamp {
-	online := 0
+	online, closed := 0, 0
 	for _, c := range nodes {
-		if c.Online {
+		switch {
+		case c.Online:
 			online++
+		case c.State == station.NodeClosed, c.State == station.NodeNever:
+			closed++ // nobody misses it
 		}
 	}
 	l := station.Lamp{ID: "children", State: station.LampOK, Code: "children.ok", Args: map[string]any{"online": online, "total": len(nodes)}}
 	switch {
 	case len(nodes) == 0:
 		l.State = station.LampOff
-	case online < len(nodes):
+	case online+closed < len(nodes):
 		l.State, l.Code, l.Hint = station.LampWarn, "children.offline", "children.check-line"
 	}
 	return l

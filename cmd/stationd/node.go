@@ -43,8 +43,9 @@ import (
 // node is one station or centre: its rooms, plugged together. A process may
 // hold several; demo holds two.
 type node struct {
-	cfg Config
-	log *slog.Logger
+	cfg     Config
+	log     *slog.Logger
+	started time.Time
 
 	store   *store.Store
 	archive *record.Archive
@@ -80,7 +81,7 @@ type node struct {
 // openNode opens the node's stores and plugs its rooms together. Nothing listens
 // and nothing runs until Run.
 func openNode(cfg Config, log *slog.Logger) (_ *node, err error) {
-	n := &node{cfg: cfg, log: log, budget: budget.New(cfg.Uplink.Budget, nil), enrolled: make(chan struct{}, 1)}
+	n := &node{cfg: cfg, log: log, started: time.Now(), budget: budget.New(cfg.Uplink.Budget, nil), enrolled: make(chan struct{}, 1)}
 	n.calls = &callable{node: n, out: map[*outgoingCall]struct{}{}}
 	n.eyes.Store(eyesOf(nil))
 	n.remotes.Store(&map[string]station.NodeID{})
@@ -149,7 +150,7 @@ func openNode(cfg Config, log *slog.Logger) (_ *node, err error) {
 	if cfg.Uplink.Enabled() {
 		n.uplink = uplink.New(cfg.Uplink, uplink.Deps{
 			Version: version(), Journal: journal{n.agent, n.store, true}, Clips: outgoing{n.agent, n.archive},
-			Live: n.calls, Commands: fromParent{n.agent, n}, Budget: n.budget, Log: log.With("room", "uplink"),
+			Live: n.calls, Commands: fromParent{n.agent, n}, Health: n.health, Budget: n.budget, Log: log.With("room", "uplink"),
 		})
 	}
 	for _, t := range cfg.Targets {

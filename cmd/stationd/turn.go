@@ -129,6 +129,9 @@ func (n *node) turnForParent(ctx context.Context, cmd station.Command) station.R
 }
 
 func (n *node) turnOwn(ctx context.Context, cmd station.Command) (report station.TurnReport, err error) {
+	if err := n.agent.TakesFromParent(station.ClassTurn); err != nil {
+		return report, err
+	}
 	if err := n.agent.Authorize(cmd.Actor, station.PermNode, "camera/"+cmd.Subject); err != nil {
 		return report, err
 	}

@@ -219,8 +219,12 @@ func (i inbox) Accept(ctx context.Context, node station.NodeID, lane station.Lan
 	return centre.Mark{Epoch: m.Epoch, Seq: m.Seq, Hop: m.Hop}, err
 }
 
-func (i inbox) NodeSeen(ctx context.Context, node station.NodeID, online bool, version string) error {
-	return i.agent.NodeSeen(ctx, node, online, version)
+func (i inbox) NodeSeen(ctx context.Context, node station.NodeID, p station.Presence) error {
+	return i.agent.NodeSeen(ctx, node, p)
+}
+
+func (i inbox) NodeHeard(ctx context.Context, node station.NodeID, h station.NodeHealth) error {
+	return i.agent.NodeHeard(ctx, node, h)
 }
 
 func (i inbox) NodeClock(ctx context.Context, node station.NodeID, offset time.Duration) error {

@@ -18,11 +18,12 @@ const (
 	exitUsage  = 2 // the command line cannot be understood
 )
 
-const usage = `stationsim — sensors, cameras and viewers to try a station with
+const usage = `stationsim — sensors, cameras and viewers to try a station with, stations to try a centre with
 
   stationsim sensors --broker mqtt://host:1883 --username U --password-file F
   stationsim cameras --listen 127.0.0.1:8554 --count 16
   stationsim viewers --station http://127.0.0.1:8480 --camera corridor --token LINK
+  stationsim stations --centre mqtts://host:8883 --ca DATA/ca --n 50 --rate 2000
   stationsim help
 
 Each command has more flags: stationsim sensors --help. With --station, sensors
@@ -55,6 +56,8 @@ func command(ctx context.Context, args []string, out, errs io.Writer) int {
 		err = cameras(ctx, args, out, errs)
 	case "viewers":
 		err = viewers(ctx, args, out, errs)
+	case "stations":
+		err = stations(ctx, args, out, errs)
 	case "help", "-h", "--help":
 		fmt.Fprint(out, usage)
 	default:

@@ -35,13 +35,16 @@ type Config struct {
 	LegTimeout time.Duration `yaml:"leg_timeout"`
 	// CommandRetry is how often a command without a receipt is sent again.
 	CommandRetry time.Duration `yaml:"command_retry"`
+	// HealthEvery is how often each station says how it is; 0s is never, and a
+	// station that has fallen silent on a line that stands is not noticed then.
+	HealthEvery time.Duration `yaml:"health_every"`
 }
 
 // DefaultConfig takes nobody in.
 func DefaultConfig() Config {
 	return Config{
 		MaxStations: 256, MaxClip: 2 << 30, MaxUploads: 32,
-		LegTimeout: 10 * time.Second, CommandRetry: 5 * time.Second,
+		LegTimeout: 10 * time.Second, CommandRetry: 5 * time.Second, HealthEvery: 30 * time.Second,
 	}
 }
 
@@ -85,6 +88,9 @@ func (c Config) Validate() error {
 	}
 	if c.CommandRetry < time.Second || c.CommandRetry > 10*time.Minute {
 		fault("command_retry", "leave the key out for the default", "%s is not within 1s and 10m", c.CommandRetry)
+	}
+	if c.HealthEvery != 0 && (c.HealthEvery < time.Second || c.HealthEvery > 10*time.Minute) {
+		fault("health_every", "leave the key out for the default", "%s is not 0s or within 1s and 10m", c.HealthEvery)
 	}
 	return errors.Join(faults...)
 }

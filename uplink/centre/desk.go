@@ -99,6 +99,8 @@ func (d *desk) message(ctx context.Context, node station.NodeID, session string,
 		err = d.receipt(node, payload)
 	case protocol.ChannelStatus:
 		err = d.status(c, session, payload)
+	case protocol.ChannelHealth:
+		err = d.health(ctx, c, session, payload)
 	}
 	if err != nil {
 		d.log.Warn("station's message not taken", "node", node, "channel", t.Channel, "error", err)
@@ -139,6 +141,7 @@ func (d *desk) hello(ctx context.Context, c *child, session string, payload []by
 	}
 	w.ClipPort = d.clipPort
 	w.Compress = protocol.ChooseCompression(h.Compress)
+	w.HealthEvery = int(d.cfg.HealthEvery / time.Second)
 
 	d.mu.Lock()
 	if c.Online && c.session != session && c.epoch != h.Epoch {
@@ -158,7 +161,7 @@ func (d *desk) hello(ctx context.Context, c *child, session string, payload []by
 	}
 	d.mu.Unlock()
 	d.log.Info("station connected", "node", c.ID, "version", h.Software, "epoch", h.Epoch)
-	d.seen(ctx, c.ID, true, h.Software)
+	d.seen(ctx, c.ID, station.Presence{Online: true, Version: h.Software})
 	d.noteClock(c, h.Time.Sub(now))
 	d.resendOrders(c.ID)
 	return nil
@@ -258,14 +261,29 @@ func (d *desk) status(c *child, session string, payload []byte) error {
 		return err
 	}
 	if !s.Online && s.Session == session {
-		d.gone(c.ID, session)
+		d.gone(c.ID, session, s.Bye)
 	}
 	return nil
 }
 
-// gone is told when a connection ends. Only the current one makes a node
-// offline: the news of an older one may come late.
-func (d *desk) gone(node station.NodeID, session string) {
+// health hears what a station says of itself.
+func (d *desk) health(ctx context.Context, c *child, session string, payload []byte) error {
+	h, err := protocol.Decode[protocol.Health](payload)
+	if err != nil {
+		return err
+	}
+	d.mu.Lock()
+	current := c.session
+	d.mu.Unlock()
+	if h.Session != session || current != session {
+		return nil // of a connection that is over
+	}
+	return d.deps.Inbox.NodeHeard(ctx, c.ID, h.Health)
+}
+
+// gone is told when a connection ends, with what the station has said at the end.
+// Only the current one makes a node offline: the news of an older one may come late.
+func (d *desk) gone(node station.NodeID, session string, bye station.Bye) {
 	d.mu.Lock()
 	c := d.nodes[node]
 	if c == nil || c.session != session || !c.Online {
@@ -278,13 +296,13 @@ func (d *desk) gone(node station.NodeID, session string) {
 	// When we are stopping, it is not the stations that went.
 	if d.ctx.Err() == nil {
 		d.log.Info("station disconnected", "node", node)
-		d.seen(d.ctx, node, false, version)
+		d.seen(d.ctx, node, station.Presence{Version: version, Bye: bye})
 	}
 }
 
-func (d *desk) seen(ctx context.Context, node station.NodeID, online bool, version string) {
-	if err := d.deps.Inbox.NodeSeen(ctx, node, online, version); err != nil && ctx.Err() == nil {
-		d.log.Error("station's coming or going not stored", "node", node, "online", online, "error", err)
+func (d *desk) seen(ctx context.Context, node station.NodeID, p station.Presence) {
+	if err := d.deps.Inbox.NodeSeen(ctx, node, p); err != nil && ctx.Err() == nil {
+		d.log.Error("station's coming or going not stored", "node", node, "online", p.Online, "error", err)
 	}
 }
 

@@ -70,7 +70,7 @@ func (d *door) hooks() broker.Hooks {
 				delete(d.perNode, node)
 			}
 			d.mu.Unlock()
-			d.desk.gone(node, session)
+			d.desk.gone(node, session, "")
 		},
 		Publish: func(ctx context.Context, m broker.Message) error {
 			node, session, ok := identity(m.Client)

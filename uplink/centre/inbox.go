@@ -33,8 +33,10 @@ type Inbox interface {
 	// An epoch that comes back after another goes on behind its own mark: its
 	// station has its old disk again, or is two machines under one name.
 	Accept(ctx context.Context, node station.NodeID, lane station.Lane, events []protocol.Envelope) (Mark, error)
-	// NodeSeen tells that a node came or went. Version is its software's.
-	NodeSeen(ctx context.Context, node station.NodeID, online bool, version string) error
+	// NodeSeen tells that a node came or went.
+	NodeSeen(ctx context.Context, node station.NodeID, p station.Presence) error
+	// NodeHeard is what a node says of itself now and then: a sign of life.
+	NodeHeard(ctx context.Context, node station.NodeID, h station.NodeHealth) error
 	// NodeClock tells how far a node's clock is from ours, whenever that has
 	// changed by more than a second.
 	NodeClock(ctx context.Context, node station.NodeID, offset time.Duration) error

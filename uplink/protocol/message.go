@@ -19,6 +19,9 @@ func Versions() []int { return []int{Version} }
 // descriptions are the largest; they have some kilobytes.
 const MaxMessageBytes = 128 << 10
 
+// maxLamps bounds the signs of a Health.
+const maxLamps = 32
+
 // Hello opens a session.
 type Hello struct {
 	// Versions are the protocol versions that the station speaks.
@@ -51,8 +54,11 @@ type Welcome struct {
 	// dialled; zero when none are.
 	ClipPort int `json:"clipPort,omitempty"`
 	// Compress is the one in which batches are welcome; empty means none.
-	Compress string           `json:"compress,omitempty"`
-	Problem  *station.Problem `json:"problem,omitempty"`
+	Compress string `json:"compress,omitempty"`
+	// HealthEvery is how often, in seconds, the parent wants a Health; zero is
+	// never, as with parents that know nothing of it.
+	HealthEvery int              `json:"healthEvery,omitempty"`
+	Problem     *station.Problem `json:"problem,omitempty"`
 }
 
 // Mark is the newest event of one node and lane that the parent holds durably:
@@ -108,6 +114,16 @@ type Status struct {
 	Session  string    `json:"session"`
 	Software string    `json:"software,omitempty"`
 	Since    time.Time `json:"since,omitzero"`
+	// Bye is why a station ends its connection; a last will has none.
+	Bye station.Bye `json:"bye,omitempty"`
+}
+
+// Health is what a station says of itself now and then, to a parent whose Welcome
+// has asked for it.
+type Health struct {
+	Protocol int                `json:"protocol"`
+	Session  string             `json:"session"`
+	Health   station.NodeHealth `json:"health"`
 }
 
 // Choose picks the highest version that both ends speak.
@@ -123,7 +139,7 @@ func Choose(theirs []int) (int, error) {
 
 // Message is any of the messages of this package.
 type Message interface {
-	Hello | Welcome | Ack | Order | Report | Status | Signal
+	Hello | Welcome | Ack | Order | Report | Status | Health | Signal
 }
 
 // Encode encodes a message in the form that Decode takes.
@@ -204,6 +220,13 @@ func check(m any) error {
 	case Status:
 		if !ValidSession(m.Session) {
 			return fmt.Errorf("session is missing")
+		}
+	case Health:
+		if !ValidSession(m.Session) {
+			return fmt.Errorf("session is missing")
+		}
+		if len(m.Health.Lamps) > maxLamps || len(m.Health.Backlog) > 2*len(station.Lanes()) {
+			return fmt.Errorf("more lamps or lanes than there are")
 		}
 	case Signal:
 		return m.check()

@@ -28,12 +28,13 @@ const (
 	ChannelSignalUp   Channel = "signal/up"   // up: Signal
 	ChannelSignalDown Channel = "signal/down" // down: Signal
 	ChannelStatus     Channel = "status"      // up, retained, and the last will: Status
+	ChannelHealth     Channel = "health"      // up, when the parent has asked for it: Health
 )
 
 // Up tells whether the station speaks on c, and Down whether its parent does.
 func (c Channel) Up() bool {
 	switch c {
-	case ChannelHello, ChannelEvents, ChannelReceipts, ChannelSignalUp, ChannelStatus:
+	case ChannelHello, ChannelEvents, ChannelReceipts, ChannelSignalUp, ChannelStatus, ChannelHealth:
 		return true
 	}
 	return false

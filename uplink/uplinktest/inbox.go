@@ -26,6 +26,8 @@ type Inbox struct {
 	events  map[inboxKey][]station.Event
 	online  map[station.NodeID]bool
 	clocks  map[station.NodeID]time.Duration
+	byes    map[station.NodeID]station.Bye
+	health  map[station.NodeID]station.NodeHealth
 	changed chan struct{}
 }
 
@@ -43,7 +45,7 @@ type epochKey struct {
 func NewInbox() *Inbox {
 	return &Inbox{
 		marks: map[inboxKey]centre.Mark{}, older: map[epochKey]centre.Mark{}, events: map[inboxKey][]station.Event{},
-		online: map[station.NodeID]bool{}, clocks: map[station.NodeID]time.Duration{}, changed: make(chan struct{}),
+		online: map[station.NodeID]bool{}, byes: map[station.NodeID]station.Bye{}, health: map[station.NodeID]station.NodeHealth{}, clocks: map[station.NodeID]time.Duration{}, changed: make(chan struct{}),
 	}
 }
 
@@ -96,10 +98,13 @@ func (b *Inbox) Accept(_ context.Context, node station.NodeID, lane station.Lane
 	return next, nil
 }
 
-func (b *Inbox) NodeSeen(_ context.Context, node station.NodeID, online bool, _ string) error {
+func (b *Inbox) NodeSeen(_ context.Context, node station.NodeID, p station.Presence) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.online[node] = online
+	b.online[node] = p.Online
+	if !p.Online {
+		b.byes[node] = p.Bye
+	}
 	b.wake()
 	return nil
 }
@@ -117,6 +122,30 @@ func (b *Inbox) Clock(node station.NodeID) time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.clocks[node]
+}
+
+// NodeHeard keeps the last health of each node.
+func (b *Inbox) NodeHeard(_ context.Context, node station.NodeID, h station.NodeHealth) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.health[node] = h
+	b.wake()
+	return nil
+}
+
+// Health is what node said last of itself; known is false when it said nothing.
+func (b *Inbox) Health(node station.NodeID) (h station.NodeHealth, known bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	h, known = b.health[node]
+	return h, known
+}
+
+// Bye is what node said when it went last.
+func (b *Inbox) Bye(node station.NodeID) station.Bye {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.byes[node]
 }
 
 func (b *Inbox) wake() {

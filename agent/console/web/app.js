@@ -28,6 +28,7 @@ import { Playback } from './pages/playback.js';
 import { Records } from './pages/records.js';
 import { Sensors } from './pages/sensors.js';
 import { Setup } from './pages/setup.js';
+import { Broadcasts } from './pages/parent-policy.js';
 import { Patrols } from './pages/patrols.js';
 import { Tours } from './pages/tours.js';
 import { TourStrip } from './pages/tour-strip.js';
@@ -48,7 +49,7 @@ function App() {
   const name = route.value.page;
   const allowed = pages[name] && (!needs[name] || may(needs[name]));
   const Page = allowed ? pages[name] : Desk;
-  return html`<div class="frame"><${Bar} /><div class="banners"><${Banner} /><${Calling} /><${TourStrip} /><${LoginAgain} /></div><${Page} /><${Toasts} /></div>`;
+  return html`<div class="frame"><${Bar} /><div class="banners"><${Banner} /><${Broadcasts} /><${Calling} /><${TourStrip} /><${LoginAgain} /></div><${Page} /><${Toasts} /></div>`;
 }
 
 /** Asks until the program answers; it may be starting just now. */

@@ -85,7 +85,23 @@ export interface Sensor {
 }
 export interface SensorState { sensor: string; node?: string; values?: Values; lastSeen: string; offline: boolean; deviceSkew?: number; vitalsAt?: Record<string, string> }
 export interface SensorRow { sensor: Sensor; state: SensorState | null }
-export interface Node { id: string; name: string; online: boolean; since: string; lastEvent?: string; version?: string; clockOffset?: number }
+export interface Node {
+  id: string; name: string; online: boolean; since: string; lastEvent?: string; version?: string;
+  state?: '' | 'online' | 'stale' | 'line' | 'off' | 'closed' | 'awaited' | 'never'; stateAt?: string; lostAt?: string; closedAt?: string; closedUntil?: string; closedBy?: string; clockOffset?: number;
+}
+export interface Site {
+  node: string; name: string; area?: string; parent?: string; plan?: string; x?: number; y?: number; address?: string; contact?: string; phone?: string; hours?: Span[]; line?: string; note?: string;
+}
+export interface NodeHealth {
+  at: string; started?: string; backlog?: Record<string, number>; oldest?: string; diskFree?: number; diskTotal?: number; daysLeft?: number;
+  cameras?: { online: number; total: number }; sensors?: { online: number; total: number }; lamps?: Lamp[];
+}
+export interface StationView { node: Node; site?: Site; health?: NodeHealth; heard?: string; live: number; raised: number }
+/** What a station was ordered to do. */
+export interface Instruction {
+  id: string; node: string; type: string; subject?: string; body?: any; by: string; name: string; at: string; until: string;
+  state: 'waiting' | 'done' | 'refused' | 'expired'; stateAt: string; problem?: { code: string; message: string; args?: Record<string, string> } | null; result?: any;
+}
 export interface Lamp { id: string; state: 'ok' | 'warn' | 'bad' | 'off'; code: string; args?: Record<string, any>; hint?: string }
 export interface UplinkStatus {
   target?: string; url?: string; parent?: string; connected: boolean; since?: string; sent?: number; lastError?: string; hint?: string; errorAt?: string; clockOffset?: number;

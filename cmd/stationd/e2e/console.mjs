@@ -15,6 +15,7 @@ const facts = await rig.facts();
 const faults = [];
 const album = await openAlbum(faults);
 album.typed = [
+  '一片区', '王芳', '今晚有暴雨，请检查井盖',
   ...facts.cameras.map((c) => c.title), ...facts.sensors.flatMap((s) => [s.name, s.place, s.id]), longName, longPlace, officer.name, chief.name,
   officer.account, chief.account, 'zhangsan', 'Zigbee2MQTT zigbee2mqtt', '电梯口到 1206 室门前', '电梯口到', facts.station.name, facts.centre.name, 'gateway-1', '王桂芳', '王建国', '本人 王桂芳', '本人 王*', '1202 室', '3号楼平面', '12 层', '油烟，已开窗', '屋顶门磁', '5号楼 屋顶', '夜里门口灯不亮', '一号席',
 ].filter(Boolean).sort((a, b) => b.length - a.length);
@@ -320,6 +321,34 @@ try {
     await go(town, 'nodes');
     await town.locator('[data-testid=node-card][data-online=true]').waitFor();
     await album.take(town, 'nodes');
+    await town.getByTestId('node-card').locator('a').first().click();
+    await town.getByTestId('station-page').waitFor();
+    await town.getByTestId('st-edit').click();
+    const form = town.getByTestId('site-form');
+    for (const [name, value] of [['area', '一片区'], ['contact', '王芳'], ['x', '40'], ['y', '30']]) await form.locator(`[name=${name}]`).fill(value);
+    await form.locator('button[type=submit]').click();
+    await form.waitFor({ state: 'detached' });
+    const notice = town.getByTestId('st-notice');
+    await notice.locator('[name=notice]').fill('今晚有暴雨，请检查井盖');
+    await notice.locator('button[type=submit]').click();
+    await town.locator('[data-testid=st-order][data-state=done]').waitFor({ timeout: 30_000 });
+    await desk.getByTestId('broadcast-read').click({ timeout: 30_000 });
+    await until('the centre hears who has read it', 30, async () => (await town.getByTestId('st-read').innerText()).includes(officer.name));
+    await album.take(town, 'station-page');
+    await go(town, 'nodes');
+    await town.getByTestId('st-map').click();
+    await town.locator('[data-site]').waitFor();
+    await album.take(town, 'stations-map');
+    await town.getByTestId('st-alarms').click();
+    const row = town.locator(`[data-alarm="${id}"]`);
+    await row.getByTestId('claim-take').click();
+    await row.locator('[data-testid=claim][data-by]:not([data-by=""])').waitFor();
+    await album.take(town, 'stations-alarms');
+    await row.getByTestId('claim-free').click();
+    await row.getByTestId('claim-take').waitFor();
+    await town.getByTestId('st-uptime').click();
+    await until('the station’s availability', 10, async () => (await town.getByTestId('uptimes').innerText()).includes('%'));
+    await album.take(town, 'stations-uptime');
     await go(town, 'cameras');
     await until('the station’s cameras', 10, async () => (await town.getByTestId('camera-tile').count()) === facts.cameras.length);
     await plays('a called-up camera', town.getByTestId('camera-tile').locator('video').last(), 50, 30);

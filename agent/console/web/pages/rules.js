@@ -12,7 +12,9 @@ import { LoadProblem, useLoad } from '../ui/load.js';
 import { RemoveButton } from '../ui/remove.js';
 import { ruleWords } from '../words/rules.js';
 import { served } from '../state/served.js';
+import { centre } from '../state/session.js';
 import { RuleForms, useFields } from './rule-form.js';
+import { ParentPolicy } from './parent-policy.js';
 import { Policy, Pushes } from './rule-push.js';
 
 /** @typedef {import('../records.js').Rule} Rule */
@@ -29,7 +31,7 @@ export function Rules() {
   return html`<p class="lead">${t('rules.lead')}</p><${LoadProblem} problem=${problem} again=${again} />
     <div class="kindtabs" role="radiogroup" aria-label=${t('sensor.class')}>${classes.map((c) => html`<button type="button" role="radio" class="btn" key=${c} aria-checked=${c === cls} data-testid=${`rules-${c}`} onClick=${() => setCls(c)}>${classWord(c)}${list.some((x) => x.class === c) ? ' ●' : ''}</button>`)}</div>
     ${data && html`<${OneClass} key=${cls + (template?.version ?? 0)} cls=${cls} template=${template} again=${again} />`}
-    ${served('/rule-policy') && html`<${Policy} />`}`;
+    ${served('/rule-policy') && html`<${Policy} />`}${served('/parent-policy') && !centre.value && html`<${ParentPolicy} />`}`;
 }
 
 /** @param {{cls: string, template: Template|undefined, again: () => void}} props */

@@ -151,6 +151,7 @@ const apply = {
   'cityops.alarm.response.v1': putResponse,
   'cityops.alarm.asked.v1': putAsked,
   'cityops.mode.changed.v1': () => setupTurn.value++,
+  'cityops.broadcast.v1': () => setupTurn.value++,
   'cityops.setup.changed.v1': () => {
     setupTurn.value++;
     loadPlans().catch(() => {});

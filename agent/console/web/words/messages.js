@@ -10,6 +10,7 @@ import { LIVE } from './live.js';
 import { PLAYBACK } from './playback.js';
 import { PROBE } from './probe.js';
 import { PUSH } from './push.js';
+import { STATIONS } from './stations.js';
 import { STORAGE } from './storage.js';
 import { TALK } from './talk.js';
 import { WALL } from './wall.js';
@@ -23,6 +24,7 @@ export const MESSAGES = /** @type {const} */ ({
   ...PLAYBACK,
   ...PROBE,
   ...PUSH,
+  ...STATIONS,
   ...WALL,
   ...STORAGE,
   ...TALK,
@@ -343,6 +345,7 @@ export const MESSAGES = /** @type {const} */ ({
   'kind.disk': ['存储不足', 'Storage low'],
   'kind.store': ['数据已恢复', 'Data restored'],
   'kind.flood': ['告警集中', 'Many alarms at once'],
+  'kind.station': ['站点失联', 'Station lost'],
   'kind.sound': ['值守电脑没有声音', 'No sound at the desk'],
   'kind.other': ['告警', 'Alarm'],
   'class.smoke': ['烟感', 'Smoke'],
