@@ -1,6 +1,7 @@
 package uplink_test
 
 import (
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -57,6 +58,39 @@ func BenchmarkDrain(b *testing.B) {
 			b.StopTimer()
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
 			b.ReportMetric(float64(u.Status().Sent)/float64(b.N+1), "B/event")
+		})
+	}
+}
+
+// BenchmarkTransports is how fast a backlog of alarms goes by each transport, what
+// an alarm costs on the wire, and how many rows of the journal are read for one
+// that is delivered.
+func BenchmarkTransports(b *testing.B) {
+	for _, transport := range []string{"mqtts", "wss", "webhook"} {
+		b.Run(transport, func(b *testing.B) {
+			j := uplinktest.NewJournal(node)
+			var cfg uplink.Config
+			if transport == "webhook" {
+				service := uplinktest.NewService(b)
+				cfg = uplink.DefaultConfig().Beside(uplink.Target{Name: "web", URL: service.URL(), SecretFile: service.SecretFile()})
+			} else {
+				w := uplinktest.NewWorld(b)
+				w.Start()
+				cfg = w.Rig(transport, node).Config
+				cfg.AckTimeout = 10 * time.Second
+			}
+			u := uplink.New(cfg, uplink.Deps{Journal: j, Log: slog.New(slog.DiscardHandler)})
+			uplinktest.Run(b, u)
+			j.Append(station.LaneUrgent, "alarm/0", 1)
+			await(b, u, station.LaneUrgent, 1)
+			sent, read := u.Status().Sent, j.Rows()
+			b.ResetTimer()
+			j.Append(station.LaneUrgent, "alarm/1", b.N)
+			await(b, u, station.LaneUrgent, uint64(b.N)+1)
+			b.StopTimer()
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
+			b.ReportMetric(float64(u.Status().Sent-sent)/float64(b.N), "wire-B/alarm")
+			b.ReportMetric(float64(j.Rows()-read)/float64(b.N), "rows-read/event")
 		})
 	}
 }

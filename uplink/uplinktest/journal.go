@@ -23,6 +23,7 @@ type Journal struct {
 	events  map[station.Lane][]station.Event
 	cursors map[string]uplink.Cursor
 	changed chan struct{} // closed and renewed at each Append
+	rows    uint64        // given by Read
 	// AdvanceErr, when it returns an error, makes Advance fail with it.
 	AdvanceErr func() error
 	advanced   []uplink.Cursor
@@ -138,7 +139,16 @@ func (j *Journal) Read(seq uint64, limit int, lanes ...station.Lane) ([]station.
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	events := after(j.events[lanes[0]], seq)
-	return append([]station.Event(nil), events[:min(limit, len(events))]...), nil
+	events = events[:min(limit, len(events))]
+	j.rows += uint64(len(events))
+	return append([]station.Event(nil), events...), nil
+}
+
+// Rows counts the rows that Read has given.
+func (j *Journal) Rows() uint64 {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.rows
 }
 
 func (j *Journal) Changed(seq uint64) <-chan struct{} {
