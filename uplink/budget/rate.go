@@ -26,9 +26,6 @@ func RateOf(bytes uint64, in time.Duration) Rate {
 	return Rate(float64(bytes) * 8 / in.Seconds())
 }
 
-// bytes is what the rate brings in d.
-func (r Rate) bytes(d time.Duration) float64 { return float64(r) / 8 * d.Seconds() }
-
 // String is r with the largest unit that divides it.
 func (r Rate) String() string {
 	for _, u := range []struct {
