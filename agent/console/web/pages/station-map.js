@@ -54,7 +54,7 @@ function Sheet({ list, onSpot }) {
     const p = new DOMPoint(e.clientX, e.clientY).matrixTransform(svg.getScreenCTM()?.inverse());
     onSpot?.(Math.min(1, Math.max(0, p.x / w)), Math.min(1, Math.max(0, p.y / h)));
   };
-  return html`<svg class="sheet" viewBox=${`0 0 ${w} ${h}`} role="group" aria-label=${t('st.view.map')}>
+  return html`<svg class="sitemap" viewBox=${`0 0 ${w} ${h}`} role="group" aria-label=${t('st.view.map')}>
     <rect width=${w} height=${h} onClick=${press} />
     ${Array.from({ length: 15 }, (_, i) => html`<line key=${`v${i}`} x1=${(i + 1) * 100} x2=${(i + 1) * 100} y1="0" y2=${h} />`)}${Array.from({ length: 8 }, (_, i) => html`<line key=${`h${i}`} y1=${(i + 1) * 100} y2=${(i + 1) * 100} x1="0" x2=${w} />`)}
     ${list.map((v) => html`<g key=${v.node.id} class=${`site ${look(v)}`} transform=${`translate(${(v.site?.x ?? 0) * w} ${(v.site?.y ?? 0) * h})`} tabindex="0" role="button" aria-label=${nameOf(v)} data-site=${v.node.id}
