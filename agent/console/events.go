@@ -34,6 +34,9 @@ var eventPermissions = map[string]station.Permission{
 	station.EventAlarmChanged:     station.PermWatch,
 	station.EventAlarmReceived:    station.PermWatch,
 	station.EventResponse:         station.PermAnswer, // it names people
+	station.EventClaim:            station.PermWatch,
+	station.EventInstruction:      station.PermAnswer,
+	station.EventBroadcast:        station.PermWatch,
 	station.EventAsked:            station.PermWatch,
 	station.EventFlood:            station.PermWatch,
 	station.EventModeChanged:      station.PermWatch,

@@ -201,6 +201,7 @@ pattern write cityops/v1/%u/events/#
 pattern write cityops/v1/%u/receipts
 pattern write cityops/v1/%u/signal/up
 pattern write cityops/v1/%u/status
+pattern write cityops/v1/%u/health
 pattern read cityops/v1/%u/welcome
 pattern read cityops/v1/%u/acks
 pattern read cityops/v1/%u/commands
