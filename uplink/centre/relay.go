@@ -112,7 +112,7 @@ func (r *relay) connection(ctx context.Context) error {
 		return fmt.Errorf("connect: %w", err)
 	}
 	filters := map[string]byte{}
-	for _, ch := range []protocol.Channel{protocol.ChannelHello, protocol.ChannelReceipts, protocol.ChannelSignalUp, protocol.ChannelStatus} {
+	for _, ch := range []protocol.Channel{protocol.ChannelHello, protocol.ChannelReceipts, protocol.ChannelSignalUp, protocol.ChannelStatus, protocol.ChannelHealth} {
 		filters[protocol.Root+"/+/"+string(ch)] = 0
 	}
 	for _, lane := range station.Lanes() {
