@@ -236,3 +236,38 @@ func TestConfigFaults(t *testing.T) {
 		}
 	}
 }
+
+// TestTheParentAsksForAPause: the lane goes on when the pause is over, not before;
+// why it waits is told meanwhile, and the other lanes do not wait with it.
+func TestTheParentAsksForAPause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j, p := uplinktest.NewJournal(node), uplinktest.NewParent()
+		u := quiet(j, p)
+		stop := uplinktest.Run(t, u)
+		j.Append(station.LaneNormal, "case/1", 2)
+		batch(t, p)
+		b, err := protocol.Encode(protocol.Ack{
+			Protocol: 1, Session: p.Session(), Lane: station.LaneNormal, Mark: protocol.Mark{Epoch: j.Epoch(), Seq: 2, Hop: 2},
+			Wait: 3000, Because: &station.Problem{Message: "the disk is slow"},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Say(protocol.ChannelAcks, b)
+		synctest.Wait()
+		began := time.Now()
+		j.Append(station.LaneNormal, "case/1", 1)
+		j.Append(station.LaneUrgent, "alarm/1", 1)
+		if b := batch(t, p); len(b) != 1 || b[0].Event.Subject != "alarm/1" || time.Since(began) != 0 {
+			t.Errorf("sent %v after %s", b, time.Since(began))
+		}
+		if st := u.Status(); st.Lanes[1].Held != "the disk is slow" {
+			t.Errorf("%+v", st.Lanes)
+		}
+		ack(t, p, j, 4, 1, 0)
+		if b := batch(t, p); len(b) != 1 || b[0].Event.Subject != "case/1" || time.Since(began) != 3*time.Second {
+			t.Errorf("sent %v after %s", b, time.Since(began))
+		}
+		stop()
+	})
+}
