@@ -308,6 +308,9 @@ func (a *Agent) RedeemCode(ctx context.Context, secret string, box station.NodeI
 		}
 		return appendAudit(tx, station.Audit{At: now, Actor: station.Actor{Account: "node:" + string(c.Node), Address: address}, Action: "enrolment.use", Subject: subject, Result: "ok", Detail: "certificate " + signed.Serial})
 	})
+	if err != nil && ctx.Err() != nil {
+		return "", "", time.Time{}, err // it may still be running
+	}
 	if err != nil {
 		a.Refused(ctx, station.Actor{Address: address}, "enrolment.use", subject, err)
 		return "", "", expires, err
@@ -336,7 +339,10 @@ func (a *Agent) RenewCertificate(ctx context.Context, node station.NodeID, seria
 		}
 		return appendAudit(tx, station.Audit{At: now, Actor: station.Actor{Account: "node:" + string(node)}, Action: "enrolment.renew", Subject: "enrolment/" + string(node), Result: "ok", Detail: "certificate " + signed.Serial})
 	})
-	return signed, err
+	if err != nil {
+		return SignedCertificate{}, err // it may still be running
+	}
+	return signed, nil
 }
 
 // good tells whether a certificate of the station is let in.

@@ -91,7 +91,10 @@ func (a *Agent) ServeOnly(ctx context.Context, served map[string][]station.Lane)
 		}
 		return nil
 	})
-	return forgotten, err
+	if err != nil {
+		return nil, err // it may still be running
+	}
+	return forgotten, nil
 }
 
 // AdvanceBeside moves a cursor of a target that is not the parent: what it has got

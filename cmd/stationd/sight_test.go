@@ -110,6 +110,7 @@ var cameraRoutes = map[string]cameraRoute{
 	"GET /api/v1/cameras/{id}/preview":                    {id: itself},
 	"GET /api/v1/cameras/{id}/snapshot":                   {id: itself},
 	"GET /api/v1/cameras/{id}/snapshot.jpg":               {id: itself},
+	"POST /api/v1/cameras/{id}/clips":                     {id: itself, body: emptyBody},
 	"POST /api/v1/cameras/{id}/export":                    {id: itself, body: emptyBody},
 	"GET /api/v1/cameras/{id}/exports":                    {id: itself},
 	"GET /api/v1/cameras/{id}/exports/{export}/video.mp4": {id: itself},

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"stationd/agent/store/disk"
+	"stationd/video/record"
 )
 
 // gop is two seconds of a camera with so many bits a second: the film's pictures,
@@ -62,8 +63,8 @@ func status(t testing.TB, name string) float64 {
 // TestLoad records sixteen cameras of 2 Mbit/s, and twelve of 4: what is written to
 // the disk is hardly more than the film, the memory stays what it was after the
 // first minute, and the quota holds. With STATIOND_LONG it lasts twenty minutes at
-// the pace of the cameras; otherwise 72 seconds of film in smaller volumes, as fast as
-// it goes.
+// the pace of the cameras, in volumes as a station has them; otherwise 72 seconds of
+// film in small ones, as fast as it goes.
 func TestLoad(t *testing.T) {
 	for _, x := range []struct{ cameras, bits int }{{16, 2e6}, {12, 4e6}} {
 		t.Run(fmt.Sprintf("%d of %d Mbit/s", x.cameras, x.bits/1e6), func(t *testing.T) {
@@ -72,7 +73,7 @@ func TestLoad(t *testing.T) {
 			cfg.ScrubRate = 0
 			length, long := 72*time.Second, os.Getenv("STATIOND_LONG") != ""
 			if long {
-				cfg.VolumeSize, cfg.MaxBytes = 128*disk.MiB, 512*disk.MiB
+				cfg.VolumeSize, cfg.MaxBytes = record.DefaultConfig().VolumeSize, 7*record.DefaultConfig().VolumeSize/2
 				length = 20 * time.Minute
 			}
 			third := length / 3 // by then the memory is what it will be

@@ -17,7 +17,7 @@ export function openBrowser(more = []) {
 }
 
 // What a page that is left or shown anew breaks off by itself is no fault.
-const brokenOff = /\/api\/v1\/(logout|events|cameras\/[^/]+\/(whep|talk)|talk\/[^/]+|whep\/[^/]+|clips\/[^/]+\/video\.mp4|cameras\/[^/]+\/(media|preview|timeline|days)|cameras\/[^/]+\/exports\/[^/]+\/video\.mp4)$/;
+const brokenOff = /\/api\/v1\/(logout|events|plans|cameras\/[^/]+\/(whep|talk)|talk\/[^/]+|whep\/[^/]+|clips\/[^/]+\/video\.mp4|cameras\/[^/]+\/(media|preview|timeline|days)|cameras\/[^/]+\/exports\/[^/]+\/video\.mp4)$/;
 
 /** A page whose faults go into the list: complaints of the console, errors, what the policy refused, requests that failed. */
 export async function openPage(browser, name, faults) {

@@ -28,7 +28,7 @@ function Line({ u, title }) {
     <p class="big"><i class="light ${u.connected ? 'ok' : 'warn'}"></i>${t(u.connected ? 'uplink.up' : 'uplink.down', { time: when(u.since, now.value) })} ${u.since && html`<span class="tab">${age(now.value - Date.parse(u.since))}</span>`}</p>
     <table class="small"><thead><tr><th>${t('uplink.lane')}</th><th>${t('uplink.backlog')}</th><th>${t('uplink.oldest')}</th><th>${t('uplink.rate')}</th></tr></thead>
       <tbody>${(u.lanes ?? []).map((l) => html`<tr key=${l.lane}><th>${wordFor(`lane.${l.lane}`) || l.lane}</th><td>${l.backlog >= 10000 ? '≥ 10000' : l.backlog}</td><td>${l.backlog && l.oldest ? span(now.value - Date.parse(l.oldest)) : '–'}</td><td>${Math.round(l.rate ?? 0)}</td></tr>`)}</tbody></table>
-    ${u.sent !== undefined && html`<p class="note">${t('uplink.sent', { bytes: bytes(u.sent) })}${u.url ? ` · ${u.url}` : ''}</p>`}
+    ${u.sent !== undefined && html`<p class="note">${t('uplink.sent', { bytes: bytes(u.sent) })}${u.url && html` · <code>${u.url}</code>`}</p>`}
     ${u.second && html`<p class="note">${t(u.second.connected ? 'uplink.second.up' : 'uplink.second.idle', { count: u.second.used })}</p>`}
     ${Math.abs(u.clockOffset ?? 0) > clockWrong && html`<p class="warn" data-testid="clock-wrong">${t((u.clockOffset ?? 0) > 0 ? 'line.clock.ahead' : 'line.clock.behind', { span: span(Math.abs(u.clockOffset ?? 0) / 1e6) })}</p>`}
     ${held.map((l) => html`<p class="note" key=${l.lane}>${t('uplink.held', { lane: wordFor(`lane.${l.lane}`) || l.lane })} <code>${l.held}</code></p>`)}
