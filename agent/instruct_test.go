@@ -126,12 +126,15 @@ func TestOrdersToStations(t *testing.T) {
 		// done tells whether the station has done it, and how often.
 		done func(b *ends, x station.Instruction) int
 	}{
-		{kind: station.CommandAnswerAlarm, class: station.ClassAlarms,
+		{
+			kind: station.CommandAnswerAlarm, class: station.ClassAlarms,
 			body: func(b *ends) (string, any) {
 				return b.alarm, station.AnswerOrder{Kind: station.AnswerReceived, Note: "中心已阅"}
 			},
-			done: func(b *ends, _ station.Instruction) int { v, _ := b.east.Alarm(b.alarm); return len(v.Alarm.Answers) }},
-		{kind: station.CommandRecordClip, class: station.ClassRecord,
+			done: func(b *ends, _ station.Instruction) int { v, _ := b.east.Alarm(b.alarm); return len(v.Alarm.Answers) },
+		},
+		{
+			kind: station.CommandRecordClip, class: station.ClassRecord,
 			body: func(b *ends) (string, any) {
 				now := b.east.clock.now()
 				return "east.gate", station.RecordOrder{From: now.Add(-time.Minute), To: now.Add(-30 * time.Second)}
@@ -145,19 +148,25 @@ func TestOrdersToStations(t *testing.T) {
 					return 0
 				}
 				return 1
-			}},
-		{kind: station.CommandPutMode, class: station.ClassMode,
+			},
+		},
+		{
+			kind: station.CommandPutMode, class: station.ClassMode,
 			body: func(*ends) (string, any) { return "", station.ModeOrder{Mode: station.ModeJoint} },
 			done: func(b *ends, _ station.Instruction) int {
 				if m, _ := b.east.Mode(); m.Mode == station.ModeJoint {
 					return 1
 				}
 				return 0
-			}},
-		{kind: station.CommandPutSchedule, class: station.ClassSetup,
+			},
+		},
+		{
+			kind: station.CommandPutSchedule, class: station.ClassSetup,
 			body: func(*ends) (string, any) { return "night", station.Schedule{ID: "night", Name: "夜间"} },
-			done: func(b *ends, _ station.Instruction) int { list, _ := b.east.Schedules(); return len(list) }},
-		{kind: station.CommandPutCard, class: station.ClassSetup,
+			done: func(b *ends, _ station.Instruction) int { list, _ := b.east.Schedules(); return len(list) },
+		},
+		{
+			kind: station.CommandPutCard, class: station.ClassSetup,
 			body: func(*ends) (string, any) {
 				return "smoke", map[string]any{"kind": "smoke", "text": map[string]any{"zh": map[string]any{"steps": []map[string]string{{"text": "先打 119"}}}}}
 			},
@@ -166,12 +175,15 @@ func TestOrdersToStations(t *testing.T) {
 					return 1
 				}
 				return 0
-			}},
-		{kind: station.CommandPutBroadcast, class: station.ClassBroadcast,
+			},
+		},
+		{
+			kind: station.CommandPutBroadcast, class: station.ClassBroadcast,
 			body: func(b *ends) (string, any) {
 				return "", station.Broadcast{Text: "今晚有暴雨", Until: b.east.clock.now().Add(time.Hour)}
 			},
-			done: func(b *ends, _ station.Instruction) int { list, _ := b.east.Broadcasts(false); return len(list) }},
+			done: func(b *ends, _ station.Instruction) int { list, _ := b.east.Broadcasts(false); return len(list) },
+		},
 	}
 	for _, k := range kinds {
 		give := func(b *ends) station.Instruction {
@@ -285,8 +297,10 @@ func TestWhatAParentMayNotOrder(t *testing.T) {
 	c.comes("east")
 	for _, o := range []station.InstructOrder{
 		{Nodes: []station.NodeID{"east"}, Type: station.CommandPutAccount},
-		{Type: station.CommandPutMode}, {Nodes: []station.NodeID{"west"}, Type: station.CommandPutMode},
-		{All: true, Type: station.CommandRecordClip}, {All: true, Type: station.CommandPutMode, Minutes: -1},
+		{Type: station.CommandPutMode},
+		{Nodes: []station.NodeID{"west"}, Type: station.CommandPutMode},
+		{All: true, Type: station.CommandRecordClip},
+		{All: true, Type: station.CommandPutMode, Minutes: -1},
 	} {
 		if p := c.do(station.CommandInstruct, "", o).Problem; p == nil {
 			t.Errorf("taken: %+v", o)

@@ -198,10 +198,10 @@ func (b *Broker) Run(ctx context.Context) error {
 		last := gates[len(gates)-1]
 		failed = fmt.Errorf("accept sensors on %q: %w", last.Address(), last.err)
 	}
-	b.server.Store(nil)
-	cancel()          // ends Publish calls and holds, so that clients' goroutines can end
-	b.handedMu.Lock() // who asks from now on finds no server
+	b.handedMu.Lock()
+	b.server.Store(nil) // who hands a connection over from now on finds no server
 	b.handedMu.Unlock()
+	cancel() // ends Publish calls and holds, so that clients' goroutines can end
 	shut()
 	for _, g := range gates {
 		g.wait()
