@@ -37,7 +37,7 @@ func stations(ctx context.Context, args []string, out, errs io.Writer) error {
 	flags := newFlags("stations", "many stations at one centre", errs)
 	c := stationsConfig{log: slog.New(slog.DiscardHandler)}
 	flags.StringVar(&c.url, "centre", "mqtts://127.0.0.1:8883", "`address` where the centre lets stations in")
-	flags.StringVar(&c.ca, "ca", "", "`folder` of the centre's own authority (DATA/ca), to make certificates with")
+	flags.StringVar(&c.ca, "ca", "", "`folder` of the centre's own authority (DATA/authority), to make certificates with")
 	flags.IntVar(&c.n, "n", 50, "how many stations")
 	flags.IntVar(&c.rate, "rate", 2000, "events a second, of all together")
 	flags.DurationVar(&c.alarm, "alarm", time.Second, "time between two alarms, of all together; 0s is none")
@@ -51,8 +51,8 @@ func stations(ctx context.Context, args []string, out, errs io.Writer) error {
 	if err := errors.Join(within("n", c.n, 1, 1000), within("rate", c.rate, 1, 100_000), within("for", c.last, time.Second, 24*time.Hour)); err != nil {
 		return err
 	}
-	if c.ca == "" {
-		return wrongUsage("--ca: name the folder of the centre's authority")
+	if _, err := os.Stat(filepath.Join(c.ca, pki.AuthorityFile)); err != nil {
+		return wrongUsage("--ca: name the folder of the centre's authority, with %s in it", pki.AuthorityFile)
 	}
 	if *bad != "" {
 		c.bad = strings.Split(*bad, ",")
