@@ -88,12 +88,8 @@ func prepareInstruct(a *Agent, cmd station.Command) (plan, error) {
 	return plan{subject: "node", detail: detail, lane: station.LaneUrgent, after: a.wakeAsked, apply: func(tx *store.Tx) (any, error) {
 		nodes := o.Nodes
 		if o.All {
-			nodes = nil
-			err := store.Each(tx, nodeTable, func(_ store.Key, n station.Node) error {
-				nodes = append(nodes, n.ID)
-				return nil
-			})
-			if err != nil {
+			var err error
+			if nodes, err = children(tx); err != nil {
 				return nil, err
 			}
 		}
@@ -123,6 +119,15 @@ func prepareInstruct(a *Agent, cmd station.Command) (plan, error) {
 		}
 		return out, nil
 	}}, nil
+}
+
+// children are the nodes that are directly below this one.
+func children(tx *store.Tx) (nodes []station.NodeID, err error) {
+	err = store.Each(tx, nodeTable, func(_ store.Key, n station.Node) error {
+		nodes = append(nodes, n.ID)
+		return nil
+	})
+	return nodes, err
 }
 
 func putInstruction(tx *store.Tx, x station.Instruction) error {

@@ -76,12 +76,8 @@ func preparePushTemplate(a *Agent, cmd station.Command) (plan, error) {
 		}
 		nodes := body.Nodes
 		if body.All {
-			nodes = nil
-			err := store.Each(tx, nodeTable, func(_ store.Key, n station.Node) error {
-				nodes = append(nodes, n.ID)
-				return nil
-			})
-			if err != nil {
+			var err error
+			if nodes, err = children(tx); err != nil {
 				return nil, err
 			}
 			if err := a.putPushAll(tx, t, body, cmd.Actor); err != nil {
